@@ -1,0 +1,1 @@
+"""Frozen values that every zone may share. Standard library only; nothing here acts."""
