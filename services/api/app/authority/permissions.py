@@ -1,0 +1,158 @@
+"""The only place that says who may do what, and the only place that can make a `Grant`.
+
+Acts take a `Grant` as a parameter and call `require` on it, so an act that nobody was granted
+cannot be written without a type error, and one that is forged at run time is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import InitVar, dataclass, field
+from enum import StrEnum
+from typing import Final, NoReturn, final
+
+from app.domain.actors import ANONYMOUS, SYSTEM, Actor, Role
+from app.domain.refusals import Forbidden, KeyMissing
+
+
+class Permission(StrEnum):
+    """Everything that may be granted."""
+
+    INFER = "infer"
+    MODELS_READ = "models.read"
+    MODEL_LOAD = "model.load"
+    MODEL_LOAD_JIT = "model.load_jit"
+    MODEL_UNLOAD = "model.unload"
+    MODEL_IMPORT = "model.import"
+    MODEL_VERIFY = "model.verify"
+    MODEL_FIT = "model.fit"
+    KEYS_READ = "keys.read"
+    KEYS_MANAGE = "keys.manage"
+    LEDGER_READ = "ledger.read"
+    STATUS_READ = "status.read"
+    RULES_READ = "rules.read"
+
+
+_C, _O, _P, _A = Role.CLIENT, Role.OPERATOR, Role.APPROVER, Role.AUDITOR
+
+ROLES: Final[Mapping[Permission, frozenset[Role]]] = {
+    Permission.INFER: frozenset({_C, _O}),
+    Permission.MODELS_READ: frozenset({_C, _O, _P, _A}),
+    Permission.MODEL_LOAD: frozenset({_O}),
+    Permission.MODEL_LOAD_JIT: frozenset({_C, _O}),
+    Permission.MODEL_UNLOAD: frozenset({_O}),
+    Permission.MODEL_IMPORT: frozenset({_O}),
+    Permission.MODEL_VERIFY: frozenset({_O}),
+    Permission.MODEL_FIT: frozenset({_O, _A}),
+    Permission.KEYS_READ: frozenset({_O, _A}),
+    Permission.KEYS_MANAGE: frozenset({_O}),
+    Permission.LEDGER_READ: frozenset({_O, _A}),
+    Permission.STATUS_READ: frozenset({_O, _P, _A}),
+    Permission.RULES_READ: frozenset({_O, _P, _A}),
+}
+"""A permission that is not here, or has no role, is granted to nobody."""
+
+ACTS: Final[Mapping[Permission, str]] = {
+    Permission.INFER: "asking a model",
+    Permission.MODELS_READ: "listing models",
+    Permission.MODEL_LOAD: "loading a model",
+    Permission.MODEL_LOAD_JIT: "loading a model on demand",
+    Permission.MODEL_UNLOAD: "unloading a model",
+    Permission.MODEL_IMPORT: "importing a model",
+    Permission.MODEL_VERIFY: "verifying a model",
+    Permission.MODEL_FIT: "computing whether a model fits",
+    Permission.KEYS_READ: "listing keys",
+    Permission.KEYS_MANAGE: "creating or revoking a key",
+    Permission.LEDGER_READ: "reading the ledger",
+    Permission.STATUS_READ: "reading the status",
+    Permission.RULES_READ: "reading the rules",
+}
+
+OPEN_WHILE_INFERENCE_IS: Final = frozenset(
+    {Permission.INFER, Permission.MODELS_READ, Permission.MODEL_LOAD_JIT}
+)
+"""What anonymous callers may do, and only while inference needs no key."""
+
+NEVER_FOR_SYSTEM: Final = frozenset({Permission.KEYS_MANAGE})
+"""Acts of a person: the server never does them by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Whether inference on loopback is open, as configured."""
+
+    inference_needs_key: bool = False
+
+
+OPEN: Final = Access()
+
+
+@final
+class _Seal:
+    """Marks grants that were made here."""
+
+    __slots__ = ()
+
+
+_SEAL: Final = _Seal()
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Proof that `actor` may do `permission` to `subject`. Made by `grant` only."""
+
+    actor: Actor
+    permission: Permission
+    subject: str
+    seal: InitVar[object]
+    _seal: object = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self, seal: object) -> None:
+        if seal is not _SEAL:
+            raise TypeError("a Grant is made by app.authority.permissions.grant() only")
+        object.__setattr__(self, "_seal", seal)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Grant cannot be copied or sent; ask for one where it is needed")
+
+
+def grant(
+    actor: Actor, permission: Permission, *, subject: str = "", access: Access = OPEN
+) -> Grant:
+    """Return the proof that `actor` may do this, or raise KeyMissing or Forbidden."""
+    check(actor, permission, access=access)
+    return Grant(actor, permission, subject, _SEAL)
+
+
+def check(actor: Actor, permission: Permission, *, access: Access = OPEN) -> None:
+    """Raise the refusal that says why `actor` may not; return when it may."""
+    if actor.id == ANONYMOUS.id:
+        if permission in OPEN_WHILE_INFERENCE_IS and not access.inference_needs_key:
+            return
+        raise KeyMissing(
+            f"A key is needed for {ACTS[permission]}. Send it as 'Authorization: Bearer lmx_...'."
+        )
+    allowed = ROLES.get(permission, frozenset())
+    person_only = actor.id == SYSTEM.id and permission in NEVER_FOR_SYSTEM
+    if person_only or not allowed & actor.roles:
+        raise Forbidden(_why_not(actor, permission), details={"permission": str(permission)})
+
+
+def require(held: Grant, permission: Permission) -> None:
+    """Called first by every act: raise TypeError unless `held` is a grant for `permission`."""
+    if type(held) is not Grant or getattr(held, "_seal", None) is not _SEAL:
+        raise TypeError(f"{ACTS[permission]} needs a Grant, not {type(held).__name__}")
+    if held.permission is not permission:
+        raise TypeError(f"{ACTS[permission]} needs a Grant for it, not for {held.permission}")
+
+
+def _why_not(actor: Actor, permission: Permission) -> str:
+    has = _names(actor.roles) or "no role"
+    needs = _names(ROLES.get(permission, frozenset())) or "a role that does not exist"
+    return (
+        f"{ACTS[permission].capitalize()} needs a key with the role {needs}; "
+        f"this one ({actor.name}) has {has}. Use another key or ask an operator for one."
+    )
+
+
+def _names(roles: frozenset[Role]) -> str:
+    return " or ".join(sorted(roles))
