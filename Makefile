@@ -1,0 +1,52 @@
+# Every command of this project. Plain `make` lists them. Works with GNU make 3.81 (macOS).
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check test-faults bench starter-model lock docs clean
+MAKEFLAGS += --no-print-directory
+
+# Passed through to `lmx serve` where given.
+PORT ?=
+# cpu or cuda13; empty: cuda13 where there is an NVIDIA GPU with a new enough driver, else cpu.
+EXTRA ?=
+export LMX_HOME PYTHON UPGRADE
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+# Two processes; tests marked `serial` (and all of tests/e2e) stay together in one of them.
+PARALLEL := -n 2 --dist loadgroup
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@echo "  make run PORT=1235 EXTRA=cpu|cuda13 LMX_HOME=/path  choose port, build of MLX, state directory"
+
+setup: ## make .venv from the locks, with everything the tests need
+	@tools/bootstrap dev >/dev/null
+
+run: ## install what serving needs, then serve on 127.0.0.1:1234
+	@venv=$$(tools/bootstrap $(if $(EXTRA),$(EXTRA),auto)) && exec "$$venv/bin/lmx" serve $(if $(PORT),--port $(PORT))
+
+test: setup ## every check and every test but the long fault runs; what CI runs
+	@$(BIN)/python -m tools.checks
+	@$(PYTEST) $(PARALLEL) -m "not faults"
+
+check: setup ## fast: every check, and the unit tests
+	@$(BIN)/python -m tools.checks
+	@$(PYTEST) $(PARALLEL) -m "not faults and not slow" tests/unit
+
+test-faults: setup ## the long runs: kill -9, full disk, hung workers, hostile input
+	@$(PYTEST) -m faults
+
+bench: setup ## run the benchmarks, print the table, write JSON
+	@$(BIN)/python -m bench
+
+starter-model: ## retrain the starter model (PyTorch, in an environment of its own)
+	@tools/starter-model
+
+lock: ## regenerate requirements/*.txt from pyproject.toml (UPGRADE=1: newest versions)
+	@tools/lock
+
+docs: setup ## regenerate the pages that are made from code
+	@$(BIN)/python -m tools.docs
+
+clean: ## delete environments and caches; nothing that is not rebuilt, and never LMX_HOME
+	@rm -rf .venv .venv-cuda13 .venv-starter .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find services tests tools bench starter migrations -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || echo "clean: some folders do not exist yet"

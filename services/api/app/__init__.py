@@ -1,0 +1,1 @@
+"""LMX Authority: a local model server with an execution authority inside."""
