@@ -1,7 +1,7 @@
 """What the authority needs from the world; `app.engines` and tests provide it."""
 
 from asyncio import Future
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from app.authority.permissions import Grant
@@ -20,7 +20,7 @@ class Engine(Protocol):
     def resident_bytes(self) -> int:
         """Memory the worker holds now (latest heartbeat)."""
 
-    def generate(self, grant: Grant, sequence: Sequence) -> AsyncIterator[GenerationEvent]:
+    def generate(self, grant: Grant, sequence: Sequence) -> AsyncGenerator[GenerationEvent, None]:
         """Yield `Started`, then `Delta`s, then `Finished`.
 
         Raises a Refusal (ContextLengthExceeded, PromptRejected, WorkerLost). Closing the iterator

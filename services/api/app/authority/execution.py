@@ -1,0 +1,134 @@
+"""The use cases of operators: load, unload, import, verify, create and revoke keys.
+
+Each asks `permissions` for a grant first; whoever calls them need not and cannot skip it.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from app.authority.catalog import Catalog, ImportProgress
+from app.authority.keys import Keys
+from app.authority.lifecycle.residency import Terms
+from app.authority.lifecycle.serving import Serving
+from app.authority.permissions import Permission, grant
+from app.authority.reading import described, residency_of
+from app.domain.actors import Actor, Role
+from app.domain.models import CatalogModel
+from app.domain.refusals import InvalidRequest
+
+MAX_SLOTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """Acts on behalf of an actor. All methods raise Refusals and nothing else on purpose."""
+
+    catalog: Catalog
+    serving: Serving
+    keys: Keys
+    default_slots: int
+    default_context: int
+
+    async def load(
+        self, actor: Actor, model_id: str, *, context: int | None, slots: int | None, pinned: bool
+    ) -> dict[str, Any]:
+        """Bring a catalog model into memory; returns its residency."""
+        may = grant(actor, Permission.MODEL_LOAD, subject=model_id)
+        model = self.catalog.get(model_id)
+        held = await self.serving.load(may, model, self._terms(model, context, slots, pinned))
+        return residency_of(held)
+
+    async def unload(self, actor: Actor, model_id: str) -> dict[str, Any]:
+        """Let answers end and stop the worker; returns what was freed."""
+        may = grant(actor, Permission.MODEL_UNLOAD, subject=model_id)
+        model = self.catalog.get(model_id)
+        return {"id": model.id, **await self.serving.unload(may, model.id)}
+
+    async def verify(self, actor: Actor, model_id: str) -> dict[str, Any]:
+        """Hash every file again; a model that passes is released from quarantine."""
+        may = grant(actor, Permission.MODEL_VERIFY, subject=model_id)
+        await asyncio.to_thread(self.catalog.verify, model_id, full=True)
+        await self.serving.release(may.actor, model_id)
+        return {**described(self.catalog.get(model_id)), "verified": True}
+
+    async def import_model(
+        self, actor: Actor, path: str, name: str | None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield ``{"hashing": {path, done, total}}`` while it works, then ``{"done": model}``.
+
+        Closing the iterator cancels the import, which leaves nothing behind.
+        """
+        may = grant(actor, Permission.MODEL_IMPORT, subject=name or path)
+        directory = Path(path)
+        if not directory.is_absolute():
+            raise InvalidRequest("Give the absolute path of the model's directory.", param="path")
+        loop = asyncio.get_running_loop()
+        progress: asyncio.Queue[ImportProgress | None] = asyncio.Queue()
+        stop = threading.Event()
+
+        def tell(step: ImportProgress | None) -> None:
+            loop.call_soon_threadsafe(progress.put_nowait, step)
+
+        def work() -> CatalogModel:
+            try:
+                return self.catalog.import_directory(may, directory, name, tell, stop.is_set)
+            finally:
+                tell(None)
+
+        importing = asyncio.create_task(asyncio.to_thread(work))
+        try:
+            while (step := await progress.get()) is not None:
+                yield {"hashing": asdict(step)}
+            yield {"done": described(await importing)}
+        finally:
+            stop.set()
+            await asyncio.wait({importing})
+
+    async def create_key(
+        self, actor: Actor, name: str, roles: Sequence[str], confirmation: str | None
+    ) -> dict[str, Any]:
+        """Make a key; its secret is in the answer and nowhere else."""
+        may = grant(actor, Permission.KEYS_MANAGE, subject=name)
+        made = await asyncio.to_thread(
+            self.keys.create, may, name, frozenset(_role(r) for r in roles), confirmation
+        )
+        return {**made.key.as_dict(), "secret": made.secret}
+
+    async def revoke_key(
+        self, actor: Actor, key_id: str, confirmation: str | None
+    ) -> dict[str, Any]:
+        may = grant(actor, Permission.KEYS_MANAGE, subject=key_id)
+        key = await asyncio.to_thread(self.keys.revoke, may, key_id, confirmation)
+        return key.as_dict()
+
+    def _terms(
+        self, model: CatalogModel, context: int | None, slots: int | None, pinned: bool
+    ) -> Terms | None:
+        if context is None and slots is None and not pinned:
+            return None
+        if context is not None and not 1 <= context <= model.max_context:
+            raise InvalidRequest(
+                f"{model.id} takes a context of 1 to {model.max_context} tokens, not {context}.",
+                param="context",
+            )
+        if slots is not None and not 1 <= slots <= MAX_SLOTS:
+            raise InvalidRequest(f"Slots go from 1 to {MAX_SLOTS}, not {slots}.", param="slots")
+        return Terms(
+            context=context or min(model.max_context, self.default_context),
+            slots=slots or self.default_slots,
+            pinned=pinned,
+        )
+
+
+def _role(name: str) -> Role:
+    try:
+        return Role(name)
+    except ValueError:
+        roles = ", ".join(sorted(Role))
+        raise InvalidRequest(
+            f"There is no role '{name[:40]}'. Roles are: {roles}.", param="roles"
+        ) from None

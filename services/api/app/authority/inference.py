@@ -1,0 +1,265 @@
+"""The use case of the endpoint: may this actor ask this model, and if so, the answer.
+
+Everything that can refuse does so in `Inference.open`, before the first byte of an answer.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from app.authority.catalog import Catalog
+from app.authority.ledger.refusals import RefusalRecorder
+from app.authority.ledger.usage import UsageLog, UsageRow
+from app.authority.lifecycle.serving import Serving
+from app.authority.permissions import Access, Grant, Permission, grant
+from app.authority.policy.routing import Route, Routing
+from app.authority.ports import Clock, Engine
+from app.domain.actors import Actor
+from app.domain.generation import Delta, Finished, GenerationEvent, InferenceRequest, Started
+from app.domain.models import CatalogModel
+from app.domain.refusals import (
+    DigestMismatch,
+    LoadFailed,
+    ModelQuarantined,
+    ModelTooLarge,
+    NotLoadable,
+    Refusal,
+    RequestTimeout,
+)
+
+FALLS_BACK = (DigestMismatch, LoadFailed, ModelQuarantined, ModelTooLarge, NotLoadable)
+"""Refusals of a load after which an alias tries its next model."""
+
+
+@dataclass(frozen=True, slots=True)
+class InferencePorts:
+    catalog: Catalog
+    routing: Routing
+    serving: Serving
+    usage: UsageLog
+    refusals: RefusalRecorder
+    clock: Clock
+    access: Access
+    timeout_s: float
+
+
+class Inference:
+    """Answers requests; one instance per server."""
+
+    def __init__(self, ports: InferencePorts) -> None:
+        self._ports = ports
+
+    async def open(self, actor: Actor, request: InferenceRequest) -> "Generation":
+        """Permission, policy, route, resident model, accepted prompts - or a Refusal.
+
+        Cancelling the caller cancels what only this request wanted.
+        """
+        ports = self._ports
+        may = grant(actor, Permission.INFER, subject=request.model, access=ports.access)
+        route = ports.routing.resolve(request.model, ports.catalog.ids())
+        generation = Generation(ports, may, request)
+        try:
+            with generation.within_time():
+                async with asyncio.timeout_at(generation.deadline):
+                    await self._start(generation, route)
+        except BaseException as error:
+            await generation.end(_outcome_of(error))
+            raise
+        return generation
+
+    async def _start(self, generation: "Generation", route: Route) -> None:
+        candidates = (route.model_id, *route.fallbacks)
+        for position, model_id in enumerate(candidates):
+            try:
+                await generation.lease(self._ports.catalog.get(model_id))
+                break
+            except FALLS_BACK as refusal:
+                if position + 1 == len(candidates):
+                    raise
+                await asyncio.to_thread(
+                    self._ports.refusals.record,
+                    generation.actor,
+                    refusal,
+                    model_id,
+                    generation.request.request_id,
+                )
+        await generation.begin()
+
+
+class Generation:
+    """One request's answer under way."""
+
+    def __init__(self, ports: InferencePorts, may: Grant, request: InferenceRequest) -> None:
+        self._ports = ports
+        self._grant = may
+        self.actor = may.actor
+        self.request = request
+        self.model: CatalogModel | None = None
+        self.prompt_tokens: list[int] = []
+        self._completion_tokens = [0] * len(request.sequences)
+        self._streams: list[AsyncGenerator[GenerationEvent, None]] = []
+        self._pumps: list[asyncio.Task[None]] = []
+        self._merged: asyncio.Queue[tuple[int, Delta | Finished | Exception]] = asyncio.Queue(64)
+        self._held = AsyncExitStack()
+        self._engine: Engine | None = None
+        self._started_us = ports.clock.utc_us()
+        self._started = ports.clock.monotonic()
+        self._first_delta: float | None = None
+        self._ended = False
+        self.deadline = asyncio.get_running_loop().time() + ports.timeout_s
+
+    @property
+    def model_id(self) -> str:
+        if self.model is None:
+            raise RuntimeError("no model was leased yet")
+        return self.model.id
+
+    @property
+    def digest(self) -> str:
+        if self.model is None:
+            raise RuntimeError("no model was leased yet")
+        return self.model.digest
+
+    @contextmanager
+    def within_time(self) -> Iterator[None]:
+        """Turn the deadline's TimeoutError into the refusal that clients see."""
+        try:
+            yield
+        except TimeoutError:
+            raise RequestTimeout(
+                f"Request timeout: the answer took longer than {self._ports.timeout_s:g} s."
+            ) from None
+
+    async def lease(self, model: CatalogModel) -> None:
+        """Hold a ready engine for all sequences of the request."""
+        may_load = grant(
+            self.actor, Permission.MODEL_LOAD_JIT, subject=model.id, access=self._ports.access
+        )
+        self._engine = await self._held.enter_async_context(
+            self._ports.serving.lease(may_load, model, sequences=len(self.request.sequences))
+        )
+        self.model = model
+
+    async def begin(self) -> None:
+        """Send the sequences to the engine and wait until it has accepted each of them."""
+        if self._engine is None:
+            raise RuntimeError("begin() needs a lease")
+        self._streams = [self._engine.generate(self._grant, s) for s in self.request.sequences]
+        firsts = await _all_or_none([anext(stream) for stream in self._streams])
+        for first in firsts:
+            if not isinstance(first, Started):
+                raise RuntimeError(f"an engine began with {type(first).__name__}")
+            self.prompt_tokens.append(first.prompt_tokens)
+
+    async def events(self) -> AsyncIterator[tuple[int, Delta | Finished]]:
+        """Yield ``(index of the sequence, event)`` as they come, until every sequence finished.
+
+        Raises WorkerLost or RequestTimeout; whatever ends it, the sequences are cancelled, the
+        model is free again and the usage is recorded.
+        """
+        outcome = "cancelled"
+        unfinished = len(self._streams)
+        try:
+            while unfinished:
+                index, event = await self._next()
+                self._count(index, event)
+                unfinished -= isinstance(event, Finished)
+                yield index, event
+            outcome = "answered"
+        except Refusal as refusal:
+            outcome = refusal.code
+            raise
+        finally:
+            await self.end(outcome)
+
+    async def aclose(self) -> None:
+        """Cancel whatever still runs. May be called any number of times."""
+        await self.end("cancelled")
+
+    async def end(self, outcome: str) -> None:
+        """Close the streams, give the model back, write the usage row: once."""
+        if self._ended:
+            return
+        self._ended = True
+        for pump in self._pumps:
+            pump.cancel()
+        if self._pumps:
+            await asyncio.wait(self._pumps)
+        for stream in self._streams:
+            await stream.aclose()
+        await self._held.aclose()
+        if self.model is not None:
+            if outcome == "answered":
+                self._ports.serving.answered(self.model.id)
+            self._ports.usage.add(self._usage(self.model, outcome))
+
+    async def _next(self) -> tuple[int, Delta | Finished]:
+        with self.within_time():
+            async with asyncio.timeout_at(self.deadline):
+                if len(self._streams) == 1:
+                    return 0, _answer(await anext(self._streams[0]))
+                if not self._pumps:
+                    self._pumps = [
+                        asyncio.create_task(self._pump(index, stream))
+                        for index, stream in enumerate(self._streams)
+                    ]
+                index, event = await self._merged.get()
+                if isinstance(event, BaseException):
+                    raise event
+                return index, event
+
+    async def _pump(self, index: int, stream: AsyncGenerator[GenerationEvent, None]) -> None:
+        try:
+            async for event in stream:
+                await self._merged.put((index, _answer(event)))
+        except Exception as error:  # raised again by `_next`, in the consumer's task
+            await self._merged.put((index, error))
+
+    def _count(self, index: int, event: Delta | Finished) -> None:
+        if isinstance(event, Finished):
+            self._completion_tokens[index] = event.completion_tokens
+            return
+        if self._first_delta is None:
+            self._first_delta = self._ports.clock.monotonic()
+        self._completion_tokens[index] += event.tokens
+
+    def _usage(self, model: CatalogModel, outcome: str) -> UsageRow:
+        now = self._ports.clock.monotonic()
+        first = self._first_delta
+        return UsageRow(
+            request_id=self.request.request_id,
+            actor=self.actor.id,
+            model_id=model.id,
+            digest=model.digest,
+            prompt_tokens=sum(self.prompt_tokens),
+            completion_tokens=sum(self._completion_tokens),
+            started_us=self._started_us,
+            ttft_ms=None if first is None else round((first - self._started) * 1000),
+            duration_ms=round((now - self._started) * 1000),
+            outcome=outcome,
+        )
+
+
+def _answer(event: GenerationEvent) -> Delta | Finished:
+    if isinstance(event, Started):
+        raise RuntimeError("an engine started one sequence twice")
+    return event
+
+
+def _outcome_of(error: BaseException) -> str:
+    return error.code if isinstance(error, Refusal) else "cancelled"
+
+
+async def _all_or_none(
+    firsts: list[Coroutine[Any, Any, GenerationEvent]],
+) -> list[GenerationEvent]:
+    """Await all of them; the first failure cancels the others and is raised as it is."""
+    tasks = [asyncio.ensure_future(first) for first in firsts]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)

@@ -1,0 +1,1 @@
+"""Which models are in memory: the states they pass through, who makes room, who waits for whom."""

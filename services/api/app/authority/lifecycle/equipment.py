@@ -1,0 +1,38 @@
+"""What the lifecycle works with: its ports, the ledger, the catalog and its limits."""
+
+import asyncio
+from dataclasses import dataclass
+
+from app.authority.catalog import Catalog
+from app.authority.ledger.events import LedgerEvent
+from app.authority.ledger.store import Ledger
+from app.authority.ports import Clock, EngineHost, MemoryProbe
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Numbers an operator may set; all of them tighten, none loosens a hard rule."""
+
+    default_context: int
+    slots: int
+    queue_limit: int
+    idle_ttl_s: float
+    drain_timeout_s: float
+    stop_grace_s: float
+    crash_limit: int
+    worker_base_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    catalog: Catalog
+    ledger: Ledger
+    host: EngineHost
+    probe: MemoryProbe
+    clock: Clock
+    limits: Limits
+
+    async def record(self, event: LedgerEvent) -> int:
+        """Append durably and return the sequence number; raises `AuditUnavailable`."""
+        receipt = await asyncio.to_thread(self.ledger.append, event)
+        return receipt.seq

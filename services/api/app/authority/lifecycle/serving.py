@@ -1,0 +1,308 @@
+"""Keeps models ready for those who ask: coalesced loads, leases, idle unloads, lost workers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import structlog
+
+from app.authority.ledger.events import Kind, LedgerEvent
+from app.authority.lifecycle.admission import Admission
+from app.authority.lifecycle.equipment import Equipment
+from app.authority.lifecycle.eviction import idle_too_long
+from app.authority.lifecycle.loading import Loading
+from app.authority.lifecycle.residency import Attempt, Held, Residency, Terms, wait_for_change
+from app.authority.lifecycle.transitions import Cause, State
+from app.authority.lifecycle.unloading import Unloading
+from app.authority.permissions import Grant, Permission, require
+from app.authority.ports import Engine
+from app.domain.actors import SYSTEM, Actor
+from app.domain.models import CatalogModel
+from app.domain.refusals import (
+    AuditUnavailable,
+    LoadCancelled,
+    LoadFailed,
+    ModelBusy,
+    ModelNotLoaded,
+    ModelQuarantined,
+    Refusal,
+    ShuttingDown,
+)
+
+log = structlog.get_logger(__name__)
+
+IDLE_SWEEP_S = 5.0
+
+T = TypeVar("T")
+
+
+class Serving:
+    """The one owner of `Residency`; all of it runs on one event loop."""
+
+    def __init__(self, equipment: Equipment) -> None:
+        self._equipment = equipment
+        self.residency = Residency()
+        self._unloading = Unloading(equipment)
+        self.admission = Admission(equipment, self.residency, self._evict)
+        self.loading = Loading(equipment, self.admission)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing = False
+
+    # --- for those who ask a model ----------------------------------------------------------
+
+    @asynccontextmanager
+    async def lease(
+        self, grant: Grant, model: CatalogModel, *, sequences: int
+    ) -> AsyncIterator[Engine]:
+        """Hold a ready engine for `sequences` sequences; the model cannot be evicted meanwhile.
+
+        Loads the model where it is absent. Raises QueueFull or the refusal of the load.
+        """
+        require(grant, Permission.MODEL_LOAD_JIT)
+        held = self.residency.of(model.id)
+        limits = self._equipment.limits
+        slots = held.terms.slots if held.terms is not None else limits.slots
+        held.enter(sequences, slots=slots, queue_limit=limits.queue_limit)
+        try:
+            engine = await self._ensure_ready(grant, held, model, self._default_terms(model))
+        except BaseException:
+            held.leave(waiting=sequences, now=self._equipment.clock.monotonic())
+            raise
+        held.start_running(sequences)
+        try:
+            yield engine
+        finally:
+            held.leave(running=sequences, now=self._equipment.clock.monotonic())
+
+    def answered(self, model_id: str) -> None:
+        """An answer ended well: earlier crashes no longer count."""
+        held = self.residency.of(model_id)
+        if held.crashes.consecutive:
+            held.crashes = type(held.crashes)()
+
+    # --- for operators ----------------------------------------------------------------------
+
+    async def load(self, grant: Grant, model: CatalogModel, terms: Terms | None) -> Held:
+        """Bring a model into memory on `terms` (None: the defaults) and return when it is ready."""
+        require(grant, Permission.MODEL_LOAD)
+        held = self.residency.of(model.id)
+        wanted = terms or self._default_terms(model)
+        await self._ensure_ready(grant, held, model, wanted)
+        have = held.terms
+        if have is not None and (wanted.context, wanted.slots) != (have.context, have.slots):
+            raise ModelBusy(
+                f"{model.id} is loaded with context {have.context} and {have.slots} slots. "
+                f"Unload it first to load it with other ones: lmx models unload {model.id}"
+            )
+        if wanted.pinned and not held.pinned:
+            await self._equipment.record(
+                LedgerEvent(kind=Kind.MODEL_PINNED_RESIDENT, actor=grant.actor, subject=model.id)
+            )
+            held.pinned = True
+        return held
+
+    async def unload(self, grant: Grant, model_id: str) -> dict[str, int]:
+        """Let running answers end, then stop the model's worker; returns what was measured."""
+        require(grant, Permission.MODEL_UNLOAD)
+        held = self.residency.of(model_id)
+        match held.state:
+            case State.READY:
+                held.pinned = False
+                return await self._take_out(held, grant.actor, "asked")
+            case State.LOADING | State.DRAINING | State.UNLOADING:
+                raise ModelBusy(f"{model_id} is {held.state}. Ask again when it is done.")
+            case _:
+                raise ModelNotLoaded(f"{model_id} is not loaded ({held.state}).")
+
+    async def release(self, actor: Actor, model_id: str) -> None:
+        """Forget crashes, after an operator has verified the model's files."""
+        held = self.residency.of(model_id)
+        if held.state not in (State.QUARANTINED, State.FAILED):
+            return
+        was = held.state
+        if was is State.QUARANTINED:
+            await self._equipment.record(
+                LedgerEvent(kind=Kind.MODEL_RELEASED, actor=actor, subject=model_id)
+            )
+        held.crashes = type(held.crashes)()
+        held.last_failure = None
+        if held.state is was:
+            held.move(Cause.RELEASED)
+
+    def quarantined_before(self, model_id: str) -> None:
+        """At start: the ledger says that this model was in quarantine when the server ended."""
+        held = self.residency.of(model_id)
+        held.state = State.QUARANTINED
+
+    # --- for the server ---------------------------------------------------------------------
+
+    async def unload_idle(self, *, ttl_s: float) -> None:
+        """Unload every model that nobody has used for `ttl_s` seconds."""
+        now = self._equipment.clock.monotonic()
+        for model_id in idle_too_long(self.residency.ready(), now=now, ttl_s=ttl_s):
+            try:
+                await self._evict(self.residency.of(model_id), "idle")
+            except AuditUnavailable as refusal:
+                log.warning("idle_unload_refused", model=model_id, reason=refusal.message)
+
+    async def sweep_forever(self) -> None:
+        """Run `unload_idle` every few seconds until cancelled."""
+        while True:
+            await asyncio.sleep(IDLE_SWEEP_S)
+            await self.unload_idle(ttl_s=self._equipment.limits.idle_ttl_s)
+
+    async def close(self) -> None:
+        """Stop everything: no new loads, running attempts abandoned, workers stopped, recorded."""
+        self._closing = True
+        for held in self.residency.in_state(State.LOADING):
+            if held.attempt is not None:
+                held.attempt.abandoned.set()
+        while moving := self.residency.in_state(State.LOADING, State.DRAINING, State.UNLOADING):
+            await wait_for_change(moving)
+        for held in self.residency.in_state(State.READY):
+            try:
+                await self._take_out(held, SYSTEM, "shutdown")
+            except AuditUnavailable:
+                log.error("unload_not_recorded", model=held.model_id)
+        await self._equipment.host.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # --- private ----------------------------------------------------------------------------
+
+    def _default_terms(self, model: CatalogModel) -> Terms:
+        limits = self._equipment.limits
+        return Terms(context=min(model.max_context, limits.default_context), slots=limits.slots)
+
+    async def _ensure_ready(
+        self, grant: Grant, held: Held, model: CatalogModel, terms: Terms
+    ) -> Engine:
+        while True:
+            if self._closing:
+                raise ShuttingDown("The server is stopping. Ask again when it is back.")
+            match held.state:
+                case State.READY if held.engine is not None:
+                    return held.engine
+                case State.LOADING:
+                    await self._join(held)
+                case State.DRAINING | State.UNLOADING:
+                    await held.changed.wait()
+                case State.QUARANTINED:
+                    raise _quarantined(held)
+                case _:
+                    self._begin(grant, held, model, terms)
+
+    def _begin(self, grant: Grant, held: Held, model: CatalogModel, terms: Terms) -> None:
+        wait_s = held.crashes.wait_s(now=self._equipment.clock.monotonic())
+        if wait_s > 0:
+            raise LoadFailed(
+                f"{held.model_id} crashed {held.crashes.consecutive} times in a row "
+                f"({held.last_failure}). It may be started again in {wait_s} s.",
+                retry_after_s=wait_s,
+            )
+        held.move(Cause.LOAD)
+        abandoned = asyncio.Event()
+        task = self._keep(self._load(grant, held, model, terms, abandoned))
+        held.attempt = Attempt(task, abandoned)
+
+    async def _load(
+        self, grant: Grant, held: Held, model: CatalogModel, terms: Terms, abandoned: asyncio.Event
+    ) -> None:
+        try:
+            await self.loading.run(grant, held, model, terms, abandoned)
+        except LoadFailed:
+            await self._quarantine_if_due(held)
+            raise
+        finally:
+            held.attempt = None
+        engine = held.engine
+        if engine is not None:
+            engine.exited.add_done_callback(lambda f: self._keep(self._lost(held, engine, f)))
+
+    async def _join(self, held: Held) -> None:
+        """Wait for the load under way; the last one to leave abandons it."""
+        attempt = held.attempt
+        if attempt is None:  # its task has ended but not yet moved on
+            await held.changed.wait()
+            return
+        attempt.waiters += 1
+        try:
+            await asyncio.shield(attempt.task)
+        except LoadCancelled:
+            return  # joined just as everybody else had left: start anew
+        finally:
+            attempt.waiters -= 1
+            if attempt.waiters == 0 and not attempt.task.done():
+                attempt.abandoned.set()
+
+    async def _evict(self, held: Held, reason: str) -> None:
+        if held.state is State.READY:
+            await self._take_out(held, SYSTEM, reason)
+
+    async def _lost(self, held: Held, engine: Engine, exited: "asyncio.Future[str]") -> None:
+        """A worker is gone. Stopping one on purpose ends here too, with nothing left to do."""
+        if held.engine is not engine or held.state not in (State.READY, State.DRAINING):
+            return
+        reason = exited.result()
+        held.last_failure = reason
+        held.crashes = held.crashes.crashed(now=self._equipment.clock.monotonic())
+        held.move(Cause.CRASHED)
+        event = LedgerEvent(
+            kind=Kind.WORKER_EXITED,
+            actor=SYSTEM,
+            subject=held.model_id,
+            outcome="lost",
+            data={"reason": reason[:500], "consecutive": held.crashes.consecutive},
+        )
+        try:
+            await self._equipment.record(event)
+        except AuditUnavailable:
+            log.error("worker_loss_not_recorded", model=held.model_id, reason=reason)
+        await self._quarantine_if_due(held)
+
+    async def _quarantine_if_due(self, held: Held) -> None:
+        limit = self._equipment.limits.crash_limit
+        if held.state is not State.FAILED or not held.crashes.quarantines(limit=limit):
+            return
+        held.move(Cause.CRASH_LIMIT)
+        event = LedgerEvent(
+            kind=Kind.MODEL_QUARANTINED,
+            actor=SYSTEM,
+            subject=held.model_id,
+            data={"consecutive": held.crashes.consecutive, "reason": held.last_failure or ""},
+        )
+        try:
+            await self._equipment.record(event)
+        except AuditUnavailable:
+            log.error("quarantine_not_recorded", model=held.model_id)
+
+    def _keep(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Run `work` as a task that is referenced until it ends and whose refusal is not lost."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def _take_out(self, held: Held, actor: Actor, reason: str) -> dict[str, int]:
+        """Drain and stop a ready model; cancelling the caller does not cut that short.
+
+        The state changes before anything is awaited, so that nobody can lease it meanwhile.
+        """
+        held.move(Cause.DRAIN)
+        return await asyncio.shield(self._keep(self._unloading.run(held, actor, reason)))
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            if not isinstance(error, Refusal):
+                log.error("lifecycle_task_failed", error=repr(error))
+
+
+def _quarantined(held: Held) -> ModelQuarantined:
+    return ModelQuarantined(
+        f"{held.model_id} is quarantined: its worker crashed {held.crashes.consecutive} times in "
+        f"a row ({held.last_failure or 'before the last start'}). Check its files with "
+        f"lmx models verify {held.model_id}, which also releases it.",
+        param="model",
+    )

@@ -1,0 +1,74 @@
+"""The only place that says how a model's state may change. Pure; the diagram is made from it."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class State(StrEnum):
+    """What the authority knows about one model's residency."""
+
+    ABSENT = "absent"
+    LOADING = "loading"
+    READY = "ready"
+    DRAINING = "draining"
+    UNLOADING = "unloading"
+    FAILED = "failed"
+    QUARANTINED = "quarantined"
+
+
+class Cause(StrEnum):
+    """What happened to it."""
+
+    LOAD = "load"
+    LOADED = "loaded"
+    LOAD_FAILED = "load failed"
+    ABANDONED = "nobody waits any more"
+    DRAIN = "unload or evict"
+    DRAINED = "last answer ended"
+    KEPT = "unload could not be recorded"
+    GONE = "process gone"
+    CRASHED = "process lost"
+    CRASH_LIMIT = "crashed too often"
+    RELEASED = "released by an operator"
+
+
+TRANSITIONS: Mapping[tuple[State, Cause], State] = MappingProxyType(
+    {
+        (State.ABSENT, Cause.LOAD): State.LOADING,
+        (State.FAILED, Cause.LOAD): State.LOADING,
+        (State.LOADING, Cause.LOADED): State.READY,
+        (State.LOADING, Cause.LOAD_FAILED): State.FAILED,
+        (State.LOADING, Cause.ABANDONED): State.ABSENT,
+        (State.READY, Cause.DRAIN): State.DRAINING,
+        (State.READY, Cause.CRASHED): State.FAILED,
+        (State.DRAINING, Cause.DRAINED): State.UNLOADING,
+        (State.DRAINING, Cause.KEPT): State.READY,
+        (State.DRAINING, Cause.CRASHED): State.ABSENT,
+        (State.UNLOADING, Cause.GONE): State.ABSENT,
+        (State.FAILED, Cause.CRASH_LIMIT): State.QUARANTINED,
+        (State.FAILED, Cause.RELEASED): State.ABSENT,
+        (State.QUARANTINED, Cause.RELEASED): State.ABSENT,
+    }
+)
+
+HOLDS_MEMORY = frozenset({State.LOADING, State.READY, State.DRAINING, State.UNLOADING})
+"""States in which a worker process may exist, so that its promise counts against the budget."""
+
+
+class IllegalTransition(Exception):
+    """A bug in the lifecycle: the table has no such edge."""
+
+
+def after(state: State, cause: Cause) -> State:
+    """The state that follows; raises `IllegalTransition` when the table has no such edge."""
+    try:
+        return TRANSITIONS[state, cause]
+    except KeyError:
+        raise IllegalTransition(f"{state} has no transition for '{cause}'") from None
+
+
+def mermaid() -> str:
+    """The table as a Mermaid state diagram."""
+    edges = [f"    {a} --> {b}: {cause}" for (a, cause), b in TRANSITIONS.items()]
+    return "\n".join(["stateDiagram-v2", "    [*] --> absent", *edges])

@@ -1,0 +1,82 @@
+"""Taking a model out of memory: let answers end, record, stop the process, record."""
+
+import asyncio
+
+import structlog
+
+from app.authority.ledger.events import Kind, LedgerEvent
+from app.authority.lifecycle.equipment import Equipment
+from app.authority.lifecycle.residency import Held
+from app.authority.lifecycle.transitions import Cause, State
+from app.domain.actors import Actor
+from app.domain.refusals import AuditUnavailable
+
+log = structlog.get_logger(__name__)
+
+
+class Unloading:
+    """Drains and stops. Like a load, it runs to its end once begun."""
+
+    def __init__(self, equipment: Equipment) -> None:
+        self._equipment = equipment
+
+    async def run(self, held: Held, actor: Actor, reason: str) -> dict[str, int]:
+        """Bring a draining model to absent; returns what was measured.
+
+        Raises AuditUnavailable, in which case the model is ready again.
+        """
+        freed = held.resident_bytes
+        event = LedgerEvent(
+            kind=Kind.UNLOAD_INTENT,
+            actor=actor,
+            subject=held.model_id,
+            data={"reason": reason, "resident_bytes": freed, "in_flight": held.running},
+        )
+        try:
+            intent_seq = await self._equipment.record(event)
+        except AuditUnavailable:
+            if held.state is State.DRAINING:
+                held.move(Cause.KEPT)
+            raise
+        cut_off = await self._drain(held)
+        await self._stop(held)
+        measured = {"freed_bytes": freed, "cut_off": cut_off}
+        await self._close(held, actor, reason, intent_seq, measured)
+        return measured
+
+    async def _drain(self, held: Held) -> int:
+        """Wait until no answer runs, at most the drain timeout; how many were cut off."""
+        try:
+            async with asyncio.timeout(self._equipment.limits.drain_timeout_s):
+                while held.state is State.DRAINING and held.running > 0:
+                    await held.changed.wait()
+        except TimeoutError:
+            return held.running
+        return 0
+
+    async def _stop(self, held: Held) -> None:
+        if held.state is not State.DRAINING:  # it crashed while it drained
+            return
+        engine = held.engine
+        held.move(Cause.DRAINED)
+        if engine is not None:
+            await engine.stop(self._equipment.limits.stop_grace_s)
+        held.move(Cause.GONE)
+
+    async def _close(
+        self, held: Held, actor: Actor, reason: str, intent_seq: int, measured: dict[str, int]
+    ) -> None:
+        outcome = LedgerEvent(
+            kind=Kind.UNLOAD_OUTCOME,
+            actor=actor,
+            subject=held.model_id,
+            outcome="unloaded",
+            intent_seq=intent_seq,
+            data={"reason": reason, **measured},
+        )
+        try:
+            await self._equipment.record(outcome)
+        except AuditUnavailable:
+            # The process is gone and cannot be brought back; the intent stands and is
+            # reconciled at the next start.
+            log.error("unload_outcome_not_recorded", model=held.model_id, intent_seq=intent_seq)

@@ -1,0 +1,208 @@
+"""Everything that only looks: the one place readers go through to see the authority's state."""
+
+import asyncio
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from app.authority import feasibility
+from app.authority.catalog import Catalog
+from app.authority.keys import Keys
+from app.authority.ledger.store import Ledger
+from app.authority.lifecycle.residency import Held
+from app.authority.lifecycle.serving import Serving
+from app.authority.lifecycle.transitions import HOLDS_MEMORY
+from app.authority.permissions import Permission, grant
+from app.authority.policy.routing import Routing
+from app.authority.ports import Clock, MemoryProbe
+from app.authority.rules import RULES, rules_digest
+from app.domain.actors import Actor
+from app.domain.feasibility import Fits
+from app.domain.models import CatalogModel
+from app.domain.refusals import InvalidRequest
+from app.domain.shapes import ModelShape
+
+MAX_EVENTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Facts about this server that never change while it runs."""
+
+    version: str
+    listening: str
+    home: str
+    operator_key_path: str
+    started: float
+    default_context: int
+    default_slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Queries. Each asks for a grant first, except the public list of models."""
+
+    catalog: Catalog
+    routing: Routing
+    serving: Serving
+    keys_store: Keys
+    ledger: Ledger
+    probe: MemoryProbe
+    clock: Clock
+    installation: Installation
+
+    async def served_models(self) -> list[CatalogModel]:
+        """Models the endpoint may answer with, sorted by id; open to whoever may ask a model."""
+        models = await asyncio.to_thread(self.catalog.list)
+        return [m for m in models if m.trust.loadable]
+
+    async def models(self, actor: Actor) -> list[dict[str, Any]]:
+        grant(actor, Permission.STATUS_READ)
+        return [self._with_state(m) for m in await asyncio.to_thread(self.catalog.list)]
+
+    async def model(self, actor: Actor, model_id: str) -> dict[str, Any]:
+        grant(actor, Permission.STATUS_READ, subject=model_id)
+        model = self.catalog.get(model_id)
+        manifest = await asyncio.to_thread(self.catalog.manifest, model_id)
+        shape = await asyncio.to_thread(self.catalog.shape, model_id)
+        return {
+            **self._with_state(model),
+            "files": [asdict(a) for a in manifest.artifacts],
+            "shape": asdict(shape),
+        }
+
+    async def fit(
+        self,
+        actor: Actor,
+        *,
+        model: str | None,
+        path: str | None,
+        context: int | None,
+        slots: int | None,
+    ) -> dict[str, Any]:
+        """The server's own verdict on a load, with the arithmetic; nothing is loaded or evicted."""
+        grant(actor, Permission.MODEL_FIT, subject=model or path or "")
+        shape, max_context = await asyncio.to_thread(self._shape, model, path)
+        asked = self.installation
+        need = feasibility.need(
+            shape,
+            context=context or min(max_context, asked.default_context),
+            slots=slots or asked.default_slots,
+            worker_base_bytes=self.serving.loading.worker_base_bytes,
+        )
+        verdict = await self.serving.admission.verdict(need)
+        return {
+            "verdict": "fits" if isinstance(verdict, Fits) else "does_not_fit",
+            **verdict.as_dict(),
+            "message": verdict.message(),
+        }
+
+    async def keys(self, actor: Actor) -> list[dict[str, Any]]:
+        may = grant(actor, Permission.KEYS_READ)
+        return [key.as_dict() for key in await asyncio.to_thread(self.keys_store.list, may)]
+
+    async def rules(self, actor: Actor) -> dict[str, Any]:
+        grant(actor, Permission.RULES_READ)
+        return {"digest": rules_digest(), "rules": [rule.as_dict() for rule in RULES]}
+
+    async def events(
+        self,
+        actor: Actor,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        kind: str | None = None,
+        subject: str | None = None,
+        actor_id: str | None = None,
+        newest_first: bool = False,
+    ) -> dict[str, Any]:
+        grant(actor, Permission.LEDGER_READ)
+        found = await asyncio.to_thread(
+            self.ledger.events,
+            after=after,
+            limit=max(1, min(limit, MAX_EVENTS)),
+            kind=kind,
+            actor=actor_id,
+            subject=subject,
+            newest_first=newest_first,
+        )
+        return {"events": [e.as_dict() for e in found], "size": self.ledger.size()}
+
+    async def event(self, actor: Actor, seq: int) -> dict[str, Any]:
+        grant(actor, Permission.LEDGER_READ)
+        stored = await asyncio.to_thread(self.ledger.event, seq)
+        return stored.as_dict()
+
+    async def status(self, actor: Actor) -> dict[str, Any]:
+        grant(actor, Permission.STATUS_READ)
+        installation = self.installation
+        return {
+            "version": installation.version,
+            "listening": installation.listening,
+            "home": installation.home,
+            "profile": "solo",
+            "operator_key_path": installation.operator_key_path,
+            "uptime_s": round(self.clock.monotonic() - installation.started),
+            "ledger": {"size": self.ledger.size(), "available": self.ledger.available},
+            "memory": await self._memory(),
+            "models": [
+                residency_of(held, now=self.clock.monotonic())
+                for held in self.serving.residency.all()
+            ],
+        }
+
+    async def _memory(self) -> dict[str, int]:
+        reading = await asyncio.to_thread(self.probe.read)
+        now = self.clock.monotonic()
+        untaken = self.serving.residency.promised_untaken_bytes()
+        budget = feasibility.budget(reading, promised_untaken_bytes=untaken, now=now)
+        return {
+            "total_bytes": reading.total_bytes,
+            "available_bytes": reading.available_bytes,
+            "budget_bytes": budget.budget_bytes,
+            "promised_untaken_bytes": untaken,
+            "reading_age_ms": round((now - reading.taken_at) * 1000),
+        }
+
+    def _shape(self, model: str | None, path: str | None) -> tuple[ModelShape, int]:
+        if (model is None) == (path is None):
+            raise InvalidRequest("Name either a model or a path, and not both.", param="model")
+        if model is not None:
+            return self.catalog.shape(model), self.catalog.get(model).max_context
+        directory = Path(path or "")
+        if not directory.is_absolute():
+            raise InvalidRequest("Give the absolute path of the model's directory.", param="path")
+        shape = self.catalog.inspect(directory)
+        return shape, shape.max_context
+
+    def _with_state(self, model: CatalogModel) -> dict[str, Any]:
+        return {
+            **described(model),
+            "state": str(self.serving.residency.state(model.id)),
+            "aliases": self.routing.aliases_of(model.id),
+        }
+
+
+def described(model: CatalogModel) -> dict[str, Any]:
+    """A catalog model as plain values."""
+    return {**asdict(model), "trust": str(model.trust)}
+
+
+def residency_of(held: Held, *, now: float | None = None) -> dict[str, Any]:
+    """One model's residency as plain values, in bytes, tokens and whole seconds."""
+    in_memory = held.state in HOLDS_MEMORY
+    terms = held.terms if in_memory else None
+    return {
+        "id": held.model_id,
+        "state": str(held.state),
+        "pinned": held.pinned,
+        "resident_bytes": held.resident_bytes,
+        "promised_bytes": held.promised_bytes,
+        "context": terms.context if terms else None,
+        "slots": terms.slots if terms else None,
+        "active": held.running,
+        "queued": held.waiting,
+        "idle_s": round(now - held.last_used) if now is not None and held.last_used else None,
+        "pid": held.engine.facts.pid if held.engine else None,
+        "last_failure": held.last_failure,
+    }

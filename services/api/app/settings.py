@@ -1,0 +1,88 @@
+"""The one place that reads settings: `$LMX_HOME/config.yaml` and the environment."""
+
+import os
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from app.domain.refusals import StartRefused
+
+DEFAULT_PORT = 1234
+TEMPLATES = Path(__file__).resolve().parents[3] / "config"
+"""The versioned templates; the project runs from its own checkout."""
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Settings(BaseModel):
+    """Every setting, with the default that `config/config.yaml` shows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Literal[1] = 1
+    host: str = "127.0.0.1"
+    port: int = Field(DEFAULT_PORT, ge=0, le=65_535)
+    allowed_hosts: tuple[str, ...] = ()
+    inference_requires_key: bool = False
+    preload: tuple[str, ...] = ("default",)
+    default_context: int = Field(4096, ge=1)
+    slots: int = Field(4, ge=1, le=64)
+    queue_limit: int = Field(64, ge=0, le=10_000)
+    idle_ttl_s: float = Field(3600, ge=0)
+    request_timeout_s: Seconds = 600
+    load_timeout_s: Seconds = 600
+    drain_timeout_s: Seconds = 30
+    crash_limit: int = Field(3, ge=1, le=5)
+    worker_base_bytes: int = Field(384 << 20, ge=0)
+    max_body_bytes: int = Field(8 << 20, ge=1024, le=1 << 30)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("host")
+    @classmethod
+    def only_loopback(cls, host: str) -> str:
+        """Rule C08: no configuration can bind to anything but loopback."""
+        try:
+            loopback = ip_address(host).is_loopback
+        except ValueError:
+            loopback = False
+        if not loopback:
+            raise ValueError("the server binds to loopback only: use 127.0.0.1 or ::1")
+        return host
+
+
+def home_directory() -> Path:
+    """`$LMX_HOME`, by default `~/.lmx`."""
+    return Path(os.environ.get("LMX_HOME") or "~/.lmx").expanduser().absolute()
+
+
+def load_settings(home: Path, *, port: int | None = None) -> Settings:
+    """Read `home/config.yaml` over the defaults; raises StartRefused naming every bad entry."""
+    path = home / "config.yaml"
+    values: dict[str, Any] = {}
+    if path.exists():
+        values = _mapping(path)
+    if port is not None:
+        values["port"] = port
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        lines = (
+            f"  {'.'.join(str(part) for part in e['loc']) or 'file'}: {e['msg']}"
+            for e in error.errors()
+        )
+        raise StartRefused(f"{path} cannot be used:\n" + "\n".join(lines)) from None
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise StartRefused(f"{path} cannot be read: {error}") from None
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise StartRefused(f"{path} must be a mapping of settings, like config/config.yaml.")
+    return loaded
