@@ -1,0 +1,122 @@
+"""`lmx ledger`: the append-only record, and a leaf hash recomputed here, without the server."""
+
+import hashlib
+from typing import Annotated, Any
+
+import typer
+
+from app.cli import output
+from app.cli.options import SERVER, AsJson, ServerUrl
+from app.cli.outcomes import CommandError
+from app.cli.text import one_line, utc_time
+
+app = typer.Typer(name="ledger", help="Read the append-only record.", no_args_is_help=True)
+
+_LEAF_PREFIX = b"\x00"  # RFC 6962, section 2.1
+
+
+@app.command("ls")
+def ls(
+    *,
+    after: Annotated[
+        int | None, typer.Option("--after", metavar="N", min=0, help="Only events after number N.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=1000, help="At most so many.")
+    ] = 50,
+    kind: Annotated[str | None, typer.Option("--kind", metavar="K", help="One kind only.")] = None,
+    actor: Annotated[
+        str | None, typer.Option("--actor", metavar="A", help="One actor's id only.")
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option("--subject", metavar="S", help="One model or key only.")
+    ] = None,
+    server: ServerUrl = SERVER,
+    as_json: AsJson = False,
+) -> None:
+    """List events, newest last: the latest ones, or those that follow --after. Times are UTC."""
+    from app.cli.connection import connected, rows
+
+    latest = after is None
+    with connected(server) as authority:
+        answer = authority.get(
+            "/authority/ledger/events",
+            after=after,
+            limit=limit,
+            kind=kind,
+            actor=actor,
+            subject=subject,
+            newest_first="true" if latest else None,
+        )
+    found = rows(answer, "events")
+    events = found[::-1] if latest else found
+    if as_json:
+        output.as_json({**answer, "events": events})
+        return
+    output.show_table(
+        ("seq", "time", "kind", "actor", "outcome", "subject"),
+        map(_row, events),
+        empty="No event is like that.",
+        right=frozenset({"seq"}),
+    )
+
+
+@app.command("show")
+def show(
+    seq: Annotated[int, typer.Argument(metavar="SEQ", min=0, help="The event's number.")],
+    server: ServerUrl = SERVER,
+    as_json: AsJson = False,
+) -> None:
+    """Show one event's canonical body and leaf hash, and recompute the leaf from the body here.
+
+    Exits with 1 when the recomputed leaf is not the recorded one.
+    """
+    from app.cli.connection import connected
+
+    with connected(server) as authority:
+        event = authority.get(f"/authority/ledger/events/{seq}")
+    body = canonical_bytes(event.get("body"))
+    recomputed, recorded = leaf_hash(body), event.get("leaf")
+    holds = recomputed == recorded
+    if as_json:
+        output.as_json({"event": event, "recomputed_leaf": recomputed, "matches": holds})
+    else:
+        output.say(body.decode("utf-8", errors="replace"), "")
+        output.show_fields(
+            [
+                ("event", f"{seq}, {one_line(event.get('kind'))}"),
+                ("time", utc_time(event.get("ts_utc_us"))),
+                ("leaf", one_line(recorded)),
+                ("recomputed", f"{recomputed}: {'the same' if holds else 'DIFFERENT'}"),
+            ]
+        )
+    if not holds:
+        raise CommandError(
+            f"The leaf hash of event {seq} does not follow from its body: one of them was changed."
+        )
+
+
+def canonical_bytes(body: Any) -> bytes:
+    """The bytes that were hashed: the text as it was recorded, or RFC 8785 of the object."""
+    if isinstance(body, str):
+        return body.encode("utf-8", errors="surrogatepass")
+    if not isinstance(body, dict):
+        raise CommandError("The event came without its body, so nothing can be recomputed.")
+    import rfc8785
+
+    try:
+        return rfc8785.dumps(body)
+    except (rfc8785.CanonicalizationError, RecursionError) as error:
+        raise CommandError(f"The body is not canonical JSON: {one_line(error)}.") from error
+
+
+def leaf_hash(body: bytes) -> str:
+    return hashlib.sha256(_LEAF_PREFIX + body).hexdigest()
+
+
+def _row(event: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        one_line(event.get("seq")),
+        utc_time(event.get("ts_utc_us")),
+        *(one_line(event.get(name)) for name in ("kind", "actor", "outcome", "subject")),
+    )

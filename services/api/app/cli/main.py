@@ -1,0 +1,91 @@
+"""The command tree, and the one place where a command's end becomes an exit code."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from app.cli import chat, keys, ledger, models, output, rules, serve, status
+from app.cli.outcomes import CommandError, ExitCode
+
+_INTERRUPTED = 130  # what the command-line library exits with after Ctrl-C
+
+app = typer.Typer(
+    name="lmx",
+    help="LMX Authority: a local model server with an execution authority inside.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: starts faster, reads well at 60 columns and in pipes
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            output.say(f"lmx {version('lmx-authority')}")
+        except PackageNotFoundError:
+            output.say("lmx (from a source tree that is not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    del version  # its callback has answered
+
+
+app.command("serve")(serve.serve)
+app.command("status")(status.status)
+app.command("chat")(chat.chat)
+app.add_typer(models.app)
+app.add_typer(keys.app)
+app.add_typer(ledger.app)
+app.command("rules")(rules.rules)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit codes are in `outcomes`."""
+    output.never_fail_on_encoding()
+    try:
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        output.reader_went_away()
+        return ExitCode.FAILED
+    except OSError as error:
+        return _failed(f"This machine refused a step: {error}.")
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        app(args=list(arguments), prog_name="lmx")
+    except CommandError as end:
+        output.note(f"lmx: {end.sentence}")
+        return end.exit_code
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            output.note("lmx: Interrupted.")
+            return ExitCode.FAILED
+        return end.code if isinstance(end.code, int) else ExitCode.DONE
+    return ExitCode.DONE
+
+
+def _failed(sentence: str) -> int:
+    output.note(f"lmx: {sentence}")
+    output.reader_went_away()
+    return ExitCode.FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""The only place that says how a command ends: exit codes, and which code a refusal gets."""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Final
+
+
+class ExitCode(IntEnum):
+    """What a script may rely on."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    REFUSED = 3
+    WAITING = 4
+
+
+MEANINGS: Final[Mapping[ExitCode, str]] = {
+    ExitCode.DONE: "done",
+    ExitCode.FAILED: "failed (a verification that does not hold too)",
+    ExitCode.USAGE: "the command line or a value in it is wrong",
+    ExitCode.REFUSED: "refused: by the authority, or here because something would not be safe",
+    ExitCode.WAITING: "waiting for an approval",
+}
+
+
+class CommandError(Exception):
+    """An anticipated end of a command: a sentence for stderr and an exit code."""
+
+    def __init__(self, sentence: str, *, exit_code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.exit_code = exit_code
+
+
+_FAILED, _USAGE, _REFUSED = ExitCode.FAILED, ExitCode.USAGE, ExitCode.REFUSED
+
+BY_CODE: Final[Mapping[str, ExitCode]] = {
+    "refused": _REFUSED,
+    "key_missing": _REFUSED,
+    "invalid_api_key": _REFUSED,
+    "forbidden": _REFUSED,
+    "confirmation_required": _REFUSED,
+    "approval_required": ExitCode.WAITING,
+    "host_not_allowed": _REFUSED,
+    "origin_not_allowed": _REFUSED,
+    "invalid_request": _USAGE,
+    "request_too_large": _USAGE,
+    "context_length_exceeded": _USAGE,
+    "model_not_found": _FAILED,
+    "key_not_found": _FAILED,
+    "event_not_found": _FAILED,
+    "intake_refused": _REFUSED,
+    "model_exists": _REFUSED,
+    "model_not_verified": _REFUSED,
+    "digest_mismatch": _FAILED,
+    "disk_full": _FAILED,
+    "does_not_fit": _REFUSED,
+    "memory_reading_stale": _REFUSED,
+    "model_quarantined": _REFUSED,
+    "load_failed": _FAILED,
+    "load_cancelled": _FAILED,
+    "model_not_loaded": _FAILED,
+    "model_busy": _REFUSED,
+    "queue_full": _REFUSED,
+    "request_timeout": _FAILED,
+    "invalid_prompt": _USAGE,
+    "worker_lost": _FAILED,
+    "audit_unavailable": _REFUSED,
+    "shutting_down": _REFUSED,
+    "start_refused": _REFUSED,
+}
+"""A refusal that is not here: refused when the status is 4xx, failed otherwise."""
+
+HINTS: Final[Mapping[str, str]] = {
+    "key_missing": "Set LMX_KEY, or run this as the account that started the server.",
+    "invalid_api_key": "Check LMX_KEY; `lmx keys ls` with the operator key lists the keys.",
+    "forbidden": "Use a key with the role that this needs: `lmx keys ls` shows each key's roles.",
+    "model_not_found": "`lmx models ls` lists the models.",
+    "key_not_found": "`lmx keys ls` lists the keys.",
+    "event_not_found": "`lmx ledger ls` lists the newest events.",
+    "does_not_fit": "`lmx models fit NAME` prints the arithmetic.",
+    "model_quarantined": "`lmx models verify NAME` hashes its files again.",
+    "digest_mismatch": "Import the model again from a copy that you trust.",
+}
+"""What to do next, for codes where the command line knows more than the server says."""
+
+
+def exit_code_for(code: str, status: int) -> ExitCode:
+    return BY_CODE.get(code, _REFUSED if 400 <= status < 500 else _FAILED)

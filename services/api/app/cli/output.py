@@ -1,0 +1,72 @@
+"""The only place that writes to the terminal: results to stdout, everything else to stderr."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import IO, Any
+
+from app.cli import text
+
+
+def say(*lines: str) -> None:
+    """A part of the result."""
+    for line in lines:
+        sys.stdout.write(text.clean(line) + "\n")
+
+
+def stream(piece: str) -> None:
+    """A piece of a model's answer, shown at once."""
+    sys.stdout.write(text.clean(piece))
+    sys.stdout.flush()
+
+
+def note(line: str) -> None:
+    """Something about the result: a warning, progress, an error's sentence."""
+    sys.stderr.write(text.clean(line) + "\n")
+    sys.stderr.flush()
+
+
+def as_json(value: Any) -> None:
+    """The result for machines. Escaped to ASCII, so no terminal can be tricked by it."""
+    body = json.dumps(value, ensure_ascii=True, indent=2)
+    sys.stdout.write(body.replace("\x7f", "\\u007f") + "\n")
+
+
+def show_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    empty: str,
+    right: frozenset[str] = frozenset(),
+) -> None:
+    lines = text.table(columns, list(rows), width=width_of(sys.stdout), right=right)
+    if lines:
+        say(*lines)
+    else:
+        note(empty)
+
+
+def show_fields(rows: Sequence[tuple[str, str]]) -> None:
+    say(*text.fields(rows, width=width_of(sys.stdout)))
+
+
+def width_of(out: IO[str]) -> int | None:
+    """Columns of the terminal; None where there is none, so that files get whole lines."""
+    return shutil.get_terminal_size().columns if out.isatty() else None
+
+
+def never_fail_on_encoding() -> None:
+    """A terminal without UTF-8 shows question marks instead of ending the command."""
+    for out in (sys.stdout, sys.stderr):
+        reconfigure = getattr(out, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+def reader_went_away() -> None:
+    """Keep Python's own flush at exit quiet after `lmx … | head` has had enough."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)

@@ -1,0 +1,59 @@
+"""The only place that writes docs/cli.md: `python -m app.cli.reference` prints the command tree."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import typer
+
+from app.cli.main import app
+from app.cli.outcomes import MEANINGS
+
+_WIDTH: Final = 88
+
+_INTRODUCTION: Final = """\
+# The command line
+
+Made from the command tree by `python -m app.cli.reference`; a test fails when it is out of date.
+
+`lmx` is a client of the running server: it talks to it over HTTP on loopback and never goes around
+the authority. Only `lmx serve` starts one.
+
+| environment | |
+|---|---|
+| `LMX_URL` | the server, as `--server` does; loopback only |
+| `LMX_KEY` | the key to use |
+| `LMX_HOME` | where `operator.key` is read from when `LMX_KEY` is not set (`~/.lmx`); \
+readable by its owner alone, or it is refused |
+| `NO_COLOR` | no colours |
+
+Every listing takes `--json`: JSON alone on stdout. Messages, progress and questions go to stderr.
+Creating or revoking a key asks for a phrase that a person types in a terminal; nothing skips it.
+"""
+
+
+def render() -> str:
+    """The whole page, the same on every machine."""
+    root = typer.main.get_command(app)
+    exits = [f"| {code.value} | {meaning} |" for code, meaning in MEANINGS.items()]
+    parts = [_INTRODUCTION, "| exit code | |\n|---|---|\n" + "\n".join(exits) + "\n"]
+    parts += [
+        f"## `{' '.join(names)}`\n\n```text\n{page}\n```\n"
+        for names, page in _pages(root, ("lmx",))
+    ]
+    return "\n".join(parts)
+
+
+def _pages(command: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    context = typer.Context(command, info_name=" ".join(names), terminal_width=_WIDTH)
+    yield names, "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+    below: Mapping[str, Any] = getattr(command, "commands", {})
+    for name, child in below.items():
+        yield from _pages(child, (*names, name))
+
+
+if __name__ == "__main__":
+    for variable in ("LMX_URL", "LMX_HOME", "LMX_KEY"):
+        os.environ.pop(variable, None)  # never in a default that is shown
+    sys.stdout.write(render())

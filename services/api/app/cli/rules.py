@@ -1,0 +1,34 @@
+"""`lmx rules`: every hard rule, where it is enforced and which test holds it."""
+
+from typing import Any
+
+from app.cli import output
+from app.cli.options import SERVER, AsJson, ServerUrl
+from app.cli.text import one_line
+
+_SHOWN_ON_TOP = frozenset({"id", "sentence"})
+
+
+def rules(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
+    """List every hard rule: its tier, where it is enforced, which test holds it."""
+    from app.cli.connection import connected, rows
+
+    with connected(server) as authority:
+        answer = authority.get("/authority/rules")
+    found = rows(answer, "rules")
+    if as_json:
+        output.as_json(answer)
+        return
+    for rule in found:
+        output.show_fields([(one_line(rule.get("id")), one_line(rule.get("sentence")))])
+        output.show_fields(_details(rule))
+        output.say("")
+    output.say(f"{len(found)} rules, digest {one_line(answer.get('digest'))}")
+
+
+def _details(rule: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (f"  {name.replace('_', ' ')}", one_line(value))
+        for name, value in rule.items()
+        if name not in _SHOWN_ON_TOP and value not in (None, "", [])
+    ]

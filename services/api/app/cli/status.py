@@ -1,0 +1,60 @@
+"""`lmx status`: what the running server is doing."""
+
+from typing import Any
+
+from app.cli import output
+from app.cli.options import SERVER, AsJson, ServerUrl
+from app.cli.text import duration, one_line, pick, size
+
+_COLUMNS = ("model", "state", "pinned", "memory", "context", "slots", "active", "queued", "idle")
+
+
+def status(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
+    """Show where the server listens, its memory, its ledger and the loaded models."""
+    from app.cli.connection import connected, rows
+
+    with connected(server) as authority:
+        answer = authority.get("/authority/status")
+    loaded = rows(answer, "models")
+    if as_json:
+        output.as_json(answer)
+        return
+    output.show_fields(_facts(answer))
+    if loaded:
+        output.say("")
+    output.show_table(
+        _COLUMNS,
+        [_row(model) for model in loaded],
+        empty="No model is loaded: the first request for one loads it.",
+        right=frozenset({"memory", "context", "slots", "active", "queued", "idle"}),
+    )
+
+
+def _facts(answer: dict[str, Any]) -> list[tuple[str, str]]:
+    memory = {name: size(value) for name, value in (pick(answer, "memory") or {}).items()}
+    written = "writable" if pick(answer, "ledger", "available") else "NOT WRITABLE: no act happens"
+    return [
+        ("listening", one_line(answer.get("listening"))),
+        ("version", one_line(answer.get("version"))),
+        ("profile", one_line(answer.get("profile"))),
+        ("up", duration(answer.get("uptime_s"))),
+        ("state", one_line(answer.get("home"))),
+        ("operator key", one_line(answer.get("operator_key_path"))),
+        ("ledger", f"{one_line(pick(answer, 'ledger', 'size'))} events, {written}"),
+        ("budget", memory.get("budget_bytes", "-")),
+        ("promised", f"{memory.get('promised_untaken_bytes', '-')}, not yet taken"),
+        ("available", f"{memory.get('available_bytes', '-')} of {memory.get('total_bytes', '-')}"),
+    ]
+
+
+def _row(model: dict[str, Any]) -> tuple[str, ...]:
+    taken = model.get("resident_bytes") or model.get("promised_bytes")
+    plain = ("context", "slots", "active", "queued")
+    return (
+        one_line(model.get("id")),
+        one_line(model.get("state")),
+        one_line(model.get("pinned")),
+        size(taken),
+        *(one_line(model.get(name)) for name in plain),
+        duration(model.get("idle_s")),
+    )
