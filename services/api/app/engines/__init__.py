@@ -1,0 +1,1 @@
+"""The hands: worker processes, run on the authority's order. Nothing here decides."""

@@ -1,0 +1,103 @@
+"""Renders chat templates in a child process that is killed when its time is up."""
+
+import contextlib
+import json
+import os
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_MAX_ANSWER_BYTES = 128 * 2**20
+
+
+class TemplateFailed(Exception):
+    """The template gave no text: an error in it, its own refusal, or its time ran out."""
+
+
+class ChatTemplate:
+    """One model's chat template. Used by one thread."""
+
+    def __init__(
+        self, template: str, *, constants: Mapping[str, str], time_limit_s: float = 1.0
+    ) -> None:
+        opening = {"template": template, "constants": dict(constants)}
+        self._opening = json.dumps(opening).encode() + b"\n"
+        self._time_limit_s = time_limit_s
+        self._child = self._start()
+
+    def render(self, messages: Sequence[Mapping[str, Any]]) -> str:
+        """The prompt's text. Raises `TemplateFailed`."""
+        asked = {
+            "messages": [dict(message) for message in messages],
+            "add_generation_prompt": True,
+            "tools": None,
+            "documents": None,
+        }
+        try:
+            answer = json.loads(self._exchange(json.dumps(asked).encode() + b"\n"))
+        except (OSError, ValueError) as error:
+            self._restart()
+            raise TemplateFailed("it broke the process that renders it") from error
+        if "error" in answer:
+            raise TemplateFailed(str(answer["error"]))
+        return str(answer["text"])
+
+    def close(self) -> None:
+        self._child.kill()
+        self._child.wait()
+        for stream in (self._child.stdin, self._child.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    def _exchange(self, line: bytes) -> bytes:
+        """Write and read at the same time: pipes are smaller than prompts."""
+        source, sink = self._pipes()
+        deadline = time.monotonic() + self._time_limit_s
+        answer = bytearray()
+        with selectors.DefaultSelector() as selector:
+            selector.register(source, selectors.EVENT_READ)
+            selector.register(sink, selectors.EVENT_WRITE)
+            while not answer.endswith(b"\n"):
+                ready = selector.select(max(0.0, deadline - time.monotonic()))
+                if not ready:
+                    self._restart()
+                    raise TemplateFailed(f"it took longer than {self._time_limit_s:g} s")
+                for key, _ in ready:
+                    if key.fd == sink:
+                        line = line[os.write(sink, line[:65536]) :]
+                        if not line:
+                            selector.unregister(sink)
+                    else:
+                        answer += self._read(source)
+        if len(answer) > _MAX_ANSWER_BYTES:
+            raise ValueError("too long an answer")
+        return bytes(answer)
+
+    @staticmethod
+    def _read(source: int) -> bytes:
+        piece = os.read(source, 2**20)
+        if not piece:
+            raise ValueError("the child is gone")
+        return piece
+
+    def _pipes(self) -> tuple[int, int]:
+        if self._child.stdin is None or self._child.stdout is None:
+            raise ValueError("the child has no pipes")
+        return self._child.stdout.fileno(), self._child.stdin.fileno()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-P", "-m", "app.engines.worker.renderer", str(os.getpid())]
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        if child.stdin is not None:
+            # The first line may be longer than a pipe holds, but the child reads it at once.
+            child.stdin.write(self._opening)
+            os.set_blocking(child.stdin.fileno(), False)
+        return child
+
+    def _restart(self) -> None:
+        self.close()
+        self._child = self._start()
