@@ -214,7 +214,7 @@ class Generation:
         try:
             async for event in stream:
                 await self._merged.put((index, _answer(event)))
-        except Exception as error:  # raised again by `_next`, in the consumer's task
+        except Exception as error:  # noqa: BLE001 - raised again by `_next`, in the consumer's task
             await self._merged.put((index, error))
 
     def _count(self, index: int, event: Delta | Finished) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from app.authority import feasibility
 from app.authority.ledger.events import Kind, LedgerEvent
@@ -15,6 +16,17 @@ from app.domain.engine import LoadFailure, LoadSpec
 from app.domain.feasibility import Fits, Need
 from app.domain.models import CatalogModel
 from app.domain.refusals import AuditUnavailable, LoadCancelled, LoadFailed
+
+
+@dataclass(frozen=True, slots=True)
+class LoadAsked:
+    """One load: by whom, of what, on which terms, and the sign that nobody wants it any more."""
+
+    grant: Grant
+    held: Held
+    model: CatalogModel
+    terms: Terms
+    abandoned: asyncio.Event
 
 
 class Loading:
@@ -31,12 +43,11 @@ class Loading:
         """What a worker takes before it loads anything: the largest seen, or the setting."""
         return self._worker_base_bytes
 
-    async def run(
-        self, grant: Grant, held: Held, model: CatalogModel, terms: Terms, abandoned: asyncio.Event
-    ) -> None:
-        """Leave `held` ready, or raise a Refusal and leave it failed or absent."""
+    async def run(self, asked: LoadAsked) -> None:
+        """Leave the model ready, or raise a Refusal and leave it failed or absent."""
+        held = asked.held
         try:
-            engine = await self._bring_up(grant, held, model, terms, abandoned)
+            engine = await self._bring_up(asked)
         except LoadCancelled:
             held.move(Cause.ABANDONED)
             raise
@@ -45,16 +56,27 @@ class Loading:
             held.move(Cause.LOAD_FAILED)
             raise
         held.engine = engine
-        held.terms = terms
-        held.pinned = held.pinned or terms.pinned
+        held.terms = asked.terms
+        held.pinned = held.pinned or asked.terms.pinned
         held.last_failure = None
         held.last_used = self._equipment.clock.monotonic()
         held.move(Cause.LOADED)
 
-    async def _bring_up(
-        self, grant: Grant, held: Held, model: CatalogModel, terms: Terms, abandoned: asyncio.Event
-    ) -> Engine:
-        catalog = self._equipment.catalog
+    async def _bring_up(self, asked: LoadAsked) -> Engine:
+        spec, need = await self._spec(asked)
+        try:
+            return await self._attempt(asked, spec, need)
+        except LoadFailure as failure:
+            if failure.out_of_memory and await self._admission.evict_one(asked.held):
+                try:
+                    return await self._attempt(asked, spec, need)
+                except LoadFailure as again:
+                    failure = again
+            raise self._failed(asked.held, failure) from failure
+
+    async def _spec(self, asked: LoadAsked) -> tuple[LoadSpec, Need]:
+        """Verify the files and compute what the load needs."""
+        catalog, model, terms = self._equipment.catalog, asked.model, asked.terms
         directory = await asyncio.to_thread(catalog.verify, model.id)
         shape = await asyncio.to_thread(catalog.shape, model.id)
         need = feasibility.need(
@@ -71,52 +93,31 @@ class Loading:
             slots=terms.slots,
             memory_limit_bytes=need.total_bytes,
         )
-        try:
-            return await self._attempt(grant, held, spec, need, terms, abandoned)
-        except LoadFailure as failure:
-            if failure.out_of_memory and await self._admission.evict_one(held):
-                try:
-                    return await self._attempt(grant, held, spec, need, terms, abandoned)
-                except LoadFailure as again:
-                    failure = again
-            if not failure.out_of_memory:
-                held.crashes = held.crashes.crashed(now=self._equipment.clock.monotonic())
-            raise LoadFailed(
-                f"{model.id} could not be loaded: {failure.reason}. "
-                f"See the server's log, or check its files with: lmx models verify {model.id}"
-            ) from failure
+        return spec, need
 
-    async def _attempt(
-        self,
-        grant: Grant,
-        held: Held,
-        spec: LoadSpec,
-        need: Need,
-        terms: Terms,
-        abandoned: asyncio.Event,
-    ) -> Engine:
+    async def _attempt(self, asked: LoadAsked, spec: LoadSpec, need: Need) -> Engine:
+        held, record = asked.held, self._equipment.record
         fits = await self._admission.promise(held, need)
-        if abandoned.is_set():
+        if asked.abandoned.is_set():
             raise LoadCancelled(f"Nobody waits for {spec.model_id} any more.")
-        intent_seq = await self._equipment.record(_intent(grant, spec, fits, terms))
+        intent_seq = await record(_intent(asked, spec, fits))
         try:
-            engine = await self._start(grant, spec, abandoned)
+            engine = await self._start(asked, spec)
         except LoadFailure as failure:
             held.promised_bytes = 0
-            await self._equipment.record(
-                _outcome(grant, spec, intent_seq, "failed", {"reason": failure.reason[:500]})
-            )
+            why = {"reason": failure.reason[:500]}
+            await record(_outcome(asked, spec, intent_seq, "failed", why))
             raise
         except LoadCancelled:
-            await self._equipment.record(_outcome(grant, spec, intent_seq, "abandoned", {}))
+            await record(_outcome(asked, spec, intent_seq, "abandoned", {}))
             raise
-        await self._seal(grant, spec, intent_seq, engine)
+        await self._seal(asked, spec, intent_seq, engine)
         return engine
 
-    async def _start(self, grant: Grant, spec: LoadSpec, abandoned: asyncio.Event) -> Engine:
+    async def _start(self, asked: LoadAsked, spec: LoadSpec) -> Engine:
         """Start the worker, but not longer than somebody waits for it."""
-        starting = asyncio.create_task(self._equipment.host.start(grant, spec))
-        leaving = asyncio.create_task(abandoned.wait())
+        starting = asyncio.create_task(self._equipment.host.start(asked.grant, spec))
+        leaving = asyncio.create_task(asked.abandoned.wait())
         try:
             await asyncio.wait({starting, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
@@ -129,7 +130,18 @@ class Loading:
         finally:
             leaving.cancel()
 
-    async def _seal(self, grant: Grant, spec: LoadSpec, intent_seq: int, engine: Engine) -> None:
+    def _failed(self, held: Held, failure: LoadFailure) -> LoadFailed:
+        """The refusal of a load whose worker did not come up; it counts as a crash."""
+        if not failure.out_of_memory:
+            held.crashes = held.crashes.crashed(now=self._equipment.clock.monotonic())
+        return LoadFailed(
+            f"{held.model_id} could not be loaded: {failure.reason}. "
+            f"Check its files with: lmx models verify {held.model_id}"
+        )
+
+    async def _seal(
+        self, asked: LoadAsked, spec: LoadSpec, intent_seq: int, engine: Engine
+    ) -> None:
         """Record the outcome; a load that cannot be recorded is undone."""
         facts = engine.facts
         self._worker_base_bytes = max(self._worker_base_bytes, facts.base_bytes)
@@ -140,34 +152,34 @@ class Loading:
             "base_bytes": facts.base_bytes,
         }
         try:
-            await self._equipment.record(_outcome(grant, spec, intent_seq, "loaded", measured))
+            await self._equipment.record(_outcome(asked, spec, intent_seq, "loaded", measured))
         except AuditUnavailable:
             await engine.stop(self._equipment.limits.stop_grace_s)
             raise
 
 
-def _intent(grant: Grant, spec: LoadSpec, fits: Fits, terms: Terms) -> LedgerEvent:
+def _intent(asked: LoadAsked, spec: LoadSpec, fits: Fits) -> LedgerEvent:
     return LedgerEvent(
         kind=Kind.LOAD_INTENT,
-        actor=grant.actor,
+        actor=asked.grant.actor,
         subject=spec.model_id,
         data={
             "digest": spec.digest,
             "context": spec.context,
             "slots": spec.slots,
-            "pinned": terms.pinned,
-            "permission": str(grant.permission),
+            "pinned": asked.terms.pinned,
+            "permission": str(asked.grant.permission),
             "feasibility": fits.as_dict(),
         },
     )
 
 
 def _outcome(
-    grant: Grant, spec: LoadSpec, intent_seq: int, outcome: str, data: Mapping[str, object]
+    asked: LoadAsked, spec: LoadSpec, intent_seq: int, outcome: str, data: Mapping[str, object]
 ) -> LedgerEvent:
     return LedgerEvent(
         kind=Kind.LOAD_OUTCOME,
-        actor=grant.actor,
+        actor=asked.grant.actor,
         subject=spec.model_id,
         outcome=outcome,
         intent_seq=intent_seq,

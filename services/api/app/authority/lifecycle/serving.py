@@ -11,7 +11,7 @@ from app.authority.ledger.events import Kind, LedgerEvent
 from app.authority.lifecycle.admission import Admission
 from app.authority.lifecycle.equipment import Equipment
 from app.authority.lifecycle.eviction import idle_too_long
-from app.authority.lifecycle.loading import Loading
+from app.authority.lifecycle.loading import LoadAsked, Loading
 from app.authority.lifecycle.residency import Attempt, Held, Residency, Terms, wait_for_change
 from app.authority.lifecycle.transitions import Cause, State
 from app.authority.lifecycle.unloading import Unloading
@@ -203,14 +203,13 @@ class Serving:
             )
         held.move(Cause.LOAD)
         abandoned = asyncio.Event()
-        task = self._keep(self._load(grant, held, model, terms, abandoned))
+        task = self._keep(self._load(LoadAsked(grant, held, model, terms, abandoned)))
         held.attempt = Attempt(task, abandoned)
 
-    async def _load(
-        self, grant: Grant, held: Held, model: CatalogModel, terms: Terms, abandoned: asyncio.Event
-    ) -> None:
+    async def _load(self, asked: LoadAsked) -> None:
+        held = asked.held
         try:
-            await self.loading.run(grant, held, model, terms, abandoned)
+            await self.loading.run(asked)
         except LoadFailed:
             await self._quarantine_if_due(held)
             raise
@@ -294,9 +293,9 @@ class Serving:
 
     def _ended(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            if not isinstance(error, Refusal):
-                log.error("lifecycle_task_failed", error=repr(error))
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, Refusal):
+            log.error("lifecycle_task_failed", error=repr(error))
 
 
 def _quarantined(held: Held) -> ModelQuarantined:

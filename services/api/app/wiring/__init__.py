@@ -1,0 +1,160 @@
+"""The composition root: the only place that knows every part and puts them together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from app.authority.execution import Execution
+from app.authority.inference import Inference, InferencePorts
+from app.authority.lifecycle.equipment import Equipment, Limits
+from app.authority.lifecycle.serving import Serving
+from app.authority.permissions import Access
+from app.authority.ports import EngineHost, MemoryProbe
+from app.authority.reading import Installation, Reading
+from app.engines.memory_probe import SystemMemoryProbe
+from app.engines.supervisor import WorkerHost
+from app.routers.app import build_api
+from app.routers.dependencies import Services
+from app.routers.metrics import Metrics
+from app.settings import Settings
+from app.wiring.opening import (
+    Authority,
+    answering_model,
+    import_bundled,
+    open_authority,
+    quarantined_models,
+)
+from app.wiring.running import running
+
+STOP_GRACE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What `main` needs to run and announce it."""
+
+    app: ASGIApp
+    version: str
+    listening: str
+    answering_model: str
+    operator_key_path: Path
+
+
+def wire(
+    settings: Settings,
+    *,
+    home: Path,
+    listening: str,
+    host: EngineHost | None = None,
+    probe: MemoryProbe | None = None,
+) -> Server:
+    """Open the state, record the start, and return the server; tests hand in a host and a probe.
+
+    Raises StartRefused or AuditUnavailable: then nothing answers.
+    """
+    version = installed_version("lmx-authority")
+    authority = open_authority(settings, home=home, version=version)
+    import_bundled(authority)
+    engine_host = host or WorkerHost(load_timeout_s=settings.load_timeout_s)
+    memory = probe or SystemMemoryProbe()
+    serving = Serving(
+        Equipment(
+            catalog=authority.catalog,
+            ledger=authority.ledger,
+            host=engine_host,
+            probe=memory,
+            clock=authority.clock,
+            limits=_limits(settings),
+        )
+    )
+    for model_id in quarantined_models(authority):
+        serving.quarantined_before(model_id)
+    installation = Installation(
+        version=version,
+        listening=listening,
+        home=str(home),
+        operator_key_path=str(home / "operator.key"),
+        started=authority.clock.monotonic(),
+        default_context=settings.default_context,
+        default_slots=settings.slots,
+    )
+    services = _services(settings, authority, serving, memory, installation)
+    return Server(
+        app=build_api(services, lifespan=running(settings, authority, serving)),
+        version=version,
+        listening=listening,
+        answering_model=answering_model(authority),
+        operator_key_path=home / "operator.key",
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        default_context=settings.default_context,
+        slots=settings.slots,
+        queue_limit=settings.queue_limit,
+        idle_ttl_s=settings.idle_ttl_s,
+        drain_timeout_s=settings.drain_timeout_s,
+        stop_grace_s=STOP_GRACE_S,
+        crash_limit=settings.crash_limit,
+        worker_base_bytes=settings.worker_base_bytes,
+    )
+
+
+def _services(
+    settings: Settings,
+    authority: Authority,
+    serving: Serving,
+    probe: MemoryProbe,
+    installation: Installation,
+) -> Services:
+    access = Access(inference_needs_key=settings.inference_requires_key)
+    inference = Inference(
+        InferencePorts(
+            catalog=authority.catalog,
+            routing=authority.routing,
+            serving=serving,
+            usage=authority.usage,
+            refusals=authority.refusals,
+            clock=authority.clock,
+            access=access,
+            timeout_s=settings.request_timeout_s,
+        )
+    )
+    execution = Execution(
+        catalog=authority.catalog,
+        serving=serving,
+        keys=authority.keys,
+        default_slots=settings.slots,
+        default_context=settings.default_context,
+    )
+    reading = Reading(
+        catalog=authority.catalog,
+        routing=authority.routing,
+        serving=serving,
+        keys_store=authority.keys,
+        ledger=authority.ledger,
+        probe=probe,
+        clock=authority.clock,
+        installation=installation,
+    )
+
+    async def ready() -> Mapping[str, bool]:
+        return {"ledger": authority.ledger.available}
+
+    return Services(
+        keys=authority.keys,
+        inference=inference,
+        execution=execution,
+        reading=reading,
+        refusals=authority.refusals,
+        ready=ready,
+        metrics=Metrics(),
+        version=installation.version,
+        allowed_hosts=frozenset(settings.allowed_hosts),
+        max_body_bytes=settings.max_body_bytes,
+        inference_needs_key=settings.inference_requires_key,
+    )

@@ -1,0 +1,151 @@
+"""Opens the authority's state in the one order that is safe, and records that it did."""
+
+import getpass
+import hashlib
+import json
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Engine as Database
+
+from app.authority.catalog import Catalog, known_models
+from app.authority.keys import Keys
+from app.authority.ledger import (
+    Kind,
+    Ledger,
+    LedgerEvent,
+    RefusalRecorder,
+    UsageLog,
+    boot_event,
+    genesis_event,
+)
+from app.authority.permissions import Permission, grant
+from app.authority.policy.routing import Routing, load_routing
+from app.authority.rules import rules_digest
+from app.clock import SystemClock
+from app.database import REVISIONS, migrate, open_engine
+from app.domain.actors import SYSTEM
+from app.domain.refusals import Refusal
+from app.settings import DEFAULT_PORT, TEMPLATES, Settings
+
+log = structlog.get_logger(__name__)
+
+CHECKOUT = TEMPLATES.parent
+"""Paths in `config/models.yaml` are relative to it."""
+
+ALL = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """The authority's parts, open and checked."""
+
+    database: Database
+    clock: SystemClock
+    boot_id: str
+    ledger: Ledger
+    keys: Keys
+    catalog: Catalog
+    routing: Routing
+    usage: UsageLog
+    refusals: RefusalRecorder
+
+
+def open_authority(settings: Settings, *, home: Path, version: str) -> Authority:
+    """Migrate, check the ledger's guards, record genesis or boot, close open intents."""
+    path = home / "lmx.db"
+    migrate(path)
+    database = open_engine(path)
+    clock = SystemClock()
+    boot_id = str(uuid.uuid4())
+    ledger = Ledger(database, clock=clock, boot_id=boot_id)
+    ledger.check_guards()
+    keys = Keys(ledger, database, clock=clock)
+    if ledger.size() == 0:
+        _begin(ledger, keys, home, version)
+    ledger.append(_boot(settings, boot_id, version))
+    ledger.reconcile()
+    known = known_models([TEMPLATES / "models.yaml", home / "models.yaml"])
+    catalog = Catalog(ledger, database, clock=clock, store_dir=home / "store", known=known)
+    catalog.sweep()
+    return Authority(
+        database=database,
+        clock=clock,
+        boot_id=boot_id,
+        ledger=ledger,
+        keys=keys,
+        catalog=catalog,
+        routing=load_routing(_own_or_template(home, "routing.yaml")),
+        usage=UsageLog(database),
+        refusals=RefusalRecorder(ledger, clock=clock),
+    )
+
+
+def import_bundled(authority: Authority) -> None:
+    """Bring models that ship with the project into the store, by the path every import takes."""
+    have = {m.id: m.digest for m in authority.catalog.list()}
+    for model in authority.catalog.known.bundled():
+        if model.id in have:
+            continue
+        may = grant(SYSTEM, Permission.MODEL_IMPORT, subject=model.id)
+        try:
+            authority.catalog.import_directory(
+                may, CHECKOUT / model.path, model.id, lambda _: None, lambda: False
+            )
+        except Refusal as refusal:
+            authority.refusals.record(SYSTEM, refusal, model.id, None)
+            log.error("bundled_model_refused", model=model.id, reason=refusal.message)
+
+
+def _begin(ledger: Ledger, keys: Keys, home: Path, version: str) -> None:
+    """The first start: the account that started it is operator and approver (rule C05)."""
+    key = keys.ensure_operator_key(home / "operator.key")
+    ledger.append(
+        genesis_event(
+            install_id=str(uuid.uuid4()),
+            account=getpass.getuser(),
+            operator_key_id=key.id,
+            rules_digest=rules_digest(),
+            schema_version=REVISIONS[-1],
+            version=version,
+        )
+    )
+
+
+def _boot(settings: Settings, boot_id: str, version: str) -> LedgerEvent:
+    configured = settings.model_dump(mode="json")
+    canonical = json.dumps(configured, sort_keys=True, separators=(",", ":"))
+    overrides = {} if settings.port == DEFAULT_PORT else {"G-DEPLOY-02": f"port {settings.port}"}
+    return boot_event(
+        boot_id=boot_id,
+        version=version,
+        pid=os.getpid(),
+        rules_digest=rules_digest(),
+        config_digest=hashlib.sha256(canonical.encode()).hexdigest(),
+        extra={"overrides": overrides},
+    )
+
+
+def _own_or_template(home: Path, name: str) -> Path:
+    own = home / name
+    return own if own.exists() else TEMPLATES / name
+
+
+def answering_model(authority: Authority) -> str:
+    """The model the banner shows: what the alias `default` leads to, else the first there is."""
+    ids = authority.catalog.ids()
+    try:
+        return authority.routing.resolve("default", ids).model_id
+    except Refusal:
+        return min(ids, default="none yet: lmx models import DIR")
+
+
+def quarantined_models(authority: Authority) -> set[str]:
+    """Models whose last word in the ledger is that their worker crashed too often."""
+    ledger = authority.ledger
+    into = {e.subject: e.seq for e in ledger.events(kind=Kind.MODEL_QUARANTINED, limit=ALL)}
+    out = {e.subject: e.seq for e in ledger.events(kind=Kind.MODEL_RELEASED, limit=ALL)}
+    return {model for model, seq in into.items() if seq > out.get(model, 0)}

@@ -1,0 +1,60 @@
+"""What runs beside the endpoint, and in which order it ends."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+
+import structlog
+
+from app.authority.ledger import shutdown_event
+from app.authority.lifecycle.serving import Serving
+from app.authority.permissions import Permission, grant
+from app.domain.actors import SYSTEM
+from app.domain.refusals import AuditUnavailable, Refusal
+from app.settings import Settings
+from app.wiring.opening import Authority
+
+log = structlog.get_logger(__name__)
+
+Lifespan = Callable[[object], AbstractAsyncContextManager[None]]
+
+
+def running(settings: Settings, authority: Authority, serving: Serving) -> Lifespan:
+    """What runs beside the endpoint, and how it ends: models first, then the last record."""
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        tasks = [
+            asyncio.create_task(serving.sweep_forever()),
+            asyncio.create_task(_preload(settings, authority, serving)),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await serving.close()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.to_thread(_close, authority)
+
+    return lifespan
+
+
+async def _preload(settings: Settings, authority: Authority, serving: Serving) -> None:
+    """Load what the settings name; a refusal is recorded and does not stop the server."""
+    for name in settings.preload:
+        try:
+            route = authority.routing.resolve(name, authority.catalog.ids())
+            may = grant(SYSTEM, Permission.MODEL_LOAD, subject=route.model_id)
+            await serving.load(may, authority.catalog.get(route.model_id), None)
+        except Refusal as refusal:
+            log.warning("preload_refused", model=name, reason=refusal.message)
+            await asyncio.to_thread(authority.refusals.record, SYSTEM, refusal, name, None)
+
+
+def _close(authority: Authority) -> None:
+    authority.usage.close()
+    authority.refusals.close()
+    with suppress(AuditUnavailable):  # said in the log by the ledger; nothing is left to refuse
+        authority.ledger.append(shutdown_event(boot_id=authority.boot_id, reason="asked to stop"))
+    authority.database.dispose()
