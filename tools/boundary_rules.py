@@ -13,24 +13,26 @@ AUTHORITY = APP + "authority/"
 WORKER = APP + "engines/worker/"
 GRANT_MAKER = AUTHORITY + "permissions.py"
 
-# Everything advice needs. Not a list of dangers: what is not here is refused (style: silence is refusal).
+# Everything advice needs. Not a list of dangers: what is not here is refused.
 ADVISORY_MAY_IMPORT = frozenset(
-    "__future__ abc bisect collections dataclasses datetime decimal enum fractions functools hashlib"
-    " heapq itertools json math re statistics string sys textwrap typing".split()
+    "__future__ abc bisect collections dataclasses datetime decimal enum fractions functools "
+    "hashlib heapq itertools json math re statistics string sys textwrap typing".split()
 )
 ADVISORY_MAY_IMPORT_OF_APP = ("app.domain", "app._experimental")
 
 LOADS_CODE = frozenset("__import__ exec eval compile".split())
 REACHES_AROUND = frozenset(
-    "__builtins__ __loader__ __spec__ globals locals vars getattr setattr delattr breakpoint".split()
+    "__builtins__ __loader__ __spec__ globals locals vars getattr setattr delattr "
+    "breakpoint".split()
 )
 # Modules hang off modules (`json.codecs.open`), so these names are refused as attributes too.
 ATTRIBUTES_THAT_REACH_OUT = frozenset(
-    "modules builtins bltns codecs exec eval importlib inspect os pathlib settrace setprofile"
-    " _getframe system popen".split()
+    "modules builtins bltns codecs exec eval importlib inspect os pathlib settrace setprofile "
+    "_getframe system popen".split()
 )
 WRITES = frozenset(
-    "open write_text write_bytes unlink touch mkdir rmdir rename symlink_to hardlink_to chmod".split()
+    "open write_text write_bytes unlink touch mkdir rmdir rename symlink_to hardlink_to "
+    "chmod".split()
 )
 DUNDERS_ANYONE_MAY_READ = frozenset("__name__ __doc__ __init__ __post_init__ __members__".split())
 
@@ -52,7 +54,7 @@ class Rule:
 
 
 def imported_modules(node: ast.AST) -> list[str]:
-    """Every dotted name that an import statement may bring in, `from a import b` as `a` and `a.b`."""
+    """Every dotted name a statement may bring in; `from a import b` gives `a` and `a.b`."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
@@ -66,9 +68,10 @@ def is_in(module: str, packages: tuple[str, ...]) -> bool:
 
 
 def imports_more_than_advice_may(node: ast.AST) -> bool:
-    if isinstance(node, ast.ImportFrom) and node.module == "app":  # `from app import domain`
-        return not all(is_in(f"app.{a.name}", ADVISORY_MAY_IMPORT_OF_APP) for a in node.names)
-    modules = imported_modules(node)[: 1 if isinstance(node, ast.ImportFrom) else None]
+    modules = imported_modules(node)
+    if isinstance(node, ast.ImportFrom):
+        # `from app import domain` is judged by what it takes, all else by where it takes it from.
+        modules = modules[1:] if node.module == "app" else modules[:1]
     return any(
         module.split(".")[0] not in ADVISORY_MAY_IMPORT
         and not is_in(module, ADVISORY_MAY_IMPORT_OF_APP)
@@ -99,11 +102,12 @@ def opens_files(node: ast.AST) -> bool:
 
 
 def loads_code_by_name(node: ast.AST) -> bool:
-    harmless = ("importlib.metadata", "importlib.resources")
-    for module in imported_modules(node):
-        if module == "importlib" and isinstance(node, ast.ImportFrom):
-            continue  # judged by the names it takes, which come next
-        if is_in(module, ("importlib", "imp", "runpy", "pkgutil")) and not is_in(module, harmless):
+    only_look = ("importlib.metadata", "importlib.resources", "importlib.util.find_spec")
+    modules = imported_modules(node)
+    if isinstance(node, ast.ImportFrom):
+        del modules[0]  # what counts is what is taken from it
+    for module in modules:
+        if is_in(module, ("importlib", "imp", "runpy", "pkgutil")) and not is_in(module, only_look):
             return True
     if isinstance(node, ast.Attribute):
         return node.attr == "modules" and getattr(node.value, "id", "") == "sys"
