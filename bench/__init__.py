@@ -1,0 +1,1 @@
+"""Benchmarks of the product, each beside what it is compared with: `python -m bench`."""
