@@ -1,0 +1,70 @@
+"""Builds the ASGI application: routes, the error table and the edge around them."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.domain.refusals import Refusal
+from app.routers import health
+from app.routers.authority import imports, keys, ledger, models, status
+from app.routers.dependencies import Services, actor_of, request_id_of, services_of
+from app.routers.edge import Edge
+from app.routers.errors import error_response, fault_of
+from app.routers.openai import completions
+from app.routers.openai import models as openai_models
+from app.routers.refused import note_refusal
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
+
+
+def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAPI:
+    """The whole HTTP surface over `services`."""
+    api = FastAPI(
+        title="LMX Authority",
+        version=services.version,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,  # both pages load scripts from other hosts
+        redoc_url=None,
+    )
+    api.state.services = services
+    for kind in (Refusal, HTTPException, RequestValidationError):
+        api.add_exception_handler(kind, _answer_error)
+    for router in (
+        health.router,
+        completions.router,
+        openai_models.router,
+        status.router,
+        imports.router,
+        models.router,
+        keys.router,
+        ledger.router,
+    ):
+        api.include_router(router)
+    api.add_middleware(
+        Edge,
+        allowed_hosts=services.allowed_hosts,
+        max_body_bytes=services.max_body_bytes,
+        metrics=services.metrics,
+    )
+    return api
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    path = request.url.path
+    request_id = request_id_of(request)
+    if isinstance(error, Refusal):
+        await note_refusal(
+            services_of(request),
+            error,
+            actor=actor_of(request),
+            subject=getattr(request.state, "subject", path),
+            request_id=request_id,
+        )
+    fault = fault_of(error, method=request.method, path=path)
+    return error_response(fault, path=path, request_id=request_id)

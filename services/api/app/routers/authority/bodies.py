@@ -1,0 +1,48 @@
+"""What may be asked on /authority. A field that is not named here is refused, never ignored."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Tokens = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Slots = Annotated[int, Field(ge=1, le=1024)]
+Phrase = Annotated[str, Field(max_length=500)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class Nothing(Strict):
+    """An empty object."""
+
+
+class Load(Strict):
+    context: Tokens | None = None
+    slots: Slots | None = None
+    pinned: bool = False
+
+
+class Fit(Strict):
+    """Which model: one the catalog knows, or a directory. Exactly one of them."""
+
+    model: Name | None = None
+    path: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    context: Tokens | None = None
+    slots: Slots | None = None
+
+
+class Import(Strict):
+    path: Annotated[str, Field(min_length=1, max_length=4096)]
+    name: Name | None = None
+
+
+class CreateKey(Strict):
+    name: Name
+    roles: Annotated[list[str], Field(min_length=1, max_length=5)]
+    confirmation: Phrase | None = None
+
+
+class RevokeKey(Strict):
+    confirmation: Phrase | None = None

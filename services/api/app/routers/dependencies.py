@@ -1,0 +1,158 @@
+"""What routes are given: the use cases behind them and who asks, as types in a signature."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends, Request
+
+from app.domain.actors import ANONYMOUS, Actor
+from app.domain.generation import Delta, Finished, InferenceRequest
+from app.domain.models import CatalogModel
+from app.domain.refusals import Refusal
+from app.routers.metrics import Metrics
+
+Json = dict[str, Any]
+
+
+class Keys(Protocol):
+    def identify(self, secret: str | None) -> Actor: ...
+    def identify_strict(self, secret: str | None) -> Actor: ...
+
+
+class Generation(Protocol):
+    """An accepted request: every sequence has started."""
+
+    @property
+    def model_id(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def prompt_tokens(self) -> Sequence[int]: ...
+    def events(self) -> AsyncIterator[tuple[int, Delta | Finished]]: ...
+    async def aclose(self) -> None: ...
+
+
+class Inference(Protocol):
+    async def open(self, actor: Actor, request: InferenceRequest) -> Generation: ...
+
+
+class Execution(Protocol):
+    async def load(
+        self, actor: Actor, model_id: str, *, context: int | None, slots: int | None, pinned: bool
+    ) -> Json: ...
+    async def unload(self, actor: Actor, model_id: str) -> Json: ...
+    async def verify(self, actor: Actor, model_id: str) -> Json: ...
+    def import_model(self, actor: Actor, path: str, name: str | None) -> AsyncIterator[Json]: ...
+    async def create_key(
+        self, actor: Actor, name: str, roles: Sequence[str], confirmation: str | None
+    ) -> Json: ...
+    async def revoke_key(self, actor: Actor, key_id: str, confirmation: str | None) -> Json: ...
+
+
+class Reading(Protocol):
+    async def served_models(self) -> Sequence[CatalogModel]: ...
+    async def models(self, actor: Actor) -> list[Json]: ...
+    async def model(self, actor: Actor, model_id: str) -> Json: ...
+    async def fit(
+        self,
+        actor: Actor,
+        *,
+        model: str | None,
+        path: str | None,
+        context: int | None,
+        slots: int | None,
+    ) -> Json: ...
+    async def keys(self, actor: Actor) -> Any: ...
+    async def rules(self, actor: Actor) -> Json: ...
+    async def events(
+        self,
+        actor: Actor,
+        *,
+        after: int,
+        limit: int,
+        kind: str | None,
+        subject: str | None,
+        actor_id: str | None,
+        newest_first: bool,
+    ) -> Json: ...
+    async def event(self, actor: Actor, seq: int) -> Json: ...
+    async def status(self, actor: Actor) -> Json: ...
+
+
+class RefusalRecorder(Protocol):
+    def record(
+        self, actor: Actor, refusal: Refusal, subject: str, request_id: str | None
+    ) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything behind the edge, filled by `app.wiring`.
+
+    `ready` answers /readyz: a name and whether that part can be used.
+    """
+
+    keys: Keys
+    inference: Inference
+    execution: Execution
+    reading: Reading
+    refusals: RefusalRecorder
+    ready: Callable[[], Awaitable[Mapping[str, bool]]]
+    metrics: Metrics
+    version: str
+    allowed_hosts: frozenset[str]
+    max_body_bytes: int
+    inference_needs_key: bool
+
+
+def services_of(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+def request_id_of(request: Request) -> str:
+    request_id: str = request.state.request_id
+    return request_id
+
+
+def actor_of(request: Request) -> Actor:
+    """Who asks, or anonymous where the request was refused before that was known."""
+    return getattr(request.state, "actor", ANONYMOUS)
+
+
+def name_subject(request: Request, subject: str) -> None:
+    """What a refusal of this request is about, for the ledger."""
+    request.state.subject = subject
+
+
+def presented_key(request: Request) -> str | None:
+    """The key in `Authorization: Bearer` or, without that, in `x-api-key`."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and secret.strip():
+        return secret.strip()
+    return request.headers.get("x-api-key", "").strip() or None
+
+
+async def _services(request: Request) -> Services:
+    return services_of(request)
+
+
+async def _client(request: Request) -> Actor:
+    services = services_of(request)
+    keys = services.keys
+    identify = keys.identify_strict if services.inference_needs_key else keys.identify
+    request.state.actor = actor = identify(presented_key(request))
+    return actor
+
+
+async def _keyholder(request: Request) -> Actor:
+    request.state.actor = actor = services_of(request).keys.identify_strict(presented_key(request))
+    return actor
+
+
+UseCases = Annotated[Services, Depends(_services)]
+Client = Annotated[Actor, Depends(_client)]
+"""Who asks on /v1: may be anonymous where inference is open."""
+Keyholder = Annotated[Actor, Depends(_keyholder)]
+"""Who asks on /authority: always the holder of an active key."""

@@ -1,0 +1,252 @@
+"""The one bridge from refusals and bugs to the wire: a table, and the shape each surface uses."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.domain import refusals as no
+from app.domain.refusals import Refusal
+
+_INVALID = "invalid_request_error"
+_SDK_RETRIES = frozenset({408, 409, 429, *range(500, 600)})
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How a class of refusals leaves the server. `cure` is what the docs page says to do."""
+
+    status: int
+    type: str
+    title: str
+    cure: str
+    retry_after_s: int | None = None
+
+
+def _bad(title: str, cure: str, status: int = 400) -> Wire:
+    return Wire(status, _INVALID, title, cure)
+
+
+def _denied(status: int, title: str, cure: str) -> Wire:
+    return Wire(status, "permission_error", title, cure)
+
+
+def _server(title: str, cure: str, status: int = 503, retry_after_s: int | None = None) -> Wire:
+    return Wire(status, "server_error", title, cure, retry_after_s)
+
+
+WIRE: Mapping[type[Refusal], Wire] = {
+    no.KeyMissing: _bad("A key is needed", "Send Authorization: Bearer with your key.", 401),
+    no.KeyInvalid: _bad(
+        "The key is unknown or revoked", "Ask an operator for a new key: lmx keys create.", 401
+    ),
+    no.Forbidden: _denied(403, "The key's roles do not allow this", "Use a key with the role."),
+    no.ConfirmationRequired: _denied(
+        428, "A typed confirmation is needed", "Send the phrase in the message as `confirmation`."
+    ),
+    no.HostNotAllowed: _denied(
+        421, "The Host header is not this server's", "Use 127.0.0.1, or set allowed_hosts."
+    ),
+    no.OriginNotAllowed: _denied(
+        403, "A web page of another origin asked", "Call from a program, not from a foreign page."
+    ),
+    no.InvalidRequest: _bad("The request is malformed", "Correct the field named in `param`."),
+    no.RequestTooLarge: _bad("The body is too large", "Send less, or raise max_body_bytes.", 413),
+    no.ContextLengthExceeded: _bad(
+        "The prompt is longer than the context", "Shorten it, or load with a longer context."
+    ),
+    no.ModelNotFound: _bad("No such model", "See GET /v1/models for the names.", 404),
+    no.KeyNotFound: _bad("No such key", "See lmx keys ls.", 404),
+    no.EventNotFound: _bad("No such ledger event", "See lmx ledger ls.", 404),
+    no.IntakeRefused: _bad("The files may not enter the store", "Correct or remove the file."),
+    no.ModelExists: _bad("The name is taken by other bytes", "Import under another name.", 409),
+    no.NotLoadable: _denied(
+        403, "The model is not verified or pinned", "Import it, or have an operator pin it."
+    ),
+    no.DigestMismatch: _server(
+        "Stored bytes are not those that were imported", "Import the model again.", 409
+    ),
+    no.DiskFull: _server("The disk is full", "Free the space named in the message.", 507),
+    no.ModelTooLarge: _server(
+        "The model does not fit in memory now", "See the arithmetic: lmx models fit NAME."
+    ),
+    no.MemoryReadingStale: _server(
+        "Memory could not be read in time", "Ask again; if it stays, look at lmx status."
+    ),
+    no.ModelQuarantined: _server(
+        "The model's worker crashed repeatedly", "An operator runs lmx models verify NAME."
+    ),
+    no.LoadFailed: _server("The model could not be loaded", "Read the message; see lmx ledger ls."),
+    no.LoadCancelled: _server("The load was cancelled", "Ask again if it is still wanted."),
+    no.ModelNotLoaded: _bad("The model is not loaded", "Load it first: lmx models load.", 409),
+    no.ModelBusy: _server("The model is busy", "Wait until its requests have ended.", 409),
+    no.QueueFull: Wire(
+        429, "rate_limit_error", "Too many requests wait", "Wait as Retry-After says.", 1
+    ),
+    no.RequestTimeout: Wire(
+        408, "timeout_error", "Request timeout", "Ask for fewer tokens, or raise the time limit."
+    ),
+    no.PromptRejected: _bad("The prompt cannot be used", "Correct the prompt."),
+    no.WorkerLost: _server("The model's worker ended", "Ask again: it restarts.", 503, 1),
+    no.AuditUnavailable: _server(
+        "The ledger cannot be written", "Free disk space or repair LMX_HOME; nothing was done."
+    ),
+    no.ShuttingDown: _server("The server is stopping", "Ask again when it is back."),
+    no.StartRefused: _server("The server may not start", "Do what the message says."),
+}
+
+_UNKNOWN_ROUTE = _bad("No such route", "Check the path and the base URL.", 404)
+_WRONG_METHOD = _bad("The route has other methods", "See the Allow header.", 405)
+_BUG = _server("A defect in the server", "Report it with the request id.", 500)
+_NOT_REFUSALS: Mapping[str, Wire] = {
+    "unknown_url": _UNKNOWN_ROUTE,
+    "method_not_allowed": _WRONG_METHOD,
+    "internal_error": _BUG,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error about to be written, whatever it came from."""
+
+    wire: Wire
+    code: str
+    message: str
+    param: str | None = None
+    retry_after_s: int | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def openai(self) -> dict[str, Any]:
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.wire.type,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+    def problem(self, request_id: str) -> dict[str, Any]:
+        """An RFC 9457 problem document; the refusal's own details stand beside the members."""
+        return {
+            **self.details,
+            "type": f"urn:lmx:error:{self.code}",
+            "title": self.wire.title,
+            "status": self.wire.status,
+            "detail": self.message,
+            "code": self.code,
+            "param": self.param,
+            "request_id": request_id,
+        }
+
+
+def wire_of(refusal: type[Refusal]) -> Wire:
+    return next((WIRE[kind] for kind in refusal.__mro__ if kind in WIRE), _BUG)
+
+
+def fault_of(error: Exception, *, method: str = "", path: str = "") -> Fault:
+    """What to say about any exception; one that nobody anticipated is told without detail."""
+    if isinstance(error, HTTPException) and isinstance(error.__cause__, Refusal):
+        error = error.__cause__
+    if isinstance(error, Refusal):
+        wire = wire_of(type(error))
+        retry = wire.retry_after_s if error.retry_after_s is None else error.retry_after_s
+        param = "model" if error.code == "model_not_found" else None
+        return Fault(wire, error.code, error.message, error.param or param, retry, error.details)
+    if isinstance(error, RequestValidationError):
+        return fault_of(invalid(error.errors()))
+    if isinstance(error, HTTPException):
+        return _routing_fault(error, method, path)
+    return Fault(
+        _BUG,
+        "internal_error",
+        "The server failed on this request. It has logged why, under the id in x-request-id.",
+    )
+
+
+def _routing_fault(error: HTTPException, method: str, path: str) -> Fault:
+    shown = f"{method} {path[:200]}"
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        message = f"Unknown request URL: {shown}. Check the path and the base URL."
+        return Fault(_UNKNOWN_ROUTE, "unknown_url", message)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allow = (error.headers or {}).get("Allow", "")
+        message = f"{shown} does not exist; this route has {allow or 'other methods'}."
+        return Fault(_WRONG_METHOD, "method_not_allowed", message, headers={"allow": allow})
+    if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return fault_of(no.InvalidRequest("The body of the request is not valid JSON."))
+    return fault_of(RuntimeError())
+
+
+def invalid(errors: Any) -> no.InvalidRequest:
+    """The first of Pydantic's findings as a sentence; `param` is the field's path."""
+    first = errors[0]
+    param = field_path(first["loc"])
+    if first["type"] == "json_invalid":
+        return no.InvalidRequest("The body of the request is not valid JSON.")
+    reason = first["msg"].removeprefix("Value error, ")
+    more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
+    where = f"{param}: " if param else ""
+    return no.InvalidRequest(f"{where}{reason}{more}.", param=param)
+
+
+def field_path(location: tuple[int | str, ...]) -> str | None:
+    """``("body", "messages", 0, "role")`` as ``messages[0].role``."""
+    path = ""
+    for part in location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part not in ("body", "query", "path"):
+            path += f".{part[:100]}" if path else part[:100]
+    return path or None
+
+
+def retry_headers(fault: Fault) -> dict[str, str]:
+    """Say when to come back, or stop a client that would retry by itself for nothing."""
+    if fault.retry_after_s is not None:
+        return {"retry-after": str(max(1, fault.retry_after_s))}
+    return {"x-should-retry": "false"} if fault.wire.status in _SDK_RETRIES else {}
+
+
+def has_problem_shape(path: str) -> bool:
+    return path.startswith(("/authority", "/advisory"))
+
+
+def error_response(fault: Fault, *, path: str, request_id: str) -> Response:
+    problem = has_problem_shape(path)
+    body = fault.problem(request_id) if problem else fault.openai()
+    headers = {**fault.headers, **retry_headers(fault)}
+    if fault.wire.status == HTTPStatus.UNAUTHORIZED:
+        headers["www-authenticate"] = "Bearer"
+    return Response(
+        json.dumps(body),
+        status_code=fault.wire.status,
+        headers=headers,
+        media_type="application/problem+json" if problem else "application/json",
+    )
+
+
+def error_table() -> str:
+    """Every code as a Markdown table: docs/errors.md is this."""
+    rows = [(kind.code, wire) for kind, wire in WIRE.items()] + list(_NOT_REFUSALS.items())
+    lines = ["| code | status | type | means | retry | what to do |", "|---|---|---|---|---|---|"]
+    for code, wire in sorted(rows, key=lambda row: (row[1].status, row[0])):
+        when = _advice(wire)
+        lines.append(
+            f"| `{code}` | {wire.status} | `{wire.type}` | {wire.title} | {when} | {wire.cure} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _advice(wire: Wire) -> str:
+    if wire.retry_after_s is not None:
+        return "yes, after `Retry-After`"
+    if wire.status in _SDK_RETRIES:
+        return "only with `Retry-After`; else `x-should-retry: false`"
+    return "no"

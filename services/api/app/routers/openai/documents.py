@@ -1,0 +1,65 @@
+"""How /v1 describes itself in /openapi.json, since its bodies are parsed by hand."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from app.routers.openai.messages import Message
+
+
+class ErrorDetail(BaseModel):
+    """All four are always present."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(BaseModel):
+    error: ErrorDetail
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorBody, "description": meaning}
+    for status, meaning in {
+        400: "The request is malformed, or asks for what this server does not do.",
+        401: "The key is missing, unknown or revoked.",
+        404: "No such model.",
+        408: "Request timeout.",
+        413: "The body is too large.",
+        429: "Too many requests wait; come back as Retry-After says.",
+        503: "The model cannot be served now; the message says why.",
+    }.items()
+}
+
+
+def body_of(kind: type[BaseModel]) -> dict[str, Any]:
+    """The request body of a route, with its nested schemas in place."""
+    schema = kind.model_json_schema(ref_template="#/x/{model}")
+    schema.pop("$defs", None)
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _inlined(schema)}},
+        }
+    }
+
+
+def _inlined(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_inlined(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if str(node.get("$ref", "")).startswith("#/x/"):
+        return _NESTED[node["$ref"].removeprefix("#/x/")]
+    return {name: _inlined(value) for name, value in node.items()}
+
+
+_NESTED: dict[str, Any] = {
+    "Message": Message.model_json_schema(),
+    "StreamOptions": {
+        "type": "object",
+        "properties": {"include_usage": {"type": "boolean", "nullable": True}},
+    },
+}

@@ -1,0 +1,201 @@
+"""Full in-memory stand-ins for what the HTTP edge calls besides inference.
+
+Roles are judged by the real `grant`, so that a route's answer to the wrong key is the real one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from app.authority.permissions import Permission, grant
+from app.domain.actors import ANONYMOUS, Actor, Role
+from app.domain.models import CatalogModel, Trust
+from app.domain.refusals import (
+    AuditUnavailable,
+    ConfirmationRequired,
+    EventNotFound,
+    IntakeRefused,
+    KeyInvalid,
+    KeyMissing,
+    ModelNotFound,
+    Refusal,
+)
+
+Json = dict[str, Any]
+
+OPERATOR_KEY = "lmx_00000001_operator"
+CLIENT_KEY = "lmx_00000002_client"
+AUDITOR_KEY = "lmx_00000003_auditor"
+REVOKED_KEY = "lmx_00000004_revoked"
+
+ECHO = CatalogModel(
+    id="lab/echo",
+    digest="ab" * 32,
+    trust=Trust.VERIFIED,
+    size_bytes=1,
+    architecture="llama",
+    max_context=128,
+    created=1_700_000_000,
+    source="lab/echo",
+)
+
+
+def _actor(name: str, *roles: Role) -> Actor:
+    return Actor(id=f"key:{name}", name=name, roles=frozenset(roles))
+
+
+class FakeKeys:
+    _known: ClassVar[dict[str, Actor]] = {
+        OPERATOR_KEY: _actor("operator", Role.OPERATOR, Role.APPROVER),
+        CLIENT_KEY: _actor("client", Role.CLIENT),
+        AUDITOR_KEY: _actor("auditor", Role.AUDITOR),
+    }
+
+    def identify(self, secret: str | None) -> Actor:
+        if secret == REVOKED_KEY:
+            raise KeyInvalid("The key lmx_00000004_... was revoked; ask an operator for another.")
+        return self._known.get(secret or "", ANONYMOUS)
+
+    def identify_strict(self, secret: str | None) -> Actor:
+        if secret is None:
+            raise KeyMissing("This needs a key: send Authorization: Bearer.")
+        actor = self.identify(secret)
+        if actor is ANONYMOUS:
+            raise KeyInvalid("The key is unknown; ask an operator for one.")
+        return actor
+
+
+@dataclass
+class FakeExecution:
+    """Keeps the acts that were allowed. `import_steps` scripts an import."""
+
+    acts: list[tuple[Any, ...]] = field(default_factory=list)
+    import_steps: list[Json | Refusal | asyncio.Event] = field(default_factory=list)
+    import_waiting: asyncio.Event = field(default_factory=asyncio.Event)
+    import_cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def load(
+        self, actor: Actor, model_id: str, *, context: int | None, slots: int | None, pinned: bool
+    ) -> Json:
+        grant(actor, Permission.MODEL_LOAD, subject=model_id)
+        return self._act("load", model_id, context, slots, pinned)
+
+    async def unload(self, actor: Actor, model_id: str) -> Json:
+        grant(actor, Permission.MODEL_UNLOAD, subject=model_id)
+        return self._act("unload", model_id)
+
+    async def verify(self, actor: Actor, model_id: str) -> Json:
+        grant(actor, Permission.MODEL_VERIFY, subject=model_id)
+        return self._act("verify", model_id)
+
+    async def import_model(self, actor: Actor, path: str, name: str | None) -> AsyncIterator[Json]:
+        grant(actor, Permission.MODEL_IMPORT, subject=name or path)
+        if path == "/pickled":
+            raise IntakeRefused("model.bin is pickle, which can run code.", details={"path": "m"})
+        try:
+            for step in self.import_steps:
+                if isinstance(step, Refusal):
+                    raise step
+                if isinstance(step, asyncio.Event):
+                    self.import_waiting.set()
+                    await step.wait()
+                else:
+                    yield step
+        except (asyncio.CancelledError, GeneratorExit):
+            self.import_cancelled.set()
+            raise
+
+    async def create_key(
+        self, actor: Actor, name: str, roles: Sequence[str], confirmation: str | None
+    ) -> Json:
+        grant(actor, Permission.KEYS_MANAGE, subject=name)
+        if confirmation != f"yes, create key {name}":
+            raise ConfirmationRequired(f"Type: yes, create key {name}")
+        return self._act("create_key", name, tuple(roles))
+
+    async def revoke_key(self, actor: Actor, key_id: str, confirmation: str | None) -> Json:
+        grant(actor, Permission.KEYS_MANAGE, subject=key_id)
+        if confirmation != f"yes, revoke key {key_id}":
+            raise ConfirmationRequired(f"Type: yes, revoke key {key_id}")
+        return self._act("revoke_key", key_id)
+
+    def _act(self, *act: Any) -> Json:
+        self.acts.append(act)
+        return {"id": act[1]}
+
+
+@dataclass
+class FakeReading:
+    catalog: list[CatalogModel] = field(default_factory=lambda: [ECHO])
+
+    async def served_models(self) -> list[CatalogModel]:
+        return self.catalog
+
+    async def models(self, actor: Actor) -> list[Json]:
+        grant(actor, Permission.MODELS_READ)
+        return [{"id": model.id} for model in self.catalog]
+
+    async def model(self, actor: Actor, model_id: str) -> Json:
+        grant(actor, Permission.MODELS_READ, subject=model_id)
+        if model_id not in {model.id for model in self.catalog}:
+            raise ModelNotFound(f"There is no model {model_id}.")
+        return {"id": model_id, "files": [], "shape": {}}
+
+    async def fit(
+        self,
+        actor: Actor,
+        *,
+        model: str | None,
+        path: str | None,
+        context: int | None,
+        slots: int | None,
+    ) -> Json:
+        grant(actor, Permission.MODEL_FIT, subject=model or path or "")
+        return {"verdict": "fits", "model": model, "path": path, "context": context}
+
+    async def keys(self, actor: Actor) -> list[Json]:
+        grant(actor, Permission.KEYS_READ)
+        return [{"id": "00000001"}]
+
+    async def rules(self, actor: Actor) -> Json:
+        grant(actor, Permission.RULES_READ)
+        return {"digest": "00", "rules": []}
+
+    async def events(
+        self,
+        actor: Actor,
+        *,
+        after: int,
+        limit: int,
+        kind: str | None,
+        subject: str | None,
+        actor_id: str | None,
+        newest_first: bool,
+    ) -> Json:
+        grant(actor, Permission.LEDGER_READ)
+        asked = [after, limit, kind, subject, actor_id, newest_first]
+        return {"events": [{"asked": asked}], "size": 1}
+
+    async def event(self, actor: Actor, seq: int) -> Json:
+        grant(actor, Permission.LEDGER_READ)
+        if seq != 1:
+            raise EventNotFound(f"There is no event {seq}.")
+        return {"seq": seq}
+
+    async def status(self, actor: Actor) -> Json:
+        grant(actor, Permission.STATUS_READ)
+        return {"version": "0"}
+
+
+@dataclass
+class FakeRefusals:
+    """Keeps what was recorded as ``(actor id, code, subject, request id)``."""
+
+    recorded: list[tuple[str, str, str, str | None]] = field(default_factory=list)
+    broken: bool = False
+
+    def record(self, actor: Actor, refusal: Refusal, subject: str, request_id: str | None) -> None:
+        if self.broken:
+            raise AuditUnavailable("The ledger cannot be written.")
+        self.recorded.append((actor.id, refusal.code, subject, request_id))

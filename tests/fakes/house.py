@@ -1,0 +1,134 @@
+"""The whole HTTP surface over fakes, driven in-process: no port, no worker, no database."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import httpx
+
+from app.routers.app import build_api
+from app.routers.dependencies import Services
+from app.routers.metrics import Metrics
+from fakes.authority import FakeExecution, FakeKeys, FakeReading, FakeRefusals
+from fakes.inference import FakeInference
+
+BASE = "http://127.0.0.1:1234"
+
+
+@dataclass
+class House:
+    """The fakes behind one application, and the application."""
+
+    inference: FakeInference = field(default_factory=FakeInference)
+    execution: FakeExecution = field(default_factory=FakeExecution)
+    reading: FakeReading = field(default_factory=FakeReading)
+    refusals: FakeRefusals = field(default_factory=FakeRefusals)
+    parts: dict[str, bool] = field(default_factory=lambda: {"ledger": True, "catalog": True})
+    changes: dict[str, Any] = field(default_factory=dict)
+
+    def services(self) -> Services:
+        async def ready() -> dict[str, bool]:
+            return self.parts
+
+        services = Services(
+            keys=FakeKeys(),
+            inference=self.inference,
+            execution=self.execution,
+            reading=self.reading,
+            refusals=self.refusals,
+            ready=ready,
+            metrics=Metrics(),
+            version="0.0.0",
+            allowed_hosts=frozenset({"lmx.example"}),
+            max_body_bytes=1_000_000,
+            inference_needs_key=False,
+        )
+        return replace(services, **self.changes)
+
+    def app(self) -> Any:
+        return build_api(self.services())
+
+
+class Caller:
+    """A client at ASGI level: sends a body, reads messages, can leave at any moment."""
+
+    def __init__(
+        self, app: Any, path: str, body: bytes | Iterable[bytes], *, method: str = "POST"
+    ) -> None:
+        chunks = [body] if isinstance(body, bytes) else list(body)
+        self._inbox = [
+            {"type": "http.request", "body": chunk, "more_body": i + 1 < len(chunks)}
+            for i, chunk in enumerate(chunks)
+        ]
+        self.gone = asyncio.Event()
+        self.sent: list[dict[str, Any]] = []
+        self._arrived = asyncio.Condition()
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(b"host", b"127.0.0.1:1234"), (b"content-type", b"application/json")],
+            "client": ("127.0.0.1", 5),
+            "server": ("127.0.0.1", 1234),
+        }
+        self.done = asyncio.create_task(app(scope, self._receive, self._send))
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.sent)
+
+    @property
+    def status(self) -> int | None:
+        return self.sent[0]["status"] if self.sent else None
+
+    async def until(self, seen: Callable[["Caller"], bool]) -> None:
+        async with self._arrived:
+            await self._arrived.wait_for(lambda: seen(self))
+
+    async def leave(self) -> None:
+        self.gone.set()
+        await self.done
+
+    async def _receive(self) -> dict[str, Any]:
+        if self._inbox:
+            return self._inbox.pop(0)
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Any) -> None:
+        async with self._arrived:
+            self.sent.append(message)
+            self._arrived.notify_all()
+
+
+def chat(text: str = "one two three", **fields: Any) -> dict[str, Any]:
+    return {"model": "lab/echo", "messages": [{"role": "user", "content": text}], **fields}
+
+
+def chunks_of(body: str) -> list[Any]:
+    """Every event of a stream, decoded; a comment or a stray line fails the test."""
+    events = body.split("\n\n")
+    assert events.pop() == ""
+    assert all(event.startswith("data: ") and "\n" not in event for event in events)
+    texts = [event.removeprefix("data: ") for event in events]
+    return [text if text == "[DONE]" else json.loads(text) for text in texts]
+
+
+def assert_openai_error(response: httpx.Response, status: int) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    body = response.json()
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"message", "type", "param", "code"}
+    assert isinstance(body["error"]["message"], str)
+    assert body["error"]["message"]
+    assert "x-request-id" in response.headers
+    error: dict[str, Any] = body["error"]
+    return error

@@ -1,0 +1,151 @@
+"""A full, scripted `Inference`: what each model says, when it waits, how it fails."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from app.domain.actors import Actor
+from app.domain.generation import (
+    ChatPrompt,
+    Delta,
+    Finished,
+    FinishReason,
+    InferenceRequest,
+    Prompt,
+    TextPrompt,
+)
+from app.domain.refusals import ModelNotFound
+
+Event = tuple[int, Delta | Finished]
+
+
+@dataclass(frozen=True)
+class Say:
+    """Text for one sequence, as one delta."""
+
+    text: str
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class End:
+    reason: FinishReason = FinishReason.STOP
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Wait until the test sets `gate`."""
+
+    gate: asyncio.Event
+
+
+Step = Say | End | Hold | Exception
+
+
+@dataclass
+class Script:
+    """What a model does. `opening` comes before the request is accepted, `steps` after.
+
+    Without steps every sequence repeats its own prompt, word by word.
+    """
+
+    opening: Sequence[Hold | Exception] = ()
+    steps: Sequence[Step] | None = None
+    digest: str = "ab" * 32
+
+
+@dataclass
+class FakeInference:
+    """Implements `app.routers.dependencies.Inference`; keeps what it was asked."""
+
+    scripts: dict[str, Script] = field(default_factory=lambda: {"lab/echo": Script()})
+    asked: list[tuple[Actor, InferenceRequest]] = field(default_factory=list)
+    opened: list["FakeGeneration"] = field(default_factory=list)
+    opening: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled_opens: int = 0
+
+    async def open(self, actor: Actor, request: InferenceRequest) -> "FakeGeneration":
+        self.asked.append((actor, request))
+        self.opening.set()
+        script = self.scripts.get(request.model)
+        if script is None:
+            raise ModelNotFound(f"The model {request.model!r} does not exist.", param="model")
+        try:
+            for step in script.opening:
+                await _wait_or_raise(step)
+        except asyncio.CancelledError:
+            self.cancelled_opens += 1
+            raise
+        generation = FakeGeneration(model_id=request.model, script=script, request=request)
+        self.opened.append(generation)
+        return generation
+
+
+@dataclass
+class FakeGeneration:
+    model_id: str
+    script: Script
+    request: InferenceRequest
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    closes: int = 0
+    cancelled: bool = False
+    taken: int = 0
+
+    @property
+    def digest(self) -> str:
+        return self.script.digest
+
+    @property
+    def prompt_tokens(self) -> list[int]:
+        return [len(_words(sequence.prompt)) for sequence in self.request.sequences]
+
+    async def events(self) -> AsyncIterator[Event]:
+        counts = [0] * len(self.request.sequences)
+        try:
+            for step in self._steps():
+                if isinstance(step, Say):
+                    counts[step.index] += 1
+                    self.taken += 1
+                    yield step.index, Delta(step.text, 1)
+                elif isinstance(step, End):
+                    prompt = self.prompt_tokens[step.index]
+                    yield step.index, Finished(step.reason, prompt, counts[step.index])
+                else:
+                    await _wait_or_raise(step)
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled = True
+            raise
+
+    async def aclose(self) -> None:
+        self.closes += 1
+        self.closed.set()
+
+    def _steps(self) -> list[Step]:
+        if self.script.steps is not None:
+            return list(self.script.steps)
+        steps: list[Step] = []
+        for index, sequence in enumerate(self.request.sequences):
+            words = _words(sequence.prompt)
+            limit = sequence.sampling.max_tokens or len(words)
+            steps += [Say(word, index) for word in words[:limit]]
+            reason = FinishReason.LENGTH if limit < len(words) else FinishReason.STOP
+            steps.append(End(reason, index))
+        return steps
+
+
+async def _wait_or_raise(step: Hold | Exception) -> None:
+    if isinstance(step, Hold):
+        await step.gate.wait()
+    else:
+        raise step
+
+
+def _words(prompt: Prompt) -> list[str]:
+    if isinstance(prompt, ChatPrompt):
+        text = str(prompt.messages[-1]["content"])
+    elif isinstance(prompt, TextPrompt):
+        text = prompt.text
+    else:
+        return [f"<{token}>" for token in prompt.tokens]
+    return [word if i == 0 else f" {word}" for i, word in enumerate(text.split(" "))]
