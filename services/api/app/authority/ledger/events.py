@@ -1,0 +1,170 @@
+"""The only place that says what an event is and what its canonical bytes are.
+
+Bodies are RFC 8785 JSON without floats, bounded in size and depth. They name an actor by id, never
+by a person's name, and hold no key, prompt or weight.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+import rfc8785
+
+from app.domain.actors import Actor
+
+BODY_VERSION: Final = 1
+MAX_BODY_BYTES: Final = 32 * 1024
+MAX_DEPTH: Final = 16
+MAX_INTEGER: Final = 2**53 - 1
+"""What every JSON reader takes without loss; larger numbers are written as strings."""
+
+
+class Kind(StrEnum):
+    """The vocabulary. Append only: a kind is never renamed, reused or removed."""
+
+    GENESIS = "genesis"
+    BOOT = "boot"
+    SHUTDOWN = "shutdown"
+    KEY_CREATED = "key_created"
+    KEY_REVOKED = "key_revoked"
+    MODEL_IMPORTED = "model_imported"
+    MODEL_VERIFIED = "model_verified"
+    MODEL_QUARANTINED = "model_quarantined"
+    LOAD_INTENT = "load_intent"
+    LOAD_OUTCOME = "load_outcome"
+    UNLOAD_INTENT = "unload_intent"
+    UNLOAD_OUTCOME = "unload_outcome"
+    WORKER_EXITED = "worker_exited"
+    MODEL_RELEASED = "model_released"
+    MODEL_PINNED_RESIDENT = "model_pinned_resident"
+    REFUSAL = "refusal"
+    USAGE_DIGEST = "usage_digest"  # reserved: written from the ledger issue on
+
+
+OUTCOME_OF: Final[Mapping[Kind, Kind]] = {
+    Kind.LOAD_INTENT: Kind.LOAD_OUTCOME,
+    Kind.UNLOAD_INTENT: Kind.UNLOAD_OUTCOME,
+}
+"""Every intent and the kind of event that closes it."""
+
+
+class InvalidEvent(ValueError):
+    """An event that cannot be written as canonical JSON: a bug where it was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEvent:
+    """What happened, before it has a place in the log."""
+
+    kind: Kind
+    actor: Actor
+    subject: str = ""
+    outcome: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    intent_seq: int | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """When and where in the log an event was written. UTC may jump; the others tell."""
+
+    seq: int
+    event_id: str
+    ts_utc_us: int
+    mono_us: int
+    boot_id: str
+
+
+def canonical_body(event: LedgerEvent, stamp: Stamp) -> bytes:
+    """Return the event's bytes, or raise InvalidEvent; equal events have equal bytes."""
+    body = {
+        "v": BODY_VERSION,
+        "seq": stamp.seq,
+        "event_id": stamp.event_id,
+        "ts_utc_us": stamp.ts_utc_us,
+        "mono_us": stamp.mono_us,
+        "boot_id": stamp.boot_id,
+        "kind": str(event.kind),
+        "actor": {"id": event.actor.id, "roles": sorted(str(role) for role in event.actor.roles)},
+        "subject": event.subject,
+        "outcome": event.outcome,
+        "intent_seq": event.intent_seq,
+        "request_id": event.request_id,
+        "data": event.data,
+    }
+    encoded = rfc8785.dumps(_plain(body, where="event", depth=0))
+    if len(encoded) > MAX_BODY_BYTES:
+        raise InvalidEvent(
+            f"the event has {len(encoded)} bytes; at most {MAX_BODY_BYTES} are allowed: "
+            "name large evidence by its digest"
+        )
+    return encoded
+
+
+def check(event: LedgerEvent) -> None:
+    """Raise InvalidEvent unless the event can be written, wherever it ends up in the log."""
+    check_phase(event)
+    canonical_body(event, _LARGEST_STAMP)
+
+
+def check_phase(event: LedgerEvent) -> None:
+    """Raise InvalidEvent where an intent has an outcome, or an outcome no intent."""
+    if event.kind in OUTCOME_OF.values() and event.intent_seq is None:
+        raise InvalidEvent(f"a {event.kind} needs the intent_seq that it closes")
+    if event.kind in OUTCOME_OF and event.outcome is not None:
+        raise InvalidEvent(f"a {event.kind} has no outcome yet")
+
+
+def new_event_id(*, ts_utc_us: int, random: bytes) -> str:
+    """Return a UUIDv7 (RFC 9562): milliseconds, then ten random bytes less six bits."""
+    millis = (ts_utc_us // 1000) & (2**48 - 1)
+    value = bytearray(millis.to_bytes(6, "big") + random[:10])
+    value[6] = (value[6] & 0x0F) | 0x70
+    value[8] = (value[8] & 0x3F) | 0x80
+    return str(uuid.UUID(bytes=bytes(value)))
+
+
+_LARGEST_STAMP: Final = Stamp(MAX_INTEGER, "f" * 36, MAX_INTEGER, MAX_INTEGER, "f" * 36)
+
+
+def _plain(value: object, *, where: str, depth: int) -> Any:
+    """Copy `value` into plain JSON types, refusing whatever two readers could read differently."""
+    if depth > MAX_DEPTH:
+        raise InvalidEvent(f"{where} is nested deeper than {MAX_DEPTH} levels")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _text(value, where=where)
+    if isinstance(value, int):
+        if abs(value) > MAX_INTEGER:
+            raise InvalidEvent(f"{where} exceeds 2^53 - 1: write it as a string")
+        return int(value)
+    if isinstance(value, Mapping):
+        return {
+            _key(key, where=where): _plain(item, where=f"{where}.{key}", depth=depth + 1)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [
+            _plain(item, where=f"{where}[{i}]", depth=depth + 1) for i, item in enumerate(value)
+        ]
+    if isinstance(value, float):
+        raise InvalidEvent(f"{where} is a float: write an integer, or a decimal as a string")
+    raise InvalidEvent(f"{where} is a {type(value).__name__}, which JSON does not have")
+
+
+def _key(key: object, *, where: str) -> str:
+    if not isinstance(key, str):
+        raise InvalidEvent(f"{where} has a key that is a {type(key).__name__}, not a string")
+    return _text(key, where=f"a key of {where}")
+
+
+def _text(value: str, *, where: str) -> str:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidEvent(f"{where} holds half a character (a lone surrogate)") from error
+    return str(value)

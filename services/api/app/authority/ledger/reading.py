@@ -1,0 +1,76 @@
+"""The only place that queries the ledger. The index chooses rows; the bodies answer."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, exists, func, select
+
+from app.authority.ledger.events import OUTCOME_OF
+from app.authority.ledger.stored import StoredEvent
+from app.authority.ledger.tables import EVENT, INDEX
+
+LARGEST: Final = 2**63 - 1
+
+_EVENT: Final = select(EVENT.c.seq, EVENT.c.event_id, EVENT.c.body, EVENT.c.leaf)
+_INTENTS: Final = [str(kind) for kind in OUTCOME_OF]
+_OUTCOMES: Final = [str(kind) for kind in OUTCOME_OF.values()]
+
+
+def event(connection: Connection, seq: int) -> StoredEvent | None:
+    if not 0 < seq <= LARGEST:
+        return None
+    row = connection.execute(_EVENT.where(EVENT.c.seq == seq)).one_or_none()
+    return None if row is None else _stored(row)
+
+
+def events(
+    connection: Connection,
+    wanted: Mapping[str, str | None],
+    after: int,
+    limit: int,
+    newest_first: bool,
+) -> list[StoredEvent]:
+    """Return one page by keyset: rows past `after`, in the direction of reading."""
+    after, limit = max(0, min(after, LARGEST)), max(1, min(limit, LARGEST))
+    asked = {name: value for name, value in wanted.items() if value is not None}
+    table = INDEX if asked else EVENT
+    query = _EVENT
+    if asked:
+        query = query.join(INDEX, INDEX.c.seq == EVENT.c.seq)
+        query = query.where(*(INDEX.c[name] == value for name, value in asked.items()))
+    if newest_first:
+        past = [table.c.seq < after] if after else []
+        query = query.where(*past).order_by(table.c.seq.desc())
+    else:
+        query = query.where(table.c.seq > after).order_by(table.c.seq)
+    return _all(connection.execute(query.limit(limit)))
+
+
+def size(connection: Connection) -> int:
+    """Return the number of events: they are numbered from 1 without gaps."""
+    found: int = connection.execute(select(func.coalesce(func.max(EVENT.c.seq), 0))).scalar_one()
+    return found
+
+
+def latest(connection: Connection, kinds: Iterable[str]) -> dict[str, StoredEvent]:
+    """Return, for each subject, the newest event of any of these kinds."""
+    newest = select(func.max(INDEX.c.seq)).where(INDEX.c.kind.in_(list(kinds)))
+    rows = connection.execute(_EVENT.where(EVENT.c.seq.in_(newest.group_by(INDEX.c.subject))))
+    return {stored.subject: stored for stored in _all(rows)}
+
+
+def open_intents(connection: Connection) -> list[StoredEvent]:
+    """Return every intent that no outcome closes, oldest first."""
+    closing = INDEX.alias("closing")
+    closed = exists().where(closing.c.intent_seq == INDEX.c.seq, closing.c.kind.in_(_OUTCOMES))
+    query = _EVENT.join(INDEX, INDEX.c.seq == EVENT.c.seq)
+    query = query.where(INDEX.c.kind.in_(_INTENTS), ~closed).order_by(INDEX.c.seq)
+    return _all(connection.execute(query))
+
+
+def _all(rows: Iterable[Any]) -> list[StoredEvent]:
+    return [_stored(row) for row in rows]
+
+
+def _stored(row: Any) -> StoredEvent:
+    return StoredEvent(seq=row.seq, event_id=row.event_id, body=row.body, leaf=row.leaf)

@@ -1,0 +1,231 @@
+"""The only place that appends to the ledger: one writer, durable, and closed when it fails.
+
+`append` returns after the event is on the disk and has been read back and hashed again. Whatever
+keeps that from happening becomes AuditUnavailable, and the caller must not act.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from app.authority.ledger import reading
+from app.authority.ledger.chain import leaf_hash
+from app.authority.ledger.events import (
+    Kind,
+    LedgerEvent,
+    Stamp,
+    canonical_body,
+    check,
+    check_phase,
+    new_event_id,
+)
+from app.authority.ledger.failures import audit_unavailable
+from app.authority.ledger.guards import broken_guards, file_identity
+from app.authority.ledger.lifetime import reconciled
+from app.authority.ledger.stored import StoredEvent
+from app.authority.ledger.writing import writing
+from app.authority.ports import Clock
+from app.domain.refusals import AuditUnavailable, EventNotFound
+
+_LOG: Final = logging.getLogger(__name__)
+
+# The path of every append, as SQL text: compiling it anew each time cost more than running it.
+_NEXT: Final = "SELECT COALESCE(MAX(seq), 0) + 1 FROM ledger_event"
+_INSERT_EVENT: Final = "INSERT INTO ledger_event (seq, event_id, body, leaf) VALUES (?, ?, ?, ?)"
+_INSERT_INDEX: Final = (
+    "INSERT INTO ledger_index (seq, ts_utc_us, kind, actor, subject, outcome, intent_seq,"
+    " request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_READ_BACK: Final = "SELECT seq, event_id, body, leaf FROM ledger_event WHERE seq = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where an event stands, once it does."""
+
+    seq: int
+    event_id: str
+    leaf: bytes
+
+
+class Ledger:
+    """The append-only log. Every method may be called from any thread."""
+
+    def __init__(self, engine: Engine, clock: Clock, boot_id: str) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._boot_id = boot_id
+        self._file = file_identity(engine)
+        self._available = True
+        self._state = threading.Lock()
+
+    @property
+    def boot_id(self) -> str:
+        return self._boot_id
+
+    @property
+    def available(self) -> bool:
+        """Whether the last attempt to write succeeded; the next attempt decides anew."""
+        return self._available
+
+    def append(self, event: LedgerEvent) -> Receipt:
+        """Write one event in its own transaction; it is durable when this returns."""
+        check_phase(event)
+        with self._fail_closed():
+            with writing(self._engine) as connection:
+                receipt = self._insert(connection, event)
+            self._read_back(receipt)
+        return receipt
+
+    @contextmanager
+    def recording(self, event: LedgerEvent) -> Iterator[Connection]:
+        """One transaction for a change of state and the event that records it.
+
+        The event is checked first and written last: a block that raises changes and records
+        nothing. An IntegrityError of the block's own statements passes as it is.
+        """
+        check(event)
+        with self._fail_closed():
+            with writing(self._engine) as connection:
+                yield connection
+                receipt = self._insert(connection, event)
+            self._read_back(receipt)
+
+    def reconcile(self) -> list[Receipt]:
+        """Close every intent an earlier run left open; called once, before anything is loaded."""
+        return [self.append(reconciled(intent)) for intent in self.open_intents()]
+
+    def event(self, seq: int) -> StoredEvent:
+        with self._readable() as connection:
+            found = reading.event(connection, seq)
+        if found is None:
+            raise EventNotFound(
+                f"The ledger has no event {seq}. `lmx ledger ls` lists the events there are."
+            )
+        return found
+
+    def events(  # noqa: PLR0917 - a query; callers name what they filter by
+        self,
+        after: int = 0,
+        limit: int = 100,
+        kind: str | None = None,
+        actor: str | None = None,
+        subject: str | None = None,
+        outcome: str | None = None,
+        newest_first: bool = False,
+    ) -> list[StoredEvent]:
+        """Return the events past number `after` (before it, newest first), `limit` at a time."""
+        wanted = {"kind": kind, "actor": actor, "subject": subject, "outcome": outcome}
+        with self._readable() as connection:
+            return reading.events(connection, wanted, after, limit, newest_first)
+
+    def size(self) -> int:
+        with self._readable() as connection:
+            return reading.size(connection)
+
+    def latest(self, *kinds: Kind) -> dict[str, StoredEvent]:
+        """Return, for each subject, the newest event of any of these kinds."""
+        with self._readable() as connection:
+            return reading.latest(connection, kinds)
+
+    def open_intents(self) -> list[StoredEvent]:
+        with self._readable() as connection:
+            return reading.open_intents(connection)
+
+    def check_guards(self) -> None:
+        """Raise AuditUnavailable unless the database guards the ledger as the migrations said."""
+        with self._readable() as connection:
+            broken = broken_guards(connection)
+        if broken:
+            raise AuditUnavailable(
+                f"The database does not guard the ledger any more: {'; '.join(broken)}. Somebody "
+                "changed its schema. Keep a copy of lmx.db as evidence and restore a backup."
+            )
+
+    def _insert(self, connection: Connection, event: LedgerEvent) -> Receipt:
+        stamp = self._stamp(connection.exec_driver_sql(_NEXT).scalar_one())
+        body = canonical_body(event, stamp)
+        receipt = Receipt(stamp.seq, stamp.event_id, leaf_hash(body))
+        try:
+            row = (stamp.seq, stamp.event_id, body, receipt.leaf)
+            connection.exec_driver_sql(_INSERT_EVENT, row)
+            connection.exec_driver_sql(_INSERT_INDEX, _index_row(event, stamp))
+        except IntegrityError as error:
+            raise audit_unavailable(error) from error
+        return receipt
+
+    def _stamp(self, seq: int) -> Stamp:
+        now_us = self._clock.utc_us()
+        return Stamp(
+            seq=seq,
+            event_id=new_event_id(ts_utc_us=now_us, random=os.urandom(10)),
+            ts_utc_us=now_us,
+            mono_us=int(self._clock.monotonic() * 1_000_000),
+            boot_id=self._boot_id,
+        )
+
+    def _read_back(self, receipt: Receipt) -> None:
+        """What counts is what the disk gives back, not what was handed to it."""
+        with self._engine.connect() as connection:
+            row = connection.exec_driver_sql(_READ_BACK, (receipt.seq,)).one_or_none()
+        if row is None or row.leaf != receipt.leaf or not StoredEvent(*row).intact:
+            raise AuditUnavailable(
+                f"Event {receipt.seq} did not read back as it was written. The disk or the "
+                "database is damaged: stop the server and check both before going on."
+            )
+        if self._file is None or file_identity(self._engine) != self._file:
+            raise AuditUnavailable(
+                "The database's file was deleted or replaced while the server ran. Put the file "
+                "back, or restore a backup, and restart the server."
+            )
+
+    @contextmanager
+    def _fail_closed(self) -> Iterator[None]:
+        try:
+            yield
+        except AuditUnavailable as known:
+            self._note(available=False, why=known.message)
+            raise
+        except IntegrityError:
+            raise  # of the caller's own statements; `_insert` has converted the ledger's
+        except SQLAlchemyError as error:
+            refusal = audit_unavailable(error)
+            self._note(available=False, why=refusal.message)
+            raise refusal from error
+        self._note(available=True, why="")
+
+    @contextmanager
+    def _readable(self) -> Iterator[Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise audit_unavailable(error) from error
+
+    def _note(self, *, available: bool, why: str) -> None:
+        with self._state:
+            changed, self._available = self._available is not available, available
+        if changed and available:
+            _LOG.warning("the ledger can be written again")
+        elif changed:
+            _LOG.error("the ledger cannot be written: %s", why)
+
+
+def _index_row(event: LedgerEvent, stamp: Stamp) -> tuple[str | int | None, ...]:
+    return (
+        stamp.seq,
+        stamp.ts_utc_us,
+        str(event.kind),
+        event.actor.id,
+        event.subject,
+        event.outcome,
+        event.intent_seq,
+        event.request_id,
+    )

@@ -1,0 +1,157 @@
+"""The only place that writes usage: who used which model, how many tokens, how long; never text.
+
+`add` never waits. Rows are written in batches by one thread, retried until the database takes
+them, and flushed at close. Should too many wait, they are summed per actor, model and outcome:
+single requests lose their row, and no token is lost. A process that is killed loses what it had
+not yet written, at most `BATCH_S` of rows.
+"""
+
+import logging
+import threading
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+from sqlalchemy import Engine, insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.authority.ledger.tables import USAGE
+from app.authority.ledger.writing import writing
+
+BATCH_S: Final = 0.25
+RETRY_S: Final = 1.0
+CLOSE_S: Final = 5.0
+MAX_WAITING: Final = 20_000
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """One request, or the sum of `requests` of them."""
+
+    request_id: str
+    actor: str
+    model_id: str
+    digest: str
+    prompt_tokens: int
+    completion_tokens: int
+    started_us: int
+    ttft_ms: int | None
+    duration_ms: int
+    outcome: str
+    requests: int = 1
+
+
+class UsageLog:
+    """A queue and the thread that empties it; `close` before the engine is disposed."""
+
+    def __init__(self, engine: Engine, *, max_waiting: int = MAX_WAITING) -> None:
+        self._engine = engine
+        self._max_waiting = max_waiting
+        self._rows: list[UsageRow] = []
+        self._sums: dict[tuple[str, str, str, str], UsageRow] = {}
+        self._failures = 0
+        self._changed = threading.Condition()
+        self._writing = False
+        self._closing = threading.Event()
+        self._flushing = False
+        self._thread = threading.Thread(target=self._run, name="usage", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Requests that are not in the database yet."""
+        with self._changed:
+            return sum(row.requests for row in [*self._rows, *self._sums.values()])
+
+    @property
+    def failures(self) -> int:
+        """How often a batch could not be written; it is kept and tried again."""
+        return self._failures
+
+    def add(self, row: UsageRow) -> None:
+        with self._changed:
+            self._keep([row])
+            self._changed.notify_all()
+
+    def flush(self, timeout_s: float = CLOSE_S) -> bool:
+        """Wait until everything added so far is written; False when it could not be in time."""
+        with self._changed:
+            self._flushing = True
+            self._changed.notify_all()
+            return self._changed.wait_for(self._is_empty, timeout_s)
+
+    def close(self) -> None:
+        """Write what waits and stop; what cannot be written is counted in the log."""
+        self._closing.set()
+        with self._changed:
+            self._changed.notify_all()
+        self._thread.join(CLOSE_S)
+        if left := self.waiting:
+            _LOG.error("usage of %d requests could not be written", left)
+
+    def _is_empty(self) -> bool:
+        return not (self._rows or self._sums or self._writing)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._rows or self._sums or self._closing.is_set())
+                # A batch is what arrives within a moment; nobody waits for it but the disk.
+                self._changed.wait_for(self._hurried, BATCH_S)
+                batch = self._take()
+            written = self._write(batch)
+            with self._changed:
+                self._writing = False
+                if not written:
+                    self._keep(batch)
+                if self._is_empty():
+                    self._flushing = False
+                self._changed.notify_all()
+                if self._closing.is_set() and (self._is_empty() or not written):
+                    return
+            if not written:
+                self._closing.wait(RETRY_S)
+
+    def _hurried(self) -> bool:
+        return self._closing.is_set() or self._flushing
+
+    def _take(self) -> list[UsageRow]:
+        batch = [*self._rows, *self._sums.values()]
+        self._rows, self._sums, self._writing = [], {}, bool(batch)
+        return batch
+
+    def _keep(self, rows: Iterable[UsageRow]) -> None:
+        for row in rows:
+            if len(self._rows) < self._max_waiting:
+                self._rows.append(row)
+                continue
+            key = (row.actor, row.model_id, row.digest, row.outcome)
+            held = self._sums.get(key)
+            self._sums[key] = row if held is None else _summed(held, row)
+
+    def _write(self, batch: list[UsageRow]) -> bool:
+        if not batch:
+            return True
+        try:
+            with writing(self._engine) as connection:
+                connection.execute(insert(USAGE), [asdict(row) for row in batch])
+        except SQLAlchemyError as error:
+            self._failures += 1
+            _LOG.error("usage cannot be written, will try again: %s", type(error).__name__)
+            return False
+        return True
+
+
+def _summed(held: UsageRow, row: UsageRow) -> UsageRow:
+    return replace(
+        held,
+        request_id="",
+        prompt_tokens=held.prompt_tokens + row.prompt_tokens,
+        completion_tokens=held.completion_tokens + row.completion_tokens,
+        started_us=min(held.started_us, row.started_us),
+        ttft_ms=None,
+        duration_ms=held.duration_ms + row.duration_ms,
+        requests=held.requests + row.requests,
+    )
