@@ -123,7 +123,7 @@ class Serving:
     def _over_memory(self) -> bool:
         """With room for what no header can predict: fragments, caches of the tokenizer."""
         limit = self._spec.memory_limit_bytes
-        return self._memory.resident_bytes() > limit + max(limit // 20, 128 * 2**20)
+        return self._memory.resident_bytes() > limit + max(limit // 20, 64 * 2**20)
 
     def _too_much(self) -> str:
         taken, limit = self._memory.resident_bytes(), self._spec.memory_limit_bytes
