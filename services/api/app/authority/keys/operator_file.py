@@ -1,0 +1,99 @@
+"""The only place that touches `operator.key`: the first key, on disk for the account that made it.
+
+The secret is written beside its place first, then recorded, then renamed into place. Whatever a
+crash leaves is told apart at the next start, and a file that is there is never overwritten.
+"""
+
+import os
+import stat
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from app.authority.keys.secret import MAX_LENGTH
+from app.domain.refusals import StartRefused
+
+_NO_LINKS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class FileState(StrEnum):
+    """How `operator.key` relates to the keys in the database."""
+
+    CREATED = "created"
+    PRESENT = "present"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorKey:
+    """The first key's id ("" when the file names none), its file and what to say about it."""
+
+    id: str
+    path: Path
+    state: FileState
+    note: str = ""
+
+
+def waiting_path(path: Path) -> Path:
+    """Where a secret lies while its key is being recorded."""
+    return path.with_name(path.name + ".new")
+
+
+def read(path: Path) -> str | None:
+    """Return the secret at `path`, None when there is no file; refuse links and odd files."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | _NO_LINKS)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from error
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise _unusable(path, "it is not a regular file")
+        if stat.S_IMODE(found.st_mode) & 0o077:
+            os.fchmod(descriptor, 0o600)  # a copy or a restore may have opened it to others
+        return file.read(MAX_LENGTH + 2).decode("utf-8", "replace").strip()
+
+
+def write_waiting(path: Path, secret: str) -> None:
+    """Write `secret` durably beside `path`, which must not exist."""
+    waiting = waiting_path(path)
+    try:
+        waiting.unlink(missing_ok=True)  # of a start that ended before its key was recorded
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS
+        descriptor = os.open(waiting, flags, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secret + "\n")
+            file.flush()
+            os.fsync(descriptor)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise _unusable(waiting, error.strerror or str(error)) from error
+
+
+def settle(path: Path) -> None:
+    """Move the recorded secret to its place; a file that appeared there meanwhile stays."""
+    try:
+        os.link(waiting_path(path), path, follow_symlinks=False)
+        waiting_path(path).unlink()
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from error
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unusable(path: Path, why: str) -> StartRefused:
+    return StartRefused(
+        f"The operator key's file {path} cannot be used: {why}. "
+        "Move it out of the way, or make it a regular file of yours, then start again."
+    )

@@ -1,0 +1,238 @@
+"""The only place that knows which keys there are. Hashes are kept in memory to identify fast."""
+
+import hmac
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine
+
+from app.authority.keys import operator_file as file
+from app.authority.keys import secret as secrets
+from app.authority.keys.operator_file import FileState, OperatorKey
+from app.authority.keys.values import Key, NewKey, parse_name, parse_roles
+from app.authority.ledger.events import Kind, LedgerEvent
+from app.authority.ledger.store import Ledger
+from app.authority.permissions import Grant, Permission, require
+from app.authority.ports import Clock
+from app.domain.actors import ANONYMOUS, SYSTEM, Actor, Role
+from app.domain.refusals import (
+    ConfirmationRequired,
+    Forbidden,
+    KeyInvalid,
+    KeyMissing,
+    KeyNotFound,
+    StartRefused,
+)
+
+OPERATOR_NAME: Final = "operator"
+OPERATOR_ROLES: Final = frozenset({Role.OPERATOR, Role.APPROVER, Role.AUDITOR, Role.CLIENT})
+"""One person, until `lmx setup` names more."""
+
+_COLUMNS: Final = "id, name, roles, created_us, created_by, revoked_us, revoked_by, secret_sha256"
+_NOBODY: Final = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A key as it is compared with: its hash and the actor it stands for."""
+
+    key: Key
+    actor: Actor
+    digest: bytes
+
+
+class Keys:
+    """The keys of this installation. Every method may be called from any thread."""
+
+    def __init__(self, ledger: Ledger, engine: Engine, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._changing = threading.Lock()
+        with engine.connect() as connection:
+            rows = connection.exec_driver_sql(f"SELECT {_COLUMNS} FROM access_key")  # noqa: S608
+            self._held = {row.id: _from_row(row) for row in rows}
+
+    def identify(self, secret: str | None) -> Actor:
+        """Return who presents `secret`: nobody known is anonymous, a revoked key is refused."""
+        return self._known(secret) or ANONYMOUS
+
+    def identify_strict(self, secret: str | None) -> Actor:
+        """As `identify`, for surfaces that always need a key."""
+        if not secret:
+            raise KeyMissing("A key is needed here. Send it as 'Authorization: Bearer lmx_...'.")
+        found = self._known(secret)
+        if found is None:
+            raise KeyInvalid("This key is not known. Use the operator's, or ask for a new one.")
+        return found
+
+    def list(self, grant: Grant) -> list[Key]:
+        """Return every key there ever was, oldest first."""
+        require(grant, Permission.KEYS_READ)
+        return sorted((held.key for held in self._held.values()), key=_by_age)
+
+    def create(
+        self, grant: Grant, name: str, roles: Iterable[str], confirmation: str | None
+    ) -> NewKey:
+        """Make a key; its secret is returned this once and kept nowhere."""
+        require(grant, Permission.KEYS_MANAGE)
+        name, parsed = parse_name(name), parse_roles(roles)
+        _confirmed(confirmation, f"yes, create key {name}")
+        with self._changing:
+            key, secret = self._new(name, parsed, by=grant.actor)
+            with self._ledger.recording(_created(key, grant.actor)) as connection:
+                _insert(connection, key, secrets.digest(secret))
+            self._hold(key, secrets.digest(secret))
+        return NewKey(key, secret)
+
+    def revoke(self, grant: Grant, key_id: str, confirmation: str | None) -> Key:
+        """End a key for good; from the next request on it is refused."""
+        require(grant, Permission.KEYS_MANAGE)
+        with self._changing:
+            key = self._revocable(key_id)
+            _confirmed(confirmation, f"yes, revoke key {key.id}")
+            now_us, by = self._clock.utc_us(), grant.actor.id
+            event = LedgerEvent(Kind.KEY_REVOKED, grant.actor, subject=key.id, outcome="done")
+            with self._ledger.recording(event) as connection:
+                connection.exec_driver_sql(
+                    "UPDATE access_key SET revoked_us = ?, revoked_by = ? WHERE id = ?",
+                    (now_us, by, key.id),
+                )
+            revoked = replace(key, revoked_us=now_us, revoked_by=by)
+            self._hold(revoked, self._held[key.id].digest)
+        return revoked
+
+    def ensure_operator_key(
+        self, path: Path, *, genesis: Callable[[str], LedgerEvent]
+    ) -> OperatorKey:
+        """At every start: make the first key, or say how `path` relates to the ones there are.
+
+        The first key and the ledger's first event, `genesis(key id)`, are one transaction. A lost
+        file is never replaced by a new key, and a file that is there is never overwritten.
+        """
+        with self._changing:
+            if not self._held:
+                return self._first(path, genesis)
+            if file.read(path) is None and self._operator(file.read(file.waiting_path(path))):
+                file.settle(path)  # the last start ended between recording and renaming
+            return self._compare(path)
+
+    def _known(self, secret: str | None) -> Actor | None:
+        key_id = secrets.id_in(secret) if secret else None
+        if secret is None or key_id is None:
+            return None
+        held = self._held.get(key_id)
+        expected = _NOBODY if held is None else held.digest
+        same = hmac.compare_digest(secrets.digest(secret), expected)
+        if held is None or not same:
+            return None
+        if not held.key.active:
+            raise KeyInvalid(f"Key {key_id} was revoked. Ask an operator for a new one.")
+        return held.actor
+
+    def _first(self, path: Path, genesis: Callable[[str], LedgerEvent]) -> OperatorKey:
+        if self._ledger.size() > 0:
+            raise StartRefused(
+                "The ledger knows this installation, but its keys are gone from lmx.db. "
+                "Keep a copy of lmx.db as evidence and restore a backup."
+            )
+        if file.read(path) is not None:
+            raise StartRefused(
+                f"{path} is there, but lmx.db is new and knows no key. Restore the lmx.db that "
+                f"belongs to it, or move {path.name} away to begin a new installation."
+            )
+        key, secret = self._new(OPERATOR_NAME, OPERATOR_ROLES, by=SYSTEM)
+        file.write_waiting(path, secret)
+        with self._ledger.recording(genesis(key.id)) as connection:
+            _insert(connection, key, secrets.digest(secret))
+        self._hold(key, secrets.digest(secret))
+        file.settle(path)
+        return OperatorKey(key.id, path, FileState.CREATED, "Keep this file: it is your key.")
+
+    def _compare(self, path: Path) -> OperatorKey:
+        secret = file.read(path)
+        if secret is None:
+            note = "The operator key is not in its file. If you keep it elsewhere, all is well."
+            return OperatorKey("", path, FileState.ABSENT, note)
+        operator = self._operator(secret)
+        if operator is None:
+            note = "The key in this file is not an operator's here: it is unknown or was revoked."
+            return OperatorKey("", path, FileState.UNKNOWN, note)
+        return OperatorKey(operator.id, path, FileState.PRESENT)
+
+    def _operator(self, secret: str | None) -> Key | None:
+        """Return the active operator key whose secret this is."""
+        try:
+            actor = self._known(secret)
+        except KeyInvalid:
+            return None
+        if actor is None or Role.OPERATOR not in actor.roles:
+            return None
+        return self._held[actor.id.removeprefix("key:")].key
+
+    def _revocable(self, key_id: str) -> Key:
+        held = self._held.get(key_id)
+        if held is None:
+            raise KeyNotFound("There is no such key. `lmx keys ls` lists the keys there are.")
+        if not held.key.active:
+            raise KeyNotFound(f"Key {key_id} was revoked already.")
+        operators = {h.key.id for h in self._held.values() if _operates(h.key)}
+        if operators == {key_id}:
+            raise Forbidden(
+                "This is the last operator key: without it nobody could operate this server. "
+                "Create another one first: lmx keys create NAME --role operator"
+            )
+        return held.key
+
+    def _new(self, name: str, roles: frozenset[Role], *, by: Actor) -> tuple[Key, str]:
+        key_id = secrets.new_id()
+        while key_id in self._held:
+            key_id = secrets.new_id()
+        key = Key(key_id, name, roles, created_us=self._clock.utc_us(), created_by=by.id)
+        return key, secrets.new_secret(key_id)
+
+    def _hold(self, key: Key, digest: bytes) -> None:
+        self._held = {**self._held, key.id: _Held(key, key.actor, digest)}
+
+
+def _operates(key: Key) -> bool:
+    return key.active and Role.OPERATOR in key.roles
+
+
+def _by_age(key: Key) -> tuple[int, str]:
+    return key.created_us, key.id
+
+
+def _confirmed(said: str | None, phrase: str) -> None:
+    if said != phrase:
+        raise ConfirmationRequired(
+            f"To go on, confirm it by typing exactly: {phrase}", details={"confirmation": phrase}
+        )
+
+
+def _created(key: Key, by: Actor) -> LedgerEvent:
+    data = {"name": key.name, "roles": sorted(str(role) for role in key.roles)}
+    return LedgerEvent(Kind.KEY_CREATED, by, subject=key.id, outcome="done", data=data)
+
+
+def _insert(connection: Connection, key: Key, digest: bytes) -> None:
+    connection.exec_driver_sql(
+        "INSERT INTO access_key (id, name, roles, secret_sha256, created_us, created_by)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (key.id, key.name, ",".join(sorted(key.roles)), digest, key.created_us, key.created_by),
+    )
+
+
+def _from_row(row: Any) -> _Held:
+    key = Key(
+        id=row.id,
+        name=row.name,
+        roles=frozenset(Role(role) for role in row.roles.split(",")),
+        created_us=row.created_us,
+        created_by=row.created_by,
+        revoked_us=row.revoked_us,
+        revoked_by=row.revoked_by,
+    )
+    return _Held(key, key.actor, row.secret_sha256)
