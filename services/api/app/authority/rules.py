@@ -1,0 +1,279 @@
+"""The only place that lists the hard rules: what is promised, where it is kept, what tests it.
+
+Rules live in code. Configuration can tighten what they allow and never loosens it, and no API edits
+them. Their digest is in the ledger's genesis and in every boot, so a server that ran under other
+rules shows. `state` is honest about what this release does not keep yet, or has no occasion to.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import rfc8785
+
+
+class Tier(StrEnum):
+    """Critical: never overridden. Strict: per instance, confirmed, recorded."""
+
+    CRITICAL = "critical"
+    STRICT = "strict"
+
+
+class State(StrEnum):
+    """Kept in full; kept as far as this release goes; or still to come."""
+
+    KEPT = "kept"
+    PARTLY = "partly"
+    NOT_YET = "not yet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One promise. `tests` are files or test ids; `note` says what is missing, and its issue."""
+
+    id: str
+    tier: Tier
+    sentence: str
+    enforced_in: tuple[str, ...]
+    tests: tuple[str, ...]
+    state: State = State.KEPT
+    note: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "tier": str(self.tier),
+            "sentence": self.sentence,
+            "state": str(self.state),
+            "note": self.note,
+            "enforced_in": list(self.enforced_in),
+            "tests": list(self.tests),
+        }
+
+
+_CONTRACTS: Final = "tests/architecture/test_contracts.py"
+_BOUNDARY: Final = "tests/architecture/test_boundary.py"
+_ACCESS: Final = "tests/unit/permissions/test_permissions.py"
+_KEYS: Final = "tests/unit/keys/test_keys.py"
+_GUARDS: Final = "tests/unit/ledger/test_guards.py"
+_FAULTS: Final = "tests/unit/ledger/test_fail_closed.py"
+_ROUTES: Final = "tests/web/test_keys_on_every_route.py"
+_E2E: Final = "tests/e2e/test_faults.py"
+_MINUTE: Final = "tests/e2e/test_first_minute.py"
+_SETTINGS: Final = "tests/unit/start/test_settings.py"
+_LOST: Final = "tests/faults/engine/test_lost_workers.py"
+
+RULES: Final[tuple[Rule, ...]] = (
+    Rule(
+        id="C01",
+        tier=Tier.CRITICAL,
+        sentence="Nothing leaves this machine: no cloud inference, no telemetry, no outbound "
+        "connection by default.",
+        enforced_in=(".importlinter", "app.engines.process"),
+        tests=(f"{_CONTRACTS}::test_contract_bites", "tests/architecture/test_lint.py"),
+        state=State.PARTLY,
+        note="This release never downloads: there is no exception to confirm yet.",
+    ),
+    Rule(
+        id="C02",
+        tier=Tier.CRITICAL,
+        sentence="Nothing destructive happens without an approval whose confirmation was typed; no "
+        "flag skips it.",
+        enforced_in=("app.authority.keys.store",),
+        tests=(f"{_KEYS}::test_without_the_typed_phrase_nothing_happens",),
+        state=State.PARTLY,
+        note="No act of this release deletes anything. Creating and revoking keys is confirmed by "
+        "typing; approvals come with the first act that deletes.",
+    ),
+    Rule(
+        id="C03",
+        tier=Tier.CRITICAL,
+        sentence="Nothing is posted anywhere.",
+        enforced_in=(".importlinter",),
+        tests=(f"{_CONTRACTS}::test_contract_bites",),
+    ),
+    Rule(
+        id="C04",
+        tier=Tier.CRITICAL,
+        sentence="Hard rules live in code, configuration can only tighten them, no API edits them, "
+        "and their digest is in the ledger.",
+        enforced_in=("app.authority.rules", "app.wiring.opening"),
+        tests=("tests/unit/rules/test_rules.py",),
+    ),
+    Rule(
+        id="C05",
+        tier=Tier.CRITICAL,
+        sentence="Authority routes need a key of the right role; keys are kept as hashes, shown "
+        "once and revocable. Inference on loopback is open unless one setting closes it.",
+        enforced_in=("app.authority.permissions", "app.authority.keys.store"),
+        tests=(_ACCESS, _KEYS, _ROUTES),
+        state=State.PARTLY,
+        note="A solo installation: one person operates and approves. More people, and asking "
+        "before a key is made, come with approvals.",
+    ),
+    Rule(
+        id="C06",
+        tier=Tier.CRITICAL,
+        sentence="No code from a model runs: safetensors only, no pickle, no remote code; chat "
+        "templates render in the worker's sandbox. Dependencies are pinned by hash.",
+        enforced_in=("app.authority.catalog.intake", "app.engines.worker", ".importlinter"),
+        tests=(f"{_CONTRACTS}::test_contract_bites", "tests/architecture/test_locks.py"),
+    ),
+    Rule(
+        id="C08",
+        tier=Tier.CRITICAL,
+        sentence="The server binds to loopback only, checks Host and Origin, and closes CORS.",
+        enforced_in=("app.settings", "app.routers"),
+        tests=(
+            f"{_SETTINGS}::test_no_configuration_binds_beyond_loopback",
+            "tests/web/test_edge.py",
+        ),
+    ),
+    Rule(
+        id="S02",
+        tier=Tier.CRITICAL,
+        sentence="No key, prompt or weight is in a log, an error or the ledger.",
+        enforced_in=("app.observability", "app.authority.ledger.refusals"),
+        tests=(
+            "tests/unit/observability/test_redaction.py",
+            f"{_KEYS}::test_no_secret_is_in_the_ledger_the_database_or_a_repr",
+        ),
+    ),
+    Rule(
+        id="S04",
+        tier=Tier.CRITICAL,
+        sentence="Models are answered by this machine: no client of a cloud provider can be "
+        "imported.",
+        enforced_in=(".importlinter",),
+        tests=(f"{_CONTRACTS}::test_contract_bites", "tests/architecture/test_lint.py"),
+    ),
+    Rule(
+        id="G-LMX-01",
+        tier=Tier.CRITICAL,
+        sentence="No load takes more memory than the budget; idle models make room, pinned and "
+        "busy ones never do.",
+        enforced_in=("app.authority.feasibility", "app.authority.lifecycle.admission"),
+        tests=("tests/properties/test_eviction.py",),
+    ),
+    Rule(
+        id="G-LMX-02",
+        tier=Tier.CRITICAL,
+        sentence="Only files whose digests are verified or pinned are loaded, and a load checks "
+        "them again.",
+        enforced_in=("app.authority.catalog.verification",),
+        tests=(f"{_MINUTE}::test_the_answer_came_from_a_verified_feasible_recorded_load",),
+    ),
+    Rule(
+        id="G-LMX-03",
+        tier=Tier.CRITICAL,
+        sentence="What is logged is redacted by value, in nested data and in messages.",
+        enforced_in=("app.observability",),
+        tests=("tests/unit/observability/test_redaction.py",),
+    ),
+    Rule(
+        id="G-LMX-04",
+        tier=Tier.CRITICAL,
+        sentence="Inference is local only.",
+        enforced_in=(".importlinter", "app.engines.worker"),
+        tests=(
+            f"{_CONTRACTS}::test_contract_bites",
+            f"{_LOST}::test_a_worker_sees_no_secret_of_the_server",
+        ),
+    ),
+    Rule(
+        id="G-LMX-05",
+        tier=Tier.CRITICAL,
+        sentence="The server survives everything its workers do.",
+        enforced_in=("app.engines.supervisor", "app.authority.lifecycle.serving"),
+        tests=(
+            _LOST,
+            "tests/faults/engine/test_misbehaving_workers.py",
+            _E2E,
+        ),
+    ),
+    Rule(
+        id="G-LMX-06",
+        tier=Tier.STRICT,
+        sentence="OpenAI clients work unchanged.",
+        enforced_in=("app.routers.openai",),
+        tests=("tests/web/test_requests.py", "tests/web/test_streaming.py"),
+        state=State.PARTLY,
+        note="Models, chat completions and completions; the other endpoints come later.",
+    ),
+    Rule(
+        id="G-DEPLOY-01",
+        tier=Tier.STRICT,
+        sentence="The server runs as a service with persistent, rotated logs.",
+        enforced_in=("app.observability",),
+        tests=("tests/unit/observability/test_log_files.py",),
+        state=State.PARTLY,
+        note="Logs persist and rotate; installing the service comes with the operations issue.",
+    ),
+    Rule(
+        id="G-DEPLOY-02",
+        tier=Tier.STRICT,
+        sentence="The port is 1234; another one is a recorded override.",
+        enforced_in=("app.settings", "app.wiring.opening"),
+        tests=(f"{_SETTINGS}::test_without_a_file_the_defaults_hold",),
+    ),
+    Rule(
+        id="G-DEPLOY-03",
+        tier=Tier.STRICT,
+        sentence="Configuration starts from versioned templates.",
+        enforced_in=("app.settings", "app.home"),
+        tests=(f"{_SETTINGS}::test_the_template_shows_every_setting_with_its_default",),
+    ),
+    Rule(
+        id="RMOS-1",
+        tier=Tier.CRITICAL,
+        sentence="The server computes feasibility for every act; a client's own is refused.",
+        enforced_in=("app.authority.feasibility", "app.routers.authority"),
+        tests=(f"{_ROUTES}::test_a_field_that_is_unknown_or_wrong_is_refused_by_name",),
+    ),
+    Rule(
+        id="RMOS-2",
+        tier=Tier.CRITICAL,
+        sentence="A destructive act needs an approved plan that is still the plan when it is done.",
+        enforced_in=(),
+        tests=(),
+        state=State.NOT_YET,
+        note="No act of this release is destructive; plans come with approvals.",
+    ),
+    Rule(
+        id="RMOS-3",
+        tier=Tier.CRITICAL,
+        sentence="Every attempt is on record, refused ones too, and outlives any rollback.",
+        enforced_in=("app.authority.ledger.store", "app.authority.ledger.refusals"),
+        tests=(
+            "tests/unit/ledger/test_refusals.py",
+            "tests/unit/ledger/test_recording.py",
+            f"{_E2E}::test_a_load_cut_off_by_a_killed_server_is_reconciled_at_the_next_start",
+        ),
+        state=State.PARTLY,
+        note="Intents, outcomes and refusals are events; sealed runs with evidence come later.",
+    ),
+    Rule(
+        id="FAIL-CLOSED",
+        tier=Tier.CRITICAL,
+        sentence="An act that cannot be recorded does not happen; resident models still answer.",
+        enforced_in=("app.authority.ledger.store",),
+        tests=(_FAULTS, _GUARDS),
+    ),
+    Rule(
+        id="HONEST",
+        tier=Tier.CRITICAL,
+        sentence="What is not promised is said: whoever owns this machine can rewrite history "
+        "while no checkpoint is held elsewhere.",
+        enforced_in=("SECURITY.md", "app.authority.rules"),
+        tests=("tests/unit/rules/test_rules.py",),
+        state=State.PARTLY,
+        note="Signed checkpoints, proofs and sinks come with the ledger issue.",
+    ),
+)
+
+
+def rules_digest() -> str:
+    """Return the SHA-256 (hex) of what the rules say; moving code or tests does not change it."""
+    said = [[r.id, str(r.tier), r.sentence, str(r.state), r.note] for r in RULES]
+    return hashlib.sha256(rfc8785.dumps(said)).hexdigest()
