@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,7 +55,13 @@ class Caller:
     """A client at ASGI level: sends a body, reads messages, can leave at any moment."""
 
     def __init__(
-        self, app: Any, path: str, body: bytes | Iterable[bytes], *, method: str = "POST"
+        self,
+        app: Any,
+        path: str,
+        body: bytes | Iterable[bytes],
+        *,
+        method: str = "POST",
+        headers: Sequence[tuple[str, str]] = (),
     ) -> None:
         chunks = [body] if isinstance(body, bytes) else list(body)
         self._inbox = [
@@ -63,6 +69,7 @@ class Caller:
             for i, chunk in enumerate(chunks)
         ]
         self.gone = asyncio.Event()
+        self.reads = 0
         self.sent: list[dict[str, Any]] = []
         self._arrived = asyncio.Condition()
         scope = {
@@ -75,7 +82,11 @@ class Caller:
             "raw_path": path.encode(),
             "query_string": b"",
             "root_path": "",
-            "headers": [(b"host", b"127.0.0.1:1234"), (b"content-type", b"application/json")],
+            "headers": [
+                (b"host", b"127.0.0.1:1234"),
+                (b"content-type", b"application/json"),
+                *((name.encode(), value.encode()) for name, value in headers),
+            ],
             "client": ("127.0.0.1", 5),
             "server": ("127.0.0.1", 1234),
         }
@@ -93,12 +104,17 @@ class Caller:
         async with self._arrived:
             await self._arrived.wait_for(lambda: seen(self))
 
+    def forget_the_rest(self) -> None:
+        """Send the first part of the body only."""
+        del self._inbox[1:]
+
     async def leave(self) -> None:
         self.gone.set()
         await self.done
 
     async def _receive(self) -> dict[str, Any]:
         if self._inbox:
+            self.reads += 1
             return self._inbox.pop(0)
         await self.gone.wait()
         return {"type": "http.disconnect"}

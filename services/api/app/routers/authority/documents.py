@@ -29,5 +29,6 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         401: "The key is missing, unknown or revoked.",
         403: "The key's roles do not allow this.",
         503: "It cannot be done now, or it could not be recorded.",
+        "default": "Any other refusal.",
     }.items()
 }

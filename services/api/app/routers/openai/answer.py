@@ -56,11 +56,10 @@ class Answer(Response):
     Refusals up to the first event leave as exceptions and become proper HTTP errors.
     """
 
-    def __init__(self, services: Services, asked: Asked, *, quiet_s: float = QUIET_S) -> None:
+    def __init__(self, services: Services, asked: Asked) -> None:
         super().__init__()
         self._services = services
         self._asked = asked
-        self._quiet_s = quiet_s
         self._began = time.monotonic()
         self._tally = _Tally(asked)
 
@@ -71,7 +70,7 @@ class Answer(Response):
         asked = self._asked
         generation = await self._services.inference.open(asked.actor, asked.request)
         try:
-            funnel = Funnel(generation.events(), quiet_s=self._quiet_s)
+            funnel = Funnel(generation.events(), quiet_s=QUIET_S)
             try:
                 await (self._streamed if asked.stream else self._whole)(
                     generation, funnel, scope, send
@@ -81,7 +80,7 @@ class Answer(Response):
         finally:
             await generation.aclose()
             self._services.metrics.generated(
-                prompt_tokens=sum(generation.prompt_tokens),
+                prompt_tokens=self._tally.prompt_tokens(generation),
                 completion_tokens=self._tally.completion_tokens,
             )
 
@@ -179,10 +178,13 @@ class _Tally:
             raise RuntimeError("a generation ended without finishing every sequence")
         return ends
 
-    def usage(self, generation: Generation) -> dict[str, int]:
+    def prompt_tokens(self, generation: Generation) -> int:
         """A prompt that `n` choices share counts once."""
+        return sum(generation.prompt_tokens[:: self._choices])
+
+    def usage(self, generation: Generation) -> dict[str, int]:
         return usage_of(
-            prompt_tokens=sum(generation.prompt_tokens[:: self._choices]),
+            prompt_tokens=self.prompt_tokens(generation),
             completion_tokens=self.completion_tokens,
         )
 

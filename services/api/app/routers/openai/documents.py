@@ -30,6 +30,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         413: "The body is too large.",
         429: "Too many requests wait; come back as Retry-After says.",
         503: "The model cannot be served now; the message says why.",
+        "default": "Any other refusal.",
     }.items()
 }
 

@@ -1,15 +1,15 @@
 """Chat messages as clients send them, to the plain role and text that a chat template takes."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.refusals import InvalidRequest
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
-_TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
+_TEXT_PARTS = ("text", "input_text", "output_text")
 
 
 class Message(BaseModel):
@@ -18,7 +18,7 @@ class Message(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
     role: Role
-    content: str | list[dict[str, Any]] | None = None
+    content: Annotated[Any, Field(json_schema_extra={"type": ["string", "array"]})] = None
     tool_calls: list[dict[str, Any]] | None = None
 
     def to_domain(self, position: int) -> Mapping[str, str]:
@@ -28,28 +28,28 @@ class Message(BaseModel):
                 f"{where}.tool_calls: tool calls are not supported by this server yet.",
                 param=f"{where}.tool_calls",
             )
-        if self.content is None:
-            raise InvalidRequest(
-                f"{where}.content must be a string or a list of text parts.",
-                param=f"{where}.content",
-            )
         # Chat templates know the developer by the older name.
         role = "system" if self.role == "developer" else self.role
         return {"role": role, "content": _text_of(self.content, f"{where}.content")}
 
 
-def _text_of(content: str | list[dict[str, Any]], where: str) -> str:
+def _text_of(content: Any, where: str) -> str:
     if isinstance(content, str):
         return content
+    if not isinstance(content, list) or not content:
+        raise InvalidRequest(
+            f"{where} must be a string or a list of text parts, and must not be null.", param=where
+        )
     return "\n".join(_text_of_part(part, f"{where}[{i}]") for i, part in enumerate(content))
 
 
-def _text_of_part(part: Mapping[str, Any], where: str) -> str:
-    kind = part.get("type")
-    if kind not in _TEXT_PARTS:
+def _text_of_part(part: Any, where: str) -> str:
+    if not isinstance(part, dict):
+        raise InvalidRequest(f"{where} must be an object with type and text.", param=where)
+    if (kind := part.get("type")) not in _TEXT_PARTS:
         shown = kind if isinstance(kind, str) and len(kind) <= 40 else "unknown"
         raise InvalidRequest(
-            f"{where}: only text parts are supported, not {shown}.", param=f"{where}.type"
+            f"{where}.type: only text parts are supported, not {shown}.", param=f"{where}.type"
         )
     if not isinstance(text := part.get("text"), str):
         raise InvalidRequest(f"{where}.text must be a string.", param=f"{where}.text")

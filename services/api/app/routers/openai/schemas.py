@@ -18,10 +18,10 @@ LEGACY_MAX_TOKENS = 16
 """OpenAI's default on /v1/completions; chat has none."""
 
 _SEED_LIMIT = 2**63
+_LONGEST_STOP = 1024
 _LEAST_TOP_P = 1e-6  # 0 is allowed and means: only the likeliest token
 
-StopString = Annotated[str, Field(min_length=1, max_length=1024)]
-Stops = Annotated[list[StopString], Field(max_length=4)]
+Stop = Annotated[Any, Field(json_schema_extra={"type": ["string", "array", "null"]})]
 Tokens = Annotated[int, Field(ge=-1, le=2**31 - 1)]
 
 
@@ -40,7 +40,7 @@ class _Ask(BaseModel):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=8)] | None = None
-    stop: StopString | Stops | None = None
+    stop: Stop = None
     seed: Annotated[int, Field(ge=-_SEED_LIMIT, lt=_SEED_LIMIT)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -79,13 +79,12 @@ class _Ask(BaseModel):
         return InferenceRequest(request_id=request_id, model=self.model, sequences=sequences)
 
     def _sampling(self, choice: int, max_tokens: int | None) -> Sampling:
-        stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
         return Sampling(
             temperature=1.0 if self.temperature is None else self.temperature,
             top_p=1.0 if self.top_p is None else max(self.top_p, _LEAST_TOP_P),
             seed=None if self.seed is None else _wrapped(self.seed + choice),
             max_tokens=max_tokens,
-            stop=stop,
+            stop=_stops(self.stop),
         )
 
 
@@ -115,6 +114,21 @@ class CompletionRequest(_Ask):
         self._check()
         asked = LEGACY_MAX_TOKENS if self.max_tokens is None else self.max_tokens
         return self._request(request_id, prompts_of(self.prompt), _limit("max_tokens", asked))
+
+
+def _stops(raw: Any) -> tuple[str, ...]:
+    """Null, one string or up to four; none of them empty."""
+    stops = [] if raw is None else [raw] if isinstance(raw, str) else raw
+    if not isinstance(stops, list) or len(stops) > 4 or not all(map(_is_stop, stops)):
+        raise InvalidRequest(
+            f"stop must be a string of 1 to {_LONGEST_STOP} characters, or a list of up to four.",
+            param="stop",
+        )
+    return tuple(stops)
+
+
+def _is_stop(stop: Any) -> bool:
+    return isinstance(stop, str) and 1 <= len(stop) <= _LONGEST_STOP
 
 
 def _limit(name: str, value: int | None) -> int | None:

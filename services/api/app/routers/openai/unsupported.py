@@ -40,7 +40,7 @@ HARMLESS: Mapping[str, tuple[Any, ...]] = {
 def refuse_unsupported(extra: Mapping[str, Any] | None, *, n: int) -> None:
     """Raise InvalidRequest for the first field that asks for something this server can't do."""
     for name, value in (extra or {}).items():
-        if name in HARMLESS and value not in HARMLESS[name]:
+        if name in HARMLESS and not any(_same(value, nothing) for nothing in HARMLESS[name]):
             raise InvalidRequest(
                 f"{name} is not supported by this server yet, and it will not pretend: "
                 "leave it out, or send its default.",
@@ -52,11 +52,15 @@ def refuse_unsupported(extra: Mapping[str, Any] | None, *, n: int) -> None:
 
 def refuse_response_format(wanted: Mapping[str, Any] | None) -> None:
     """Only text: a JSON answer that nothing enforces would be a guess."""
-    kind = (wanted or {"type": "text"}).get("type")
-    if kind == "text":
+    if wanted is None or (kind := wanted.get("type")) == "text":
         return
     if kind in ("json_object", "json_schema"):
         reason = f"response_format {kind} is not supported yet; ask for JSON in the prompt instead."
     else:
         reason = "response_format.type must be 'text'."
     raise InvalidRequest(reason, param="response_format")
+
+
+def _same(value: Any, nothing: Any) -> bool:
+    """Equal as JSON: 0 and false differ (`logprobs: 0` asks for log probabilities)."""
+    return isinstance(value, bool) == isinstance(nothing, bool) and bool(value == nothing)

@@ -1,0 +1,202 @@
+"""Every authority route: anonymous, unknown, revoked, forbidden; then the allowed caller."""
+
+from typing import Any
+
+import httpx
+import pytest
+from starlette.routing import BaseRoute
+
+from fakes.authority import AUDITOR_KEY, CLIENT_KEY, OPERATOR_KEY, REVOKED_KEY
+from fakes.house import BASE, House, assert_openai_error, chat
+
+Route = tuple[str, str, Any]
+
+PHRASES = ("yes, create key bot", "yes, revoke key k1")
+OPERATOR_ROUTES: list[Route] = [
+    ("GET", "/authority/status", None),
+    ("POST", "/authority/models/import", {"path": "/m", "name": "lab/new"}),
+    ("POST", "/authority/models/fit", {"model": "lab/echo", "context": 64}),
+    ("POST", "/authority/models/lab/echo/load", {"context": 64, "slots": 2, "pinned": True}),
+    ("POST", "/authority/models/lab/echo/unload", {}),
+    ("POST", "/authority/models/lab/echo/verify", {}),
+    ("GET", "/authority/keys", None),
+    (
+        "POST",
+        "/authority/keys",
+        {"name": "bot", "roles": ["client"], "confirmation": PHRASES[0]},
+    ),
+    ("POST", "/authority/keys/k1/revoke", {"confirmation": PHRASES[1]}),
+    ("GET", "/authority/rules", None),
+    ("GET", "/authority/ledger/events?after=3&limit=5&kind=load_intent&newest_first=true", None),
+    ("GET", "/authority/ledger/events/1", None),
+]
+CLIENT_ROUTES: list[Route] = [
+    ("GET", "/authority/models", None),
+    ("GET", "/authority/models/lab/echo", None),
+]
+ALL = OPERATOR_ROUTES + CLIENT_ROUTES
+each = pytest.mark.parametrize("route", ALL, ids=lambda r: f"{r[0]} {r[1]}")
+
+
+async def ask(client: httpx.AsyncClient, route: Route, key: str | None) -> httpx.Response:
+    method, path, body = route
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    return await client.request(method, path, json=body, headers=headers)
+
+
+def assert_problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    assert body["status"] == status
+    assert body["code"] == code
+    assert body["type"] == f"urn:lmx:error:{code}"
+    assert body["title"]
+    assert body["detail"]
+    assert body["request_id"] == response.headers["x-request-id"]
+    return body
+
+
+@each
+async def test_anonymous(route: Route, client: httpx.AsyncClient, house: House) -> None:
+    response = await ask(client, route, None)
+    assert_problem(response, 401, "key_missing")
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert [entry[:2] for entry in house.refusals.recorded] == [("anonymous", "key_missing")]
+    assert house.execution.acts == []
+
+
+@each
+@pytest.mark.parametrize("key", ["lmx_ffffffff_nobody", "sk-else", REVOKED_KEY])
+async def test_unknown_or_revoked_key(route: Route, key: str, client: httpx.AsyncClient) -> None:
+    response = await ask(client, route, key)
+    assert_problem(response, 401, "invalid_api_key")
+    assert key not in response.text
+
+
+@pytest.mark.parametrize("route", OPERATOR_ROUTES, ids=lambda r: f"{r[0]} {r[1]}")
+async def test_forbidden(route: Route, client: httpx.AsyncClient, house: House) -> None:
+    response = await ask(client, route, CLIENT_KEY)
+    assert_problem(response, 403, "forbidden")
+    assert [entry[:2] for entry in house.refusals.recorded] == [("key:client", "forbidden")]
+    assert house.execution.acts == []
+
+
+@each
+async def test_allowed(route: Route, client: httpx.AsyncClient, house: House) -> None:
+    house.execution.import_steps = [{"done": {"id": "lab/new"}}]
+    response = await ask(client, route, OPERATOR_KEY if route not in CLIENT_ROUTES else CLIENT_KEY)
+    if "ledger" in route[1] or "status" in route[1]:
+        response = await ask(client, route, AUDITOR_KEY)
+    assert response.status_code == 200, response.text
+    assert house.refusals.recorded == []
+
+
+def test_no_authority_route_is_missing_from_this_file(house: House) -> None:
+    asked = {(method, path.partition("?")[0]) for method, path, _ in ALL}
+    for route in _flat(house.app().routes):
+        path = getattr(route, "path", "")
+        if not path.startswith("/authority"):
+            continue
+        for method in getattr(route, "methods", None) or ():
+            regex = route.path_regex  # type: ignore[attr-defined]
+            assert any(m == method and regex.match(p) for m, p in asked), (method, path)
+
+
+def _flat(routes: Any) -> list[BaseRoute]:
+    found: list[BaseRoute] = []
+    for route in routes:
+        inner = getattr(route, "routes", None) or getattr(
+            getattr(route, "original_router", None), "routes", None
+        )
+        found += _flat(inner) if inner else [route]
+    assert found
+    return found
+
+
+async def test_act_routes_pass_on_what_was_asked(client: httpx.AsyncClient, house: House) -> None:
+    for route in OPERATOR_ROUTES[3:6]:
+        await ask(client, route, OPERATOR_KEY)
+    assert house.execution.acts == [
+        ("load", "lab/echo", 64, 2, True),
+        ("unload", "lab/echo"),
+        ("verify", "lab/echo"),
+    ]
+
+
+async def test_event_filters_reach_the_ledger(client: httpx.AsyncClient) -> None:
+    path = "/authority/ledger/events?after=3&limit=5&kind=refusal&actor=key:x&subject=a/b"
+    response = await ask(client, ("GET", f"{path}&newest_first=true", None), AUDITOR_KEY)
+    assert response.json()["events"][0]["asked"] == [3, 5, "refusal", "a/b", "key:x", True]
+
+
+@pytest.mark.parametrize(
+    ("route", "param"),
+    [
+        (("POST", "/authority/models/lab/echo/load", {"fits": True}), "fits"),
+        (("POST", "/authority/models/lab/echo/load", {"context": 0}), "context"),
+        (("POST", "/authority/models/lab/echo/load", {"context": "64"}), "context"),
+        (("POST", "/authority/models/lab/echo/unload", {"force": True}), "force"),
+        (("POST", "/authority/models/fit", {"verdict": "fits"}), "verdict"),
+        (("POST", "/authority/keys", {"name": "bot", "roles": []}), "roles"),
+        (("GET", "/authority/ledger/events?limit=0", None), "limit"),
+        (("GET", "/authority/ledger/events?after=99999999999999999999", None), "after"),
+        (("GET", "/authority/ledger/events/one", None), "seq"),
+    ],
+)
+async def test_a_field_that_is_unknown_or_wrong_is_refused_by_name(
+    route: Route, param: str, client: httpx.AsyncClient, house: House
+) -> None:
+    body = assert_problem(await ask(client, route, OPERATOR_KEY), 400, "invalid_request")
+    assert body["param"] == param
+    assert house.execution.acts == []
+
+
+@pytest.mark.parametrize("phrase", [None, "yes", "yes, create key other"])
+async def test_a_wrong_confirmation_is_told_the_right_one(
+    phrase: str | None, client: httpx.AsyncClient
+) -> None:
+    body = {"name": "bot", "roles": ["client"], "confirmation": phrase}
+    response = await ask(client, ("POST", "/authority/keys", body), OPERATOR_KEY)
+    assert "yes, create key bot" in assert_problem(response, 428, "confirmation_required")["detail"]
+
+
+async def test_v1_is_open_to_anonymous_unknown_and_known_keys(
+    client: httpx.AsyncClient, house: House
+) -> None:
+    for headers in ({}, {"authorization": "Bearer sk-any"}, {"x-api-key": CLIENT_KEY}):
+        response = await client.post("/v1/chat/completions", json=chat(), headers=headers)
+        assert response.status_code == 200
+    assert [actor.id for actor, _ in house.inference.asked] == [
+        "anonymous",
+        "anonymous",
+        "key:client",
+    ]
+
+
+async def test_v1_refuses_a_revoked_key(client: httpx.AsyncClient, house: House) -> None:
+    headers = {"authorization": f"bearer {REVOKED_KEY}"}
+    error = assert_openai_error(await client.get("/v1/models", headers=headers), 401)
+    assert error["code"] == "invalid_api_key"
+    assert error["type"] == "invalid_request_error"
+    assert REVOKED_KEY not in error["message"]
+    assert house.refusals.recorded[0][1] == "invalid_api_key"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/v1/models", None),
+        ("GET", "/v1/models/lab/echo", None),
+        ("POST", "/v1/chat/completions", chat()),
+        ("POST", "/v1/completions", {"model": "lab/echo", "prompt": "a"}),
+    ],
+)
+async def test_v1_closed_with_one_setting(method: str, path: str, body: Any, house: House) -> None:
+    house.changes["inference_needs_key"] = True
+    transport = httpx.ASGITransport(house.app())
+    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+        for key, code in ((None, "key_missing"), ("sk-any", "invalid_api_key")):
+            error = assert_openai_error(await ask(client, (method, path, body), key), 401)
+            assert error["code"] == code
+        assert (await ask(client, (method, path, body), CLIENT_KEY)).status_code == 200
