@@ -39,7 +39,7 @@ bench: setup ## run the benchmarks, print the table, write JSON
 	@$(BIN)/python -m bench
 
 starter-model: ## retrain the starter model (PyTorch, in an environment of its own)
-	@tools/starter-model
+	@venv=$$(tools/bootstrap starter) && exec "$$venv/bin/python" -m starter build
 
 lock: ## regenerate requirements/*.txt from pyproject.toml (UPGRADE=1: newest versions)
 	@tools/lock

@@ -1,10 +1,15 @@
-"""Settings that hold for every test: no waiting on the network, and no two serial tests at once."""
+"""Settings that hold for every test."""
 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 E2E = Path(__file__).parent / "e2e"
+
+# A busy machine is not a failure, and the same commit gives the same answer twice.
+settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -173,6 +173,16 @@ def runs_a_shell(node: ast.AST) -> bool:
     )
 
 
+def reads_environment(node: ast.AST) -> bool:
+    if isinstance(node, ast.ImportFrom) and node.module == "os":
+        return any(alias.name in {"environ", "environb", "getenv"} for alias in node.names)
+    return (
+        isinstance(node, ast.Attribute)
+        and node.attr in {"environ", "environb", "getenv"}
+        and getattr(node.value, "id", "") == "os"
+    )
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         "X01",
@@ -236,4 +246,16 @@ RULES: tuple[Rule, ...] = (
         trusts_remote_code,
     ),
     Rule("A06", APP, "No shell: pass a list of arguments.", runs_a_shell),
+    Rule(
+        "A07",
+        APP,
+        "One module reads the environment: take the value as a parameter, from app.settings.",
+        reads_environment,
+        except_in=(
+            APP + "settings.py",
+            APP + "cli/",  # another program: a client, with its own LMX_URL and LMX_KEY
+            APP + "engines/process.py",  # hands a chosen part of it to the worker
+            WORKER,
+        ),
+    ),
 )

@@ -18,8 +18,8 @@ BIN = Path(sys.executable).parent
 CHECKS: dict[str, tuple[str, ...]] = {
     "types": (f"{BIN}/mypy",),
     "imports": (f"{BIN}/lint-imports", "--no-logo"),
-    "lint": (f"{BIN}/ruff", "check", "--quiet", "."),
-    "format": (f"{BIN}/ruff", "format", "--check", "--quiet", "."),
+    "lint": (f"{BIN}/ruff", "check", "--output-format", "concise", "."),
+    "format": (f"{BIN}/ruff", "format", "--check", "--output-format", "concise", "."),
     "boundary": (sys.executable, "-m", "tools.boundary"),
     "docs": (sys.executable, "-m", "tools.docs", "--check"),
 }

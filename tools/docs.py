@@ -22,18 +22,24 @@ class Page:
 
     path: str
     source: str
+    has_own_heading: bool = False
 
     def text(self) -> str:
         module, function = self.source.split(":")
         text = getattr(import_module(module), function)()
         if not isinstance(text, str) or not text.strip():
             raise TypeError(f"{self.source} returned no text")
-        return (
-            f"<!-- Written by `make docs` from {self.source}. Do not edit. -->\n\n{text.strip()}\n"
-        )
+        if self.has_own_heading:
+            return text
+        heading = f"<!-- Written by `make docs` from {self.source}. Do not edit. -->"
+        return f"{heading}\n\n{text.strip()}\n"
 
 
-PAGES: tuple[Page, ...] = (Page("docs/boundaries.md", "tools.boundaries_page:page"),)
+PAGES: tuple[Page, ...] = (
+    Page("docs/boundaries.md", "tools.boundaries_page:page"),
+    Page("docs/lifecycle.md", "app.authority.lifecycle.transitions:page"),
+    Page("docs/cli.md", "app.cli.reference:render", has_own_heading=True),
+)
 
 
 def difference(page: Page, written: str, wanted: str) -> str:

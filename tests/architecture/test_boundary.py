@@ -96,6 +96,11 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         (APP + "engines/process.py", "os.system('ls')"),
         (APP + "engines/process.py", "os.popen('ls')"),
     ],
+    "A07": [
+        (USE_CASE, "import os\nos.environ['LMX_HOME']"),
+        (ROUTER, "from os import environ"),
+        (ROUTER, "import os\nos.getenv('LMX_HOME')"),
+    ],
     "F02": [(USE_CASE, "x = 1\n" * 351), ("tests/test_long.py", "x = 1\n" * 351)],
     "F03": [(USE_CASE, "def half("), (USE_CASE, "x = '\0'")],
 }
@@ -111,6 +116,7 @@ INNOCENT = [
     (USE_CASE, "try:\n    act()\nexcept Exception:\n    log()\n    raise"),
     (ROUTER, "from importlib.metadata import version\nfrom importlib import resources"),
     (ROUTER, "from importlib.util import find_spec"),
+    (APP + "settings.py", "import os\nos.environ.get('LMX_HOME')"),
     (GRANT_MAKER, "Grant(actor, permission)"),
     (APP + "engines/worker/loading.py", "load(path, trust_remote_code=False)"),
     ("tests/test_short.py", "import importlib\neval('1')\n"),

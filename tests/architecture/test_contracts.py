@@ -61,6 +61,19 @@ PLANTED: dict[str, list[tuple[str, ...]]] = {
     ],
     "no-cloud": [("app.routers.errors", "openai"), ("app.engines.worker.loading", "anthropic")],
     "no-pickle": [("app.engines.worker.loading", "pickle"), ("app.authority.catalog", "torch")],
+    "network-has-few-doors": [
+        ("app.authority.catalog", "huggingface_hub"),
+        ("app.routers.errors", "httpx"),
+        ("app.domain", "socket"),
+    ],
+    "processes-have-few-doors": [
+        ("app.main", "subprocess"),
+        ("app.engines.supervisor", "multiprocessing"),
+    ],
+    "cli-is-a-client": [
+        ("app.cli.models", "app.authority.permissions"),
+        ("app.cli.status", "app.database"),
+    ],
     "one-door-to-settings": [
         ("app.authority.permissions", "app.settings"),
         ("app.routers.errors", "app.settings"),
