@@ -68,9 +68,8 @@ def _converse(endpoint: "Server", model: str) -> None:
 
 
 def _read_line() -> str | None:
-    sys.stderr.write("> ")
-    sys.stderr.flush()
     try:
+        output.prompt()
         line = sys.stdin.readline()
     except KeyboardInterrupt:
         line = ""

@@ -21,9 +21,8 @@ def typed(phrase: str, *, consequences: list[str]) -> str:
     for line in consequences:
         output.note(line)
     output.note(f"To go on, type: {phrase}")
-    sys.stderr.write("> ")
-    sys.stderr.flush()
     try:
+        output.prompt()
         answer = sys.stdin.readline()
     except (KeyboardInterrupt, UnicodeDecodeError):
         answer = ""

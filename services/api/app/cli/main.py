@@ -1,5 +1,6 @@
 """The command tree, and the one place where a command's end becomes an exit code."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -8,6 +9,7 @@ import typer
 
 from app.cli import chat, keys, ledger, models, output, rules, serve, status
 from app.cli.outcomes import CommandError, ExitCode
+from app.cli.text import one_line
 
 _INTERRUPTED = 130  # what the command-line library exits with after Ctrl-C
 
@@ -55,7 +57,7 @@ app.command("rules")(rules.rules)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit codes are in `outcomes`."""
-    output.never_fail_on_encoding()
+    output.prepare_streams()
     try:
         code = _run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
@@ -63,28 +65,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.reader_went_away()
         return ExitCode.FAILED
     except OSError as error:
-        return _failed(f"This machine refused a step: {error}.")
+        output.reader_went_away()
+        return _end(f"This machine refused a step: {error}.", ExitCode.FAILED)
     return code
 
 
 def _run(arguments: Sequence[str]) -> int:
     try:
         app(args=list(arguments), prog_name="lmx")
-    except CommandError as end:
-        output.note(f"lmx: {end.sentence}")
-        return end.exit_code
     except SystemExit as end:
         if end.code == _INTERRUPTED:
-            output.note("lmx: Interrupted.")
-            return ExitCode.FAILED
+            return _end(*_explained(KeyboardInterrupt()))
         return end.code if isinstance(end.code, int) else ExitCode.DONE
+    except OSError:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get("LMX_TRACEBACK") and not isinstance(error, CommandError):
+            raise
+        return _end(*_explained(error))
     return ExitCode.DONE
 
 
-def _failed(sentence: str) -> int:
+def _explained(error: BaseException) -> tuple[str, ExitCode]:
+    match error:
+        case CommandError():
+            return error.sentence, error.exit_code
+        case KeyboardInterrupt():
+            return "Interrupted.", ExitCode.FAILED
+        case UnicodeError():
+            return "What was given is not valid UTF-8. Nothing was sent.", ExitCode.USAGE
+        case _:
+            what = f"{type(error).__name__}: {one_line(error)}"
+            advice = "Run it with LMX_TRACEBACK=1 to see where, and report it."
+            return (
+                f"This is a fault in lmx, not in what you did ({what}). {advice}",
+                ExitCode.FAILED,
+            )
+
+
+def _end(sentence: str, code: ExitCode) -> ExitCode:
     output.note(f"lmx: {sentence}")
-    output.reader_went_away()
-    return ExitCode.FAILED
+    return code
 
 
 if __name__ == "__main__":

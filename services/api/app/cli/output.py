@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 from app.cli import text
@@ -25,6 +26,11 @@ def stream(piece: str) -> None:
 def note(line: str) -> None:
     """Something about the result: a warning, progress, an error's sentence."""
     sys.stderr.write(text.clean(line) + "\n")
+    sys.stderr.flush()
+
+
+def prompt() -> None:
+    sys.stderr.write("> ")
     sys.stderr.flush()
 
 
@@ -57,8 +63,11 @@ def width_of(out: IO[str]) -> int | None:
     return shutil.get_terminal_size().columns if out.isatty() else None
 
 
-def never_fail_on_encoding() -> None:
-    """A terminal without UTF-8 shows question marks instead of ending the command."""
+def prepare_streams() -> None:
+    """A closed stream is an empty one; a terminal without UTF-8 shows question marks."""
+    sys.stdin = sys.stdin or _nothing("r")
+    sys.stdout = sys.stdout or _nothing("w")
+    sys.stderr = sys.stderr or _nothing("w")
     for out in (sys.stdout, sys.stderr):
         reconfigure = getattr(out, "reconfigure", None)
         if reconfigure is not None:
@@ -70,3 +79,7 @@ def reader_went_away() -> None:
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, sys.stdout.fileno())
     os.close(nothing)
+
+
+def _nothing(mode: str) -> IO[str]:
+    return Path(os.devnull).open(mode, encoding="utf-8")

@@ -1,6 +1,5 @@
 """The only place that writes docs/cli.md: `python -m app.cli.reference` prints the command tree."""
 
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -27,6 +26,7 @@ the authority. Only `lmx serve` starts one.
 | `LMX_HOME` | where `operator.key` is read from when `LMX_KEY` is not set (`~/.lmx`); \
 readable by its owner alone, or it is refused |
 | `NO_COLOR` | no colours |
+| `LMX_TRACEBACK` | set: a fault in lmx itself ends with a traceback, not with a sentence |
 
 Every listing takes `--json`: JSON alone on stdout. Messages, progress and questions go to stderr.
 Creating or revoking a key asks for a phrase that a person types in a terminal; nothing skips it.
@@ -54,6 +54,4 @@ def _pages(command: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ..
 
 
 if __name__ == "__main__":
-    for variable in ("LMX_URL", "LMX_HOME", "LMX_KEY"):
-        os.environ.pop(variable, None)  # never in a default that is shown
     sys.stdout.write(render())

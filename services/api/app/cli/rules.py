@@ -23,7 +23,7 @@ def rules(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
         output.show_fields([(one_line(rule.get("id")), one_line(rule.get("sentence")))])
         output.show_fields(_details(rule))
         output.say("")
-    output.say(f"{len(found)} rules, digest {one_line(answer.get('digest'))}")
+    output.show_fields([("rules", str(len(found))), ("digest", one_line(answer.get("digest")))])
 
 
 def _details(rule: dict[str, Any]) -> list[tuple[str, str]]:

@@ -28,6 +28,9 @@ def status(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
         empty="No model is loaded: the first request for one loads it.",
         right=frozenset({"memory", "context", "slots", "active", "queued", "idle"}),
     )
+    for model in loaded:
+        if model.get("last_failure"):
+            output.say(f"{one_line(model.get('id'))} failed: {one_line(model['last_failure'])}")
 
 
 def _facts(answer: dict[str, Any]) -> list[tuple[str, str]]:

@@ -28,7 +28,7 @@ def one_line(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(one_line(v) for v in value) or "-"
-    return clean(" ".join(str(value).split()), keep="")
+    return " ".join(clean(str(value)).split())
 
 
 def size(count: object) -> str:

@@ -1,0 +1,70 @@
+"""How a command runs in a test, and how it ended."""
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fakes.authority_http import OPERATOR, FakeAuthority
+
+API = Path(__file__).parents[2] / "services" / "api"
+PROGRAM = (sys.executable, "-m", "app.cli.main")
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+
+
+def environment(authority: FakeAuthority | None = None, **more: str) -> dict[str, str]:
+    known = {"PATH": os.environ["PATH"], "PYTHONPATH": str(API), "TERM": "xterm", "COLUMNS": "60"}
+    if authority is not None:
+        known |= {"LMX_URL": authority.url, "LMX_KEY": OPERATOR}
+    return known | more
+
+
+class Terminal:
+    """A program whose stdin, stdout and stderr are one terminal of 60 columns."""
+
+    def __init__(self, authority: FakeAuthority, *arguments: str) -> None:
+        self._keyboard, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [*PROGRAM, *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment(authority, NO_COLOR="1"),
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.screen = ""
+
+    def wait_for(self, text: str) -> None:
+        while text not in self.screen:
+            assert self._read(), f"ended without {text!r}:\n{self.screen}"
+
+    def type(self, text: str) -> None:
+        os.write(self._keyboard, text.encode())
+
+    def ended(self) -> int:
+        while self._read():
+            pass
+        code = self.process.wait()
+        os.close(self._keyboard)
+        return code
+
+    def _read(self) -> bool:
+        try:
+            piece = os.read(self._keyboard, 4096)
+        except OSError:  # what a terminal says once its last program has left
+            return False
+        self.screen += piece.decode(errors="replace").replace("\r\n", "\n")
+        return bool(piece)

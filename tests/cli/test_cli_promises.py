@@ -1,0 +1,148 @@
+"""What holds for every command: help, JSON alone on stdout, safe text, a fast start, its page."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from app.authority.ledger.chain import leaf_hash as ledgers_leaf_hash
+from app.authority.ledger.events import Kind, LedgerEvent, Stamp, canonical_body
+from app.cli import text
+from app.cli.ledger import canonical_bytes, leaf_hash
+from app.cli.main import app
+from app.domain.actors import SYSTEM
+from cli.runs import Run, environment
+from fakes.authority_http import MODEL, FakeAuthority, answer_of, event_of
+
+ROOT = Path(__file__).parents[2]
+TRICKS = "\x1b[2J\x07\x9b31m\u202e\u2066\u200b\ufeff\u2028\U000e0041\u3164\x7f"
+LISTINGS = [
+    "status",
+    "models ls",
+    "models show lmx/starter",
+    "models fit lmx/starter",
+    "keys ls",
+    "rules",
+    "ledger ls",
+    "ledger show 1",
+]
+
+
+def _leaves(command: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield names
+    for name, child in getattr(command, "commands", {}).items():
+        yield from _leaves(child, (*names, name))
+
+
+COMMANDS = list(_leaves(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
+def test_every_command_has_help(lmx: Run, names: tuple[str, ...]) -> None:
+    ended = lmx(*names, "--help")
+    assert ended.code == 0
+    assert "Usage: lmx" in ended.out
+
+
+def test_the_command_tree_is_the_one_that_works_now() -> None:
+    leaves = {" ".join(n) for n in COMMANDS if n not in {(), ("models",), ("keys",), ("ledger",)}}
+    models = {f"models {m}" for m in "ls show fit import load unload verify".split()}
+    assert leaves == models | {
+        *("serve", "status", "chat", "rules"),
+        *("keys create", "keys ls", "keys revoke", "ledger ls", "ledger show"),
+    }
+
+
+@pytest.mark.parametrize("command", LISTINGS)
+def test_json_is_alone_on_stdout_and_ascii(
+    lmx: Run, authority: FakeAuthority, command: str
+) -> None:
+    authority.events = [event_of(1, subject=TRICKS)]
+    authority.models = [MODEL | {"source": TRICKS}]
+    ended = lmx(*command.split(), "--json")
+    assert (ended.code, ended.err) == (0, "")
+    json.loads(ended.out)
+    assert all(" " <= c <= "~" or c == "\n" for c in ended.out)
+
+
+@pytest.mark.parametrize("command", ["models ls --json", "ledger ls --json", "keys ls --json"])
+def test_empty_listings_are_json_too(lmx: Run, authority: FakeAuthority, command: str) -> None:
+    authority.models = []
+    ended = lmx(*command.split())
+    assert ended.err == ""
+    assert [] in json.loads(ended.out).values()
+
+
+@pytest.mark.parametrize("command", ["models ls", "models show lmx/starter", "ledger ls"])
+def test_text_of_the_server_cannot_drive_the_terminal(
+    lmx: Run, authority: FakeAuthority, command: str
+) -> None:
+    authority.events = [event_of(1, subject=f"a{TRICKS}b")]
+    shown = {"source": f"a{TRICKS}b", "trust": f"a{TRICKS}b"}
+    authority.models = [MODEL | shown]
+    out = lmx(*command.split()).out
+    assert "a[2J31mb" in out
+    assert text.clean(out, keep="\n") == out
+
+
+def test_an_answer_of_a_model_cannot_drive_the_terminal(lmx: Run, authority: FakeAuthority) -> None:
+    authority.chat = answer_of("a\n\tb", *TRICKS, "c")
+    assert lmx("chat", "-m", "Hi").out == "a\n\tb[2J31mc\n"
+
+
+def test_an_error_cannot_drive_the_terminal(lmx: Run, authority: FakeAuthority) -> None:
+    authority.problem = 409, {"detail": f"No{TRICKS}\nand no.", "code": f"x{TRICKS}"}
+    assert lmx("status").err == "lmx: No[2J31m and no. [x[2J31m]\n"
+
+
+def test_the_leaf_is_the_one_that_the_ledger_computes() -> None:
+    event = LedgerEvent(kind=Kind.BOOT, actor=SYSTEM, data={"é": "\u2028", "n": 2**53 - 1})
+    body = canonical_body(event, Stamp(3, "e", 1, 2, "b"))
+    assert canonical_bytes(json.loads(body)) == body
+    assert leaf_hash(body) == ledgers_leaf_hash(body).hex()
+
+
+def test_the_page_of_commands_is_up_to_date() -> None:
+    """Regenerate with: python -m app.cli.reference > docs/cli.md"""
+    made = subprocess.run(
+        [sys.executable, "-m", "app.cli.reference"],
+        capture_output=True,
+        env=environment(COLUMNS="60", LMX_URL="http://127.0.0.1:9"),
+        check=True,
+    )
+    assert made.stdout.decode() == (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+
+
+def test_help_loads_neither_http_nor_the_server() -> None:
+    probe = (
+        "import sys; from app.cli.main import main; main(['--help']); "
+        "late = {'httpx', 'rich', 'app.main', 'fastapi', 'sqlalchemy', 'rfc8785'}; "
+        "print(sorted(late & sys.modules.keys()), file=sys.stderr)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, env=environment(), check=True
+    )
+    assert ended.stderr == b"[]\n"
+
+
+def test_the_version_is_printed(lmx: Run) -> None:
+    assert lmx("--version").out.startswith("lmx ")
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1 << 30, "1.0 GiB"), (-2048, "-2.0 KiB")],
+)
+def test_bytes_are_shown_in_binary_units(count: int, shown: str) -> None:
+    assert text.size(count) == shown
+
+
+@pytest.mark.parametrize("value", [None, "", True, "2026", [1, "a"], 10**30, -(10**30), 1.5])
+def test_nothing_that_a_server_says_breaks_the_display(value: object) -> None:
+    for shown in (text.size, text.exact_bytes, text.utc_time, text.utc_seconds, text.duration):
+        assert isinstance(shown(value), str)
