@@ -33,18 +33,37 @@ class Row:
 
 
 def at_least(
-    what: str, ours: Figure, theirs: Figure, unit: str, *, ratio: float, note: str = ""
+    what: str,
+    ours: Figure,
+    theirs: Figure,
+    unit: str,
+    *,
+    ratio: float,
+    measured: float | None = None,
+    note: str = "",
 ) -> Row:
-    """A row where more is better: ours over theirs is to reach `ratio`."""
-    measured = ours / theirs if theirs else 0.0
+    """A row where more is better: ours over theirs is to reach `ratio`.
+
+    `measured` is the ratio where it was taken round by round instead of from the two figures.
+    """
+    if measured is None:
+        measured = ours / theirs if theirs else 0.0
     return Row(what, ours, theirs, unit, measured, f">= {ratio:.2f}", measured >= ratio, note)
 
 
 def no_more_than(
-    what: str, ours: Figure, theirs: Figure, unit: str, *, ratio: float = 1.0, note: str = ""
+    what: str,
+    ours: Figure,
+    theirs: Figure,
+    unit: str,
+    *,
+    ratio: float = 1.0,
+    measured: float | None = None,
+    note: str = "",
 ) -> Row:
     """A row where less is better: ours over theirs must not exceed `ratio`."""
-    measured = ours / theirs if theirs else float("inf")
+    if measured is None:
+        measured = ours / theirs if theirs else float("inf")
     return Row(what, ours, theirs, unit, measured, f"<= {ratio:.2f}", measured <= ratio, note)
 
 
