@@ -1,6 +1,6 @@
 # Every command of this project. Plain `make` lists them. Works with GNU make 3.81 (macOS).
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check test-faults bench starter-model lock docs clean
+.PHONY: help setup run test check fix test-faults bench starter-model lock docs clean
 MAKEFLAGS += --no-print-directory
 
 # Passed through to `lmx serve` where given.
@@ -31,6 +31,10 @@ test: setup ## every check and every test but the long fault runs; what CI runs
 check: setup ## fast: every check, and the unit tests
 	@$(BIN)/python -m tools.checks
 	@$(PYTEST) $(PARALLEL) -m "not faults and not slow" tests/unit
+
+fix: setup ## format, and mend what the linter can mend by itself
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix .
 
 test-faults: setup ## the long runs: kill -9, full disk, hung workers, hostile input
 	@$(PYTEST) -m faults
