@@ -69,6 +69,7 @@ class Caller:
             for i, chunk in enumerate(chunks)
         ]
         self.gone = asyncio.Event()
+        self.stalled = asyncio.Event()  # set: reads nothing any more
         self.reads = 0
         self.sent: list[dict[str, Any]] = []
         self._arrived = asyncio.Condition()
@@ -120,6 +121,8 @@ class Caller:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Any) -> None:
+        if self.stalled.is_set():
+            await asyncio.Event().wait()
         async with self._arrived:
             self.sent.append(message)
             self._arrived.notify_all()

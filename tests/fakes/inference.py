@@ -63,6 +63,7 @@ class FakeInference:
     asked: list[tuple[Actor, InferenceRequest]] = field(default_factory=list)
     opened: list["FakeGeneration"] = field(default_factory=list)
     opening: asyncio.Event = field(default_factory=asyncio.Event)
+    accepted: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled_opens: int = 0
 
     async def open(self, actor: Actor, request: InferenceRequest) -> "FakeGeneration":
@@ -79,6 +80,7 @@ class FakeInference:
             raise
         generation = FakeGeneration(model_id=request.model, script=script, request=request)
         self.opened.append(generation)
+        self.accepted.set()
         return generation
 
 
@@ -88,6 +90,7 @@ class FakeGeneration:
     script: Script
     request: InferenceRequest
     closed: asyncio.Event = field(default_factory=asyncio.Event)
+    exhausted: asyncio.Event = field(default_factory=asyncio.Event)
     closes: int = 0
     cancelled: bool = False
     taken: int = 0
@@ -113,6 +116,7 @@ class FakeGeneration:
                     yield step.index, Finished(step.reason, prompt, counts[step.index])
                 else:
                     await _wait_or_raise(step)
+            self.exhausted.set()
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled = True
             raise

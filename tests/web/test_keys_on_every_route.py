@@ -6,6 +6,7 @@ import httpx
 import pytest
 from starlette.routing import BaseRoute
 
+from app.routers.dependencies import KeyedRoute
 from fakes.authority import AUDITOR_KEY, CLIENT_KEY, OPERATOR_KEY, REVOKED_KEY
 from fakes.house import BASE, House, assert_openai_error, chat
 
@@ -92,25 +93,36 @@ async def test_allowed(route: Route, client: httpx.AsyncClient, house: House) ->
     assert house.refusals.recorded == []
 
 
-def test_no_authority_route_is_missing_from_this_file(house: House) -> None:
+@each
+async def test_the_key_is_judged_before_the_body(route: Route, client: httpx.AsyncClient) -> None:
+    method, path, _ = route
+    for key, status in ((None, 401), ("lmx_ffffffff_nobody", 401)):
+        headers = {"content-type": "application/json"}
+        if key:
+            headers["authorization"] = f"Bearer {key}"
+        response = await client.request(method, path, content=b"[" * 100_000, headers=headers)
+        assert response.status_code == status
+
+
+def test_no_authority_route_is_missing_here_or_takes_no_key(house: House) -> None:
     asked = {(method, path.partition("?")[0]) for method, path, _ in ALL}
-    for route in _flat(house.app().routes):
-        path = getattr(route, "path", "")
-        if not path.startswith("/authority"):
-            continue
-        for method in getattr(route, "methods", None) or ():
-            regex = route.path_regex  # type: ignore[attr-defined]
-            assert any(m == method and regex.match(p) for m, p in asked), (method, path)
+    routes = [route for route in _flat(house.app().routes) if "/authority" in _path(route)]
+    assert len(routes) == len(ALL)
+    for route in routes:
+        assert isinstance(route, KeyedRoute), _path(route)
+        for method in route.methods:
+            assert any(m == method and route.path_regex.match(p) for m, p in asked), _path(route)
+
+
+def _path(route: BaseRoute) -> str:
+    return getattr(route, "path", "")
 
 
 def _flat(routes: Any) -> list[BaseRoute]:
     found: list[BaseRoute] = []
     for route in routes:
-        inner = getattr(route, "routes", None) or getattr(
-            getattr(route, "original_router", None), "routes", None
-        )
-        found += _flat(inner) if inner else [route]
-    assert found
+        inner = getattr(route, "original_router", route)
+        found += _flat(inner.routes) if hasattr(inner, "routes") else [route]
     return found
 
 

@@ -81,6 +81,17 @@ async def test_one_that_stays_is_answered_and_its_generation_closed(
     assert not house.inference.opened[0].cancelled
 
 
+async def test_one_that_stops_reading_does_not_hold_the_model(house: House) -> None:
+    house.inference.scripts["lab/echo"] = Script(steps=[*[Say("a")] * 100, End()])
+    caller = Caller(house.app(), CHAT, _json(stream=True))
+    caller.stalled.set()
+    await house.inference.accepted.wait()
+    await house.inference.opened[0].exhausted.wait()
+    assert not caller.done.done()
+    await caller.leave()
+    assert house.inference.opened[0].closed.is_set()
+
+
 async def test_no_task_is_left_behind(house: House) -> None:
     before = asyncio.all_tasks()
     await Caller(house.app(), CHAT, _json(stream=True)).done

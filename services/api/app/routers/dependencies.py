@@ -1,10 +1,12 @@
 """What routes are given: the use cases behind them and who asks, as types in a signature."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response
 
 from app.domain.actors import ANONYMOUS, Actor
 from app.domain.generation import Delta, Finished, InferenceRequest
@@ -146,8 +148,25 @@ async def _client(request: Request) -> Actor:
     return actor
 
 
+class KeyedRoute(APIRoute):
+    """A route that identifies its caller before anything else, the body included, is looked at.
+
+    Routers under /authority are made of these, so that a new route there cannot forget its key.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_keyed(request: Request) -> Response:
+            keys = services_of(request).keys
+            request.state.actor = keys.identify_strict(presented_key(request))
+            return await handle(request)
+
+        return handle_keyed
+
+
 async def _keyholder(request: Request) -> Actor:
-    request.state.actor = actor = services_of(request).keys.identify_strict(presented_key(request))
+    actor: Actor = request.state.actor  # set by KeyedRoute, and by nothing before it
     return actor
 
 

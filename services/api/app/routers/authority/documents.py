@@ -19,16 +19,17 @@ class Problem(BaseModel):
     request_id: str
 
 
+_MEANINGS: dict[int | str, str] = {
+    400: "The request is malformed.",
+    401: "The key is missing, unknown or revoked.",
+    403: "The key's roles do not allow this.",
+    503: "It cannot be done now, or it could not be recorded.",
+    "default": "Any other refusal.",
+}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {
         "description": meaning,
         "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
     }
-    for status, meaning in {
-        400: "The request is malformed.",
-        401: "The key is missing, unknown or revoked.",
-        403: "The key's roles do not allow this.",
-        503: "It cannot be done now, or it could not be recorded.",
-        "default": "Any other refusal.",
-    }.items()
+    for status, meaning in _MEANINGS.items()
 }

@@ -14,14 +14,23 @@ from app.domain.actors import Actor
 from app.domain.refusals import Refusal
 from app.routers.authority.bodies import Import
 from app.routers.authority.documents import PROBLEMS
-from app.routers.dependencies import Keyholder, Services, UseCases, name_subject, request_id_of
+from app.routers.dependencies import (
+    KeyedRoute,
+    Keyholder,
+    Services,
+    UseCases,
+    name_subject,
+    request_id_of,
+)
 from app.routers.disconnect import while_connected
 from app.routers.errors import fault_of
 from app.routers.refused import note_refusal
 
 log = logging.getLogger(__name__)
 
-router = APIRouter(prefix="/authority/models", tags=["authority"], responses=PROBLEMS)
+router = APIRouter(
+    prefix="/authority/models", tags=["authority"], responses=PROBLEMS, route_class=KeyedRoute
+)
 
 _HEADERS = [(b"content-type", b"application/x-ndjson")]
 

@@ -6,9 +6,11 @@ from fastapi import APIRouter, Request
 
 from app.routers.authority.bodies import CreateKey, RevokeKey
 from app.routers.authority.documents import PROBLEMS
-from app.routers.dependencies import Keyholder, UseCases, name_subject
+from app.routers.dependencies import KeyedRoute, Keyholder, UseCases, name_subject
 
-router = APIRouter(prefix="/authority/keys", tags=["authority"], responses=PROBLEMS)
+router = APIRouter(
+    prefix="/authority/keys", tags=["authority"], responses=PROBLEMS, route_class=KeyedRoute
+)
 
 
 @router.get("")

@@ -5,9 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 
 from app.routers.authority.documents import PROBLEMS
-from app.routers.dependencies import Keyholder, UseCases
+from app.routers.dependencies import KeyedRoute, Keyholder, UseCases
 
-router = APIRouter(prefix="/authority", tags=["authority"], responses=PROBLEMS)
+router = APIRouter(
+    prefix="/authority", tags=["authority"], responses=PROBLEMS, route_class=KeyedRoute
+)
 
 _LARGEST = 2**63 - 1
 Word = Annotated[str | None, Query(max_length=200)]

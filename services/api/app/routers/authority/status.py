@@ -5,9 +5,11 @@ from typing import Any
 from fastapi import APIRouter
 
 from app.routers.authority.documents import PROBLEMS
-from app.routers.dependencies import Keyholder, UseCases
+from app.routers.dependencies import KeyedRoute, Keyholder, UseCases
 
-router = APIRouter(prefix="/authority", tags=["authority"], responses=PROBLEMS)
+router = APIRouter(
+    prefix="/authority", tags=["authority"], responses=PROBLEMS, route_class=KeyedRoute
+)
 
 
 @router.get("/status")

@@ -20,18 +20,18 @@ class ErrorBody(BaseModel):
     error: ErrorDetail
 
 
+_MEANINGS: dict[int | str, str] = {
+    400: "The request is malformed, or asks for what this server does not do.",
+    401: "The key is missing, unknown or revoked.",
+    404: "No such model.",
+    408: "Request timeout.",
+    413: "The body is too large.",
+    429: "Too many requests wait; come back as Retry-After says.",
+    503: "The model cannot be served now; the message says why.",
+    "default": "Any other refusal.",
+}
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorBody, "description": meaning}
-    for status, meaning in {
-        400: "The request is malformed, or asks for what this server does not do.",
-        401: "The key is missing, unknown or revoked.",
-        404: "No such model.",
-        408: "Request timeout.",
-        413: "The body is too large.",
-        429: "Too many requests wait; come back as Retry-After says.",
-        503: "The model cannot be served now; the message says why.",
-        "default": "Any other refusal.",
-    }.items()
+    status: {"model": ErrorBody, "description": meaning} for status, meaning in _MEANINGS.items()
 }
 
 
