@@ -109,6 +109,7 @@ def _banner(server: Server, settings: Settings) -> str:
     note = ""
     if settings.port != DEFAULT_PORT:
         note = f"  (not port {DEFAULT_PORT}: recorded as an override of G-DEPLOY-02)"
+    key_note = f"  ({server.operator_key.note})" if server.operator_key.note else ""
     question = "What is LMX Authority?"
     message = f'{{"role": "user", "content": "{question}"}}'
     return f"""
@@ -124,5 +125,5 @@ Ask it with the openai client:
 print(OpenAI(base_url="{url}/v1", api_key="none").chat.completions.create(\\
 model="{model}", messages=[{message}]).choices[0].message.content)'
 
-Operator key: {server.operator_key_path}
+Operator key: {server.operator_key.path}{key_note}
 Stop with Ctrl-C."""

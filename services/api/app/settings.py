@@ -3,12 +3,12 @@
 import os
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from app.domain.refusals import StartRefused
+from app.strict_yaml import UnreadableYaml, read_mapping
 
 DEFAULT_PORT = 1234
 TEMPLATES = Path(__file__).resolve().parents[3] / "config"
@@ -61,9 +61,10 @@ def home_directory() -> Path:
 def load_settings(home: Path, *, port: int | None = None) -> Settings:
     """Read `home/config.yaml` over the defaults; raises StartRefused naming every bad entry."""
     path = home / "config.yaml"
-    values: dict[str, Any] = {}
-    if path.exists():
-        values = _mapping(path)
+    try:
+        values = read_mapping(path) if path.exists() else {}
+    except UnreadableYaml as error:
+        raise StartRefused(str(error)) from None
     if port is not None:
         values["port"] = port
     try:
@@ -74,15 +75,3 @@ def load_settings(home: Path, *, port: int | None = None) -> Settings:
             for e in error.errors()
         )
         raise StartRefused(f"{path} cannot be used:\n" + "\n".join(lines)) from None
-
-
-def _mapping(path: Path) -> dict[str, Any]:
-    try:
-        loaded = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise StartRefused(f"{path} cannot be read: {error}") from None
-    if loaded is None:
-        return {}
-    if not isinstance(loaded, dict):
-        raise StartRefused(f"{path} must be a mapping of settings, like config/config.yaml.")
-    return loaded

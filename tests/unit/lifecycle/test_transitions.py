@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from app.authority.lifecycle.transitions import (
+    MEANINGS,
     TRANSITIONS,
     Cause,
     IllegalTransition,
@@ -34,6 +35,10 @@ def test_every_state_can_be_reached_from_absent_and_left_again() -> None:
         reached |= grown
     assert reached == set(State)
     assert {a for a, _ in TRANSITIONS} == set(State)
+
+
+def test_every_state_is_explained() -> None:
+    assert set(MEANINGS) == set(State)
 
 
 def test_every_cause_is_used() -> None:

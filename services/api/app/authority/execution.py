@@ -16,7 +16,7 @@ from app.authority.lifecycle.residency import Terms
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Permission, grant
 from app.authority.reading import described, residency_of
-from app.domain.actors import Actor, Role
+from app.domain.actors import Actor
 from app.domain.models import CatalogModel
 from app.domain.refusals import InvalidRequest
 
@@ -93,9 +93,7 @@ class Execution:
     ) -> dict[str, Any]:
         """Make a key; its secret is in the answer and nowhere else."""
         may = grant(actor, Permission.KEYS_MANAGE, subject=name)
-        made = await asyncio.to_thread(
-            self.keys.create, may, name, frozenset(_role(r) for r in roles), confirmation
-        )
+        made = await asyncio.to_thread(self.keys.create, may, name, roles, confirmation)
         return {**made.key.as_dict(), "secret": made.secret}
 
     async def revoke_key(
@@ -122,13 +120,3 @@ class Execution:
             slots=slots or self.default_slots,
             pinned=pinned,
         )
-
-
-def _role(name: str) -> Role:
-    try:
-        return Role(name)
-    except ValueError:
-        roles = ", ".join(sorted(Role))
-        raise InvalidRequest(
-            f"There is no role '{name[:40]}'. Roles are: {roles}.", param="roles"
-        ) from None

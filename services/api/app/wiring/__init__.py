@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from app.authority.execution import Execution
 from app.authority.inference import Inference, InferencePorts
+from app.authority.keys import OperatorKey
 from app.authority.lifecycle.equipment import Equipment, Limits
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Access
@@ -16,6 +17,7 @@ from app.authority.ports import EngineHost, MemoryProbe
 from app.authority.reading import Installation, Reading
 from app.engines.memory_probe import SystemMemoryProbe
 from app.engines.supervisor import WorkerHost
+from app.engines.worker_engine import Patience
 from app.routers.app import build_api
 from app.routers.dependencies import Services
 from app.routers.metrics import Metrics
@@ -27,7 +29,7 @@ from app.wiring.opening import (
     open_authority,
     quarantined_models,
 )
-from app.wiring.running import running
+from app.wiring.running import running, worker_said
 
 STOP_GRACE_S = 5.0
 
@@ -40,7 +42,7 @@ class Server:
     version: str
     listening: str
     answering_model: str
-    operator_key_path: Path
+    operator_key: OperatorKey
 
 
 def wire(
@@ -58,7 +60,9 @@ def wire(
     version = installed_version("lmx-authority")
     authority = open_authority(settings, home=home, version=version)
     import_bundled(authority)
-    engine_host = host or WorkerHost(load_timeout_s=settings.load_timeout_s)
+    engine_host = host or WorkerHost(
+        patience=Patience(load_s=settings.load_timeout_s), log=worker_said
+    )
     memory = probe or SystemMemoryProbe()
     serving = Serving(
         Equipment(
@@ -76,7 +80,7 @@ def wire(
         version=version,
         listening=listening,
         home=str(home),
-        operator_key_path=str(home / "operator.key"),
+        operator_key_path=str(authority.operator_key.path),
         started=authority.clock.monotonic(),
         default_context=settings.default_context,
         default_slots=settings.slots,
@@ -87,7 +91,7 @@ def wire(
         version=version,
         listening=listening,
         answering_model=answering_model(authority),
-        operator_key_path=home / "operator.key",
+        operator_key=authority.operator_key,
     )
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import structlog
 from sqlalchemy import Engine as Database
 
 from app.authority.catalog import Catalog, known_models
-from app.authority.keys import Keys
+from app.authority.keys import Keys, OperatorKey
 from app.authority.ledger import (
     Kind,
     Ledger,
@@ -36,8 +37,6 @@ log = structlog.get_logger(__name__)
 CHECKOUT = TEMPLATES.parent
 """Paths in `config/models.yaml` are relative to it."""
 
-ALL = 1_000_000
-
 
 @dataclass(frozen=True, slots=True)
 class Authority:
@@ -48,6 +47,7 @@ class Authority:
     boot_id: str
     ledger: Ledger
     keys: Keys
+    operator_key: OperatorKey
     catalog: Catalog
     routing: Routing
     usage: UsageLog
@@ -64,8 +64,7 @@ def open_authority(settings: Settings, *, home: Path, version: str) -> Authority
     ledger = Ledger(database, clock=clock, boot_id=boot_id)
     ledger.check_guards()
     keys = Keys(ledger, database, clock=clock)
-    if ledger.size() == 0:
-        _begin(ledger, keys, home, version)
+    operator_key = keys.ensure_operator_key(home / "operator.key", genesis=_genesis(version))
     ledger.append(_boot(settings, boot_id, version))
     ledger.reconcile()
     known = known_models([TEMPLATES / "models.yaml", home / "models.yaml"])
@@ -77,6 +76,7 @@ def open_authority(settings: Settings, *, home: Path, version: str) -> Authority
         boot_id=boot_id,
         ledger=ledger,
         keys=keys,
+        operator_key=operator_key,
         catalog=catalog,
         routing=load_routing(_own_or_template(home, "routing.yaml")),
         usage=UsageLog(database),
@@ -100,19 +100,20 @@ def import_bundled(authority: Authority) -> None:
             log.error("bundled_model_refused", model=model.id, reason=refusal.message)
 
 
-def _begin(ledger: Ledger, keys: Keys, home: Path, version: str) -> None:
+def _genesis(version: str) -> Callable[[str], LedgerEvent]:
     """The first start: the account that started it is operator and approver (rule C05)."""
-    key = keys.ensure_operator_key(home / "operator.key")
-    ledger.append(
-        genesis_event(
+
+    def event(operator_key_id: str) -> LedgerEvent:
+        return genesis_event(
             install_id=str(uuid.uuid4()),
             account=getpass.getuser(),
-            operator_key_id=key.id,
+            operator_key_id=operator_key_id,
             rules_digest=rules_digest(),
             schema_version=REVISIONS[-1],
             version=version,
         )
-    )
+
+    return event
 
 
 def _boot(settings: Settings, boot_id: str, version: str) -> LedgerEvent:
@@ -145,7 +146,5 @@ def answering_model(authority: Authority) -> str:
 
 def quarantined_models(authority: Authority) -> set[str]:
     """Models whose last word in the ledger is that their worker crashed too often."""
-    ledger = authority.ledger
-    into = {e.subject: e.seq for e in ledger.events(kind=Kind.MODEL_QUARANTINED, limit=ALL)}
-    out = {e.subject: e.seq for e in ledger.events(kind=Kind.MODEL_RELEASED, limit=ALL)}
-    return {model for model, seq in into.items() if seq > out.get(model, 0)}
+    last = authority.ledger.latest(Kind.MODEL_QUARANTINED, Kind.MODEL_RELEASED)
+    return {model for model, event in last.items() if event.kind == Kind.MODEL_QUARANTINED}

@@ -1,6 +1,7 @@
 """What runs beside the endpoint, and in which order it ends."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
@@ -16,6 +17,8 @@ from app.wiring.opening import Authority
 
 log = structlog.get_logger(__name__)
 
+REFUSAL_FLUSH_S = 15.0
+
 Lifespan = Callable[[object], AbstractAsyncContextManager[None]]
 
 
@@ -27,6 +30,7 @@ def running(settings: Settings, authority: Authority, serving: Serving) -> Lifes
         tasks = [
             asyncio.create_task(serving.sweep_forever()),
             asyncio.create_task(_preload(settings, authority, serving)),
+            asyncio.create_task(_count_refusals(authority)),
         ]
         try:
             yield
@@ -38,6 +42,13 @@ def running(settings: Settings, authority: Authority, serving: Serving) -> Lifes
             await asyncio.to_thread(_close, authority)
 
     return lifespan
+
+
+async def _count_refusals(authority: Authority) -> None:
+    """Write the counts of refusal floods when their minute is over, until cancelled."""
+    while True:
+        await asyncio.sleep(REFUSAL_FLUSH_S)
+        await asyncio.to_thread(authority.refusals.flush_due)
 
 
 async def _preload(settings: Settings, authority: Authority, serving: Serving) -> None:
@@ -58,3 +69,8 @@ def _close(authority: Authority) -> None:
     with suppress(AuditUnavailable):  # said in the log by the ledger; nothing is left to refuse
         authority.ledger.append(shutdown_event(boot_id=authority.boot_id, reason="asked to stop"))
     authority.database.dispose()
+
+
+def worker_said(level: str, message: str) -> None:
+    """What a worker says goes into the server's log, redacted like everything else there."""
+    log.log(getattr(logging, level.upper(), logging.INFO), "worker", said=message)

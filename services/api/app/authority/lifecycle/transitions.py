@@ -72,3 +72,27 @@ def mermaid() -> str:
     """The table as a Mermaid state diagram."""
     edges = [f"    {a} --> {b}: {cause}" for (a, cause), b in TRANSITIONS.items()]
     return "\n".join(["stateDiagram-v2", "    [*] --> absent", *edges])
+
+
+MEANINGS: Mapping[State, str] = MappingProxyType(
+    {
+        State.ABSENT: "Not in memory. A request for it loads it.",
+        State.LOADING: "Verified, promised its memory, recorded; its worker is coming up.",
+        State.READY: "Answers.",
+        State.DRAINING: "Takes no new work; running answers end first.",
+        State.UNLOADING: "Its worker is being stopped.",
+        State.FAILED: "Its last load failed or its worker was lost; may start again after a wait.",
+        State.QUARANTINED: "Crashed too often in a row; `lmx models verify` releases it.",
+    }
+)
+
+
+def page() -> str:
+    """`docs/lifecycle.md`: the states, what they mean, and the diagram of the table."""
+    rows = "\n".join(f"| `{state}` | {meaning} |" for state, meaning in MEANINGS.items())
+    return (
+        "# The lifecycle of a model\n\n"
+        "Every change of state follows one table, `app/authority/lifecycle/transitions.py`; an "
+        "edge that is not in it is a bug and raises.\n\n"
+        f"| state | meaning |\n|---|---|\n{rows}\n\n```mermaid\n{mermaid()}\n```"
+    )

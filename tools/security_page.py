@@ -1,0 +1,57 @@
+"""SECURITY.md: the promises come from the registry of rules, so that the page cannot drift."""
+
+from app.authority.rules import RULES, Rule, State, rules_digest
+
+INTRODUCTION = """
+# Security
+
+LMX Authority serves models on one machine to the programs on that machine. This page says what it
+promises, where each promise is kept in code, and which test fails when it is not. A rule without a
+test fails the test suite; `lmx rules` shows the same list from the running server, and the digest
+of the list is in the ledger's first event and in every boot.
+"""
+
+LIMITS = """
+## What is not promised
+
+- **Whoever owns this machine can rewrite history.** The ledger's database refuses changes through
+  every connection this server makes, and through triggers for everybody else, but root, or the
+  account the server runs under, can replace the file. Until checkpoints are held elsewhere, such a
+  rewrite that is internally consistent is not noticed afterwards.
+- **Programs of the same account are not kept apart.** Whoever can read `operator.key` is the
+  operator.
+- **Inference on loopback is open** unless `inference_requires_key` is set: any local program may
+  ask, and asking for a model of the catalog loads it, within the budget.
+- **A worker is a process, not a sandbox.** It gets no key, no database path and a scrubbed
+  environment, and it loads only safetensors; it still runs under the server's account.
+- **Feasibility is an estimate.** It is held against measurements (`make bench`), and a worker that
+  exceeds its promise is stopped; between two heartbeats it can take more.
+- **Answers are not checked.** What a model says is not filtered or verified.
+
+## Reporting
+
+Report a weakness privately to the maintainers of the repository, with the steps to see it. Please
+do not publish details before a fix is out.
+"""
+
+
+def page() -> str:
+    """The whole page: introduction, the promises one by one, the limits."""
+    promises = "\n".join(_promise(rule) for rule in RULES)
+    digest = f"The digest of this list is `{rules_digest()}`.\n"
+    return f"{INTRODUCTION.strip()}\n\n## Promises\n\n{digest}\n{promises}\n{LIMITS}"
+
+
+def _promise(rule: Rule) -> str:
+    lines = [f"### {rule.id} ({rule.tier})", "", rule.sentence, ""]
+    if rule.state is not State.KEPT:
+        lines += [f"*State: {rule.state}.* {rule.note}", ""]
+    if rule.enforced_in:
+        lines.append(f"- kept by: {_codes(rule.enforced_in)}")
+    if rule.tests:
+        lines.append(f"- tested by: {_codes(rule.tests)}")
+    return "\n".join([*lines, ""])
+
+
+def _codes(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
