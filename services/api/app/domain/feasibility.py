@@ -5,7 +5,7 @@ from dataclasses import dataclass
 # How much of a prompt a worker reads at once, and how many prompts: workspace grows with both, so
 # the worker and feasibility take them from here.
 PREFILL_CHUNK_TOKENS = 512
-PREFILL_BATCH = 4
+PREFILL_BATCH = 8
 
 GIB = 1 << 30
 
@@ -91,8 +91,8 @@ class DoesNotFit:
     def message(self) -> str:
         return (
             f"Does not fit: {_arithmetic(self.need)}, but the budget is "
-            f"{gib(self.budget.budget_bytes)}: {gib(self.shortfall_bytes)} too much. Ask for a smaller context "
-            "or fewer slots, unload a model, or choose a smaller one."
+            f"{gib(self.budget.budget_bytes)}: {gib(self.shortfall_bytes)} too much. Ask for a "
+            "smaller context or fewer slots, unload a model, or choose a smaller one."
         )
 
 

@@ -1,0 +1,89 @@
+"""Which files of a model are taken, which are left out and which are refused: one table."""
+
+from enum import StrEnum, auto
+from pathlib import PurePosixPath
+
+from app.authority.catalog.tree import refuse
+
+
+class Kind(StrEnum):
+    WEIGHTS = auto()
+    JSON = auto()
+    TEXT = auto()
+    TOKENIZER = auto()
+    LEFT_OUT = auto()
+
+
+# By whole name first, then by ending. What is in neither table is refused.
+_NAMES = {
+    "merges.txt": Kind.TEXT,
+    "vocab.txt": Kind.TEXT,
+    "tokenizer.model": Kind.TOKENIZER,
+    "tiktoken.model": Kind.TOKENIZER,
+    "spiece.model": Kind.TOKENIZER,
+    "license": Kind.LEFT_OUT,
+    "notice": Kind.LEFT_OUT,
+    "modelfile": Kind.LEFT_OUT,
+}
+_ENDINGS = {
+    ".safetensors": Kind.WEIGHTS,
+    ".json": Kind.JSON,
+    ".jinja": Kind.TEXT,
+    ".tiktoken": Kind.TEXT,
+    **dict.fromkeys(
+        (".md", ".txt", ".rst", ".yaml", ".yml", ".toml", ".pdf", ".png", ".jpg", ".jpeg", ".gif",
+         ".svg", ".webp", ".gitattributes", ".gitignore", ".csv", ".jsonl"),
+        Kind.LEFT_OUT,
+    ),
+}  # fmt: skip
+
+_PICKLE = "may hold a pickle, which runs code when it is read; use a safetensors version"
+_CODE = "is code; LMX runs none that comes with a model. Use a version that needs none"
+_GGUF = "is GGUF, which this release cannot load; use a safetensors version"
+_REFUSED = {
+    **dict.fromkeys((".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"), _PICKLE),
+    **dict.fromkeys((".npy", ".npz", ".h5", ".keras", ".msgpack", ".onnx"), _PICKLE),
+    **dict.fromkeys((".py", ".pyc", ".pyi", ".ipynb", ".sh", ".js", ".so", ".dylib"), _CODE),
+    **dict.fromkeys((".dll", ".exe", ".jar", ".wasm", ".metal", ".bat", ".ps1"), _CODE),
+    ".gguf": _GGUF,
+}
+
+# What a file is by its first bytes, whatever it is called.
+_MAGIC = (
+    (b"PK\x03\x04", _PICKLE),
+    (b"GGUF", _GGUF),
+    (b"\x7fELF", _CODE),
+    (b"MZ", _CODE),
+    (b"#!", _CODE),
+    (b"\xcf\xfa\xed\xfe", _CODE),
+    (b"\xca\xfe\xba\xbe", _CODE),
+    (b"\x93NUMPY", _PICKLE),
+)
+MAGIC_BYTES = 8
+
+
+def kind_of(path: str) -> Kind:
+    """The kind of the file at `path`, by its name. Raises IntakeRefused for what is not taken."""
+    name = PurePosixPath(path).name.lower()
+    ending = PurePosixPath(name).suffix or name
+    if ending in _REFUSED:
+        refuse(path, _REFUSED[ending])
+    kind = _NAMES.get(name) or _ENDINGS.get(ending)
+    if kind is None:
+        refuse(path, "is of a kind that LMX does not know; remove it from the directory")
+    if kind is not Kind.LEFT_OUT and "/" in path:
+        # The engine reads one flat directory; what lies deeper belongs to other tools.
+        return Kind.LEFT_OUT
+    return kind
+
+
+def check_magic(path: str, first: bytes, kind: Kind) -> None:
+    """Refuse a file whose first bytes say that it is something else than its name does."""
+    if kind is not Kind.WEIGHTS and first[:1] == b"\x80" and first[1:2] in b"\x02\x03\x04\x05":
+        refuse(path, _PICKLE)
+    for magic, why in _MAGIC:
+        # A safetensors file starts with a length, which its own reader checks.
+        if first.startswith(magic) and kind is not Kind.WEIGHTS:
+            refuse(path, why)
+    if kind is Kind.JSON and first.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (b"{", b"["):
+        refuse(path, "is not JSON; get it again")
