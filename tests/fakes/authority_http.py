@@ -151,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif asked.path.startswith("/authority/ledger/events/"):
             self._event(int(asked.path.rsplit("/", 1)[1]))
         elif asked.path.endswith("/revoke"):
-            self._json({"id": asked.path.split("/")[3], "revoked": 1_790_000_000_000_000})
+            self._json({"id": asked.path.split("/")[3], "revoked": 1_790_000_000})
         else:
             self._problem("not_found", "There is no such route.", 404)
 

@@ -7,7 +7,7 @@ import typer
 from app.cli import confirmation, output
 from app.cli.options import SERVER, AsJson, ServerUrl
 from app.cli.outcomes import CommandError, ExitCode
-from app.cli.text import clean, one_line, utc_seconds, utc_time
+from app.cli.text import clean, one_line, utc_seconds
 from app.domain.actors import Role
 
 app = typer.Typer(name="keys", help="Create, list and revoke keys.", no_args_is_help=True)
@@ -93,20 +93,14 @@ def revoke(
 
 
 def _row(key: dict[str, Any]) -> tuple[str, ...]:
-    created, revoked = key.get("created"), key.get("revoked")
+    revoked = key.get("revoked")
     return (
         one_line(key.get("id")),
         one_line(key.get("name")),
         one_line(key.get("roles")),
-        _when(created),
-        "active" if not revoked else "revoked" if revoked is True else f"revoked {_when(revoked)}",
+        utc_seconds(key.get("created")),
+        f"revoked {utc_seconds(revoked)}" if revoked else "active",
     )
-
-
-def _when(moment: object) -> str:
-    """Seconds or microseconds since 1970: both are far from the other's range."""
-    is_micros = isinstance(moment, int) and moment > 10**12
-    return utc_time(moment) if is_micros else utc_seconds(moment)
 
 
 def _refuse_hidden_characters(given: str) -> None:
