@@ -3,11 +3,10 @@
 .PHONY: help setup run test check fix test-faults bench starter-model lock docs clean
 MAKEFLAGS += --no-print-directory
 
-# Passed through to `lmx serve` where given.
+# LMX_HOME and PYTHON pass through by themselves, from the environment or the command line.
 PORT ?=
 # cpu or cuda13; empty: cuda13 where there is an NVIDIA GPU with a new enough driver, else cpu.
 EXTRA ?=
-export LMX_HOME PYTHON UPGRADE
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -25,7 +24,6 @@ run: ## install what serving needs, then serve on 127.0.0.1:1234
 	@venv=$$(tools/bootstrap $(if $(EXTRA),$(EXTRA),auto)) && exec "$$venv/bin/lmx" serve $(if $(PORT),--port $(PORT))
 
 test: setup ## every check and every test but the long fault runs; what CI runs
-	@$(BIN)/python -m tools.checks
 	@$(PYTEST) $(PARALLEL) -m "not faults"
 
 check: setup ## fast: every check, and the unit tests
@@ -53,4 +51,4 @@ docs: setup ## regenerate the pages that are made from code
 
 clean: ## delete environments and caches; nothing that is not rebuilt, and never LMX_HOME
 	@rm -rf .venv .venv-cuda13 .venv-starter .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	@find services tests tools bench starter migrations -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || echo "clean: some folders do not exist yet"
+	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

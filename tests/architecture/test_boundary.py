@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
+
 from tools.boundary import FILE_RULES, check_repository, check_source
 from tools.boundary_rules import ADVISORY, APP, AUTHORITY, GRANT_MAKER, RULES
-
-ROOT = Path(__file__).resolve().parents[2]
 
 ADVISOR = ADVISORY + "advisor.py"
 USE_CASE = AUTHORITY + "use_case.py"
@@ -166,7 +165,3 @@ def test_a_zone_that_moved_away_is_found(tmp_path: Path) -> None:
 def test_a_long_file_is_warned_about_before_it_fails() -> None:
     findings = list(check_source("tests/test_long.py", "x = 1\n" * 320))
     assert [(finding.rule, finding.fatal) for finding in findings] == [("F02", False)]
-
-
-def test_this_repository_keeps_every_rule() -> None:
-    assert [str(finding) for finding in check_repository(ROOT) if finding.fatal] == []
