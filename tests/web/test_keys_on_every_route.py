@@ -6,7 +6,7 @@ import httpx
 import pytest
 from starlette.routing import BaseRoute
 
-from app.routers.dependencies import KeyedRoute
+from app.routers.dependencies import ClientRoute, KeyedRoute
 from fakes.authority import AUDITOR_KEY, CLIENT_KEY, OPERATOR_KEY, REVOKED_KEY
 from fakes.house import BASE, House, assert_openai_error, chat
 
@@ -112,6 +112,12 @@ def test_no_authority_route_is_missing_here_or_takes_no_key(house: House) -> Non
         assert isinstance(route, KeyedRoute), _path(route)
         for method in route.methods:
             assert any(m == method and route.path_regex.match(p) for m, p in asked), _path(route)
+
+
+def test_every_route_on_v1_identifies_its_caller(house: House) -> None:
+    routes = [route for route in _flat(house.app().routes) if _path(route).startswith("/v1/")]
+    assert len(routes) == 4
+    assert all(isinstance(route, ClientRoute) for route in routes)
 
 
 def _path(route: BaseRoute) -> str:

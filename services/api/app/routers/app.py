@@ -36,8 +36,8 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
     for kind in (Refusal, HTTPException, RequestValidationError):
         api.add_exception_handler(kind, _answer_error)
     for router in (
+        completions.router,  # first: routes are tried in this order
         health.router,
-        completions.router,
         openai_models.router,
         status.router,
         imports.router,

@@ -85,7 +85,7 @@ class Reading(Protocol):
 class RefusalRecorder(Protocol):
     def record(
         self, actor: Actor, refusal: Refusal, subject: str, request_id: str | None
-    ) -> None: ...
+    ) -> object: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,42 +136,53 @@ def presented_key(request: Request) -> str | None:
     return request.headers.get("x-api-key", "").strip() or None
 
 
-async def _services(request: Request) -> Services:
-    return services_of(request)
+class _IdentifiedRoute(APIRoute):
+    """A route that knows its caller before anything else, the body included, is looked at.
 
-
-async def _client(request: Request) -> Actor:
-    services = services_of(request)
-    keys = services.keys
-    identify = keys.identify_strict if services.inference_needs_key else keys.identify
-    request.state.actor = actor = identify(presented_key(request))
-    return actor
-
-
-class KeyedRoute(APIRoute):
-    """A route that identifies its caller before anything else, the body included, is looked at.
-
-    Routers under /authority are made of these, so that a new route there cannot forget its key.
+    Routers are made of these, so that no new route can forget to ask who it is.
     """
+
+    @staticmethod
+    def identify(request: Request) -> Actor:
+        raise NotImplementedError
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
-        async def handle_keyed(request: Request) -> Response:
-            keys = services_of(request).keys
-            request.state.actor = keys.identify_strict(presented_key(request))
+        async def handle_identified(request: Request) -> Response:
+            request.state.actor = self.identify(request)
             return await handle(request)
 
-        return handle_keyed
+        return handle_identified
 
 
-async def _keyholder(request: Request) -> Actor:
-    actor: Actor = request.state.actor  # set by KeyedRoute, and by nothing before it
-    return actor
+class ClientRoute(_IdentifiedRoute):
+    """On /v1: anonymous without a key or with an unknown one, unless inference is closed."""
+
+    @staticmethod
+    def identify(request: Request) -> Actor:
+        services = services_of(request)
+        keys = services.keys
+        identify = keys.identify_strict if services.inference_needs_key else keys.identify
+        return identify(presented_key(request))
+
+
+class KeyedRoute(_IdentifiedRoute):
+    """On /authority: always the holder of an active key."""
+
+    @staticmethod
+    def identify(request: Request) -> Actor:
+        return services_of(request).keys.identify_strict(presented_key(request))
+
+
+async def _services(request: Request) -> Services:
+    return services_of(request)
+
+
+async def _caller(request: Request) -> Actor:
+    return actor_of(request)
 
 
 UseCases = Annotated[Services, Depends(_services)]
-Client = Annotated[Actor, Depends(_client)]
-"""Who asks on /v1: may be anonymous where inference is open."""
-Keyholder = Annotated[Actor, Depends(_keyholder)]
-"""Who asks on /authority: always the holder of an active key."""
+Keyholder = Annotated[Actor, Depends(_caller)]
+"""Who asks on /authority."""
