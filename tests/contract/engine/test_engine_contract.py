@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.fakes.engine import FakeEngineHost
-from tests.models import tiny_model
 
 from app.domain.engine import LoadFailure, LoadSpec
 from app.domain.generation import (
@@ -27,6 +25,8 @@ from app.domain.generation import (
 )
 from app.domain.refusals import ContextLengthExceeded, PromptRejected, WorkerLost
 from app.engines.supervisor import WorkerHost
+from tests.fakes.engine import FakeEngineHost
+from tests.models import tiny_model
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from tests.models import tiny_model
 
 from app.domain.engine import LoadSpec
 from app.engines.supervisor import WorkerHost
+from tests.models import tiny_model
 
 
 @pytest.fixture(scope="module")

@@ -117,9 +117,8 @@ class Batch:
         match item:
             case Drain():
                 self._draining = True
-                lost = [_lost(p.handle, "is shutting down") for p in self._waiting]
-                self._waiting.clear()
-                self._send([*lost])
+                while self._waiting:
+                    self._send([_lost(self._waiting.popleft().handle, "is shutting down")])
             case Cancel(handle):
                 self._cancel(handle)
             case Prepared(handle):

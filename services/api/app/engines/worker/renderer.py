@@ -4,8 +4,8 @@ Jinja's immutable sandbox keeps it from attributes and from changing what it is 
 its own, without MLX, keys or open sockets, makes every limit enforceable: the worker kills it when
 time is up, and memory and file sizes are capped by the kernel (memory: Linux only).
 
-Spoken on stdin and stdout, one JSON object a line: first the template and its constants, then
-messages; each is answered by `{"text": ...}` or `{"error": ...}`.
+Spoken on stdin and stdout, one JSON object a line. It opens with `{}`, reads the template and its
+constants, then messages, and answers each of those with `{"text": ...}` or `{"error": ...}`.
 """
 
 import json
@@ -55,6 +55,7 @@ def environment() -> ImmutableSandboxedEnvironment:
 def main() -> None:
     die_with_parent(int(sys.argv[1]))
     _limit()
+    print("{}", flush=True)  # noqa: T201 - ready: from here on the time counts
     opening = json.loads(sys.stdin.readline())
     render = _renderer(opening["template"], opening["constants"])
     for line in sys.stdin:

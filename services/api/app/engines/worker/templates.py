@@ -8,9 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import app
+
 _MAX_ANSWER_BYTES = 128 * 2**20
+_START_LIMIT_S = 30.0
 
 
 class TemplateFailed(Exception):
@@ -26,6 +30,7 @@ class ChatTemplate:
         opening = {"template": template, "constants": dict(constants)}
         self._opening = json.dumps(opening).encode() + b"\n"
         self._time_limit_s = time_limit_s
+        self._ready = False
         self._child = self._start()
 
     def render(self, messages: Sequence[Mapping[str, Any]]) -> str:
@@ -37,7 +42,11 @@ class ChatTemplate:
             "documents": None,
         }
         try:
-            answer = json.loads(self._exchange(json.dumps(asked).encode() + b"\n"))
+            if not self._ready:
+                self._exchange(b"", _START_LIMIT_S)
+                self._ready = True
+            line = json.dumps(asked).encode() + b"\n"
+            answer = json.loads(self._exchange(line, self._time_limit_s))
         except (OSError, ValueError) as error:
             self._restart()
             raise TemplateFailed("it broke the process that renders it") from error
@@ -53,19 +62,20 @@ class ChatTemplate:
                 with contextlib.suppress(OSError):
                     stream.close()
 
-    def _exchange(self, line: bytes) -> bytes:
+    def _exchange(self, line: bytes, limit_s: float) -> bytes:
         """Write and read at the same time: pipes are smaller than prompts."""
         source, sink = self._pipes()
-        deadline = time.monotonic() + self._time_limit_s
+        deadline = time.monotonic() + limit_s
         answer = bytearray()
         with selectors.DefaultSelector() as selector:
             selector.register(source, selectors.EVENT_READ)
-            selector.register(sink, selectors.EVENT_WRITE)
+            if line:
+                selector.register(sink, selectors.EVENT_WRITE)
             while not answer.endswith(b"\n"):
                 ready = selector.select(max(0.0, deadline - time.monotonic()))
                 if not ready:
                     self._restart()
-                    raise TemplateFailed(f"it took longer than {self._time_limit_s:g} s")
+                    raise TemplateFailed(f"it took longer than {limit_s:g} s")
                 for key, _ in ready:
                     if key.fd == sink:
                         line = line[os.write(sink, line[:65536]) :]
@@ -91,7 +101,13 @@ class ChatTemplate:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-P", "-m", "app.engines.worker.renderer", str(os.getpid())]
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            env=os.environ | {"PYTHONPATH": str(Path(app.__file__).parents[1])},
+        )
         if child.stdin is not None:
             # The first line may be longer than a pipe holds, but the child reads it at once.
             child.stdin.write(self._opening)
@@ -100,4 +116,5 @@ class ChatTemplate:
 
     def _restart(self) -> None:
         self.close()
+        self._ready = False
         self._child = self._start()

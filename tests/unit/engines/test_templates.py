@@ -1,0 +1,123 @@
+"""Chat templates are code from a model: whatever they do costs their own prompt and a second."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.engines.worker.templates import ChatTemplate, TemplateFailed
+from tests.models import CHAT_TEMPLATE
+
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+class Templates:
+    """Makes templates and closes them."""
+
+    def __init__(self) -> None:
+        self.made: list[ChatTemplate] = []
+
+    def __call__(self, source: str, time_limit_s: float = 5.0) -> ChatTemplate:
+        template = ChatTemplate(source, constants={"bos_token": "<s>"}, time_limit_s=time_limit_s)
+        self.made.append(template)
+        return template
+
+
+@pytest.fixture
+def template() -> Iterator[Templates]:
+    templates = Templates()
+    yield templates
+    for one in templates.made:
+        one.close()
+
+
+def test_messages_are_rendered(template: Templates) -> None:
+    text = template(CHAT_TEMPLATE).render(HELLO)
+    assert text == "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ bos_token }}{{ messages[0].content | tojson }}", '<s>"hello"'),
+        ("{% for x in [1,2,3] %}{% if x == 2 %}{% break %}{% endif %}{{ x }}{% endfor %}", "1"),
+        ("{% generation %}a{% endgeneration %}", "a"),
+        ("{{ strftime_now('%Y') | length }}", "4"),
+        ("{% if tools %}tools{% endif %}{% if nothing is defined %}x{% endif %}!", "!"),
+        ("{% set ns = namespace(n=1) %}{% set ns.n = 2 %}{{ ns.n }}", "2"),
+    ],
+)
+def test_the_dialect_of_chat_templates_is_spoken(
+    template: Templates, source: str, text: str
+) -> None:
+    assert template(source).render(HELLO) == text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ messages.__class__.__mro__[1].__subclasses__() }}",
+        "{{ ''.__class__.__base__.__subclasses__() }}",
+        "{{ raise_exception.__globals__.items() }}",
+        "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+        "{{ messages | map(attribute='__class__') | list | first | string | length + 'x' }}",
+        "{{ messages.append(1) }}",
+        "{{ messages[0].update({'role': 'system'}) }}",
+        "{% include '/etc/passwd' %}",
+        "{% import 'os' as os %}",
+        "{{ no_such_function() }}",
+        "{{ raise_exception('roles must alternate') }}",
+        "{% for m in messages %}",
+        "{{ 1 / 0 }}",
+    ],
+)
+def test_reaching_out_or_failing_is_a_reason_and_the_next_prompt_is_rendered(
+    template: Templates, source: str
+) -> None:
+    rendered = template(source)
+    for _ in range(2):
+        with pytest.raises(TemplateFailed) as failed:
+            rendered.render(HELLO)
+        assert "Traceback" not in str(failed.value)
+        assert "broke the process" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{{ '{0.__class__}'.format(messages) }}", "{{ messages.__class__ }}", "{{ tools.__doc__ }}"],
+)
+def test_attributes_of_python_are_nothing_to_a_template(template: Templates, source: str) -> None:
+    assert template(source).render(HELLO) == ""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{{ 9 ** (9 ** 9) }}",
+        "{% set n = namespace(s=1) %}{% for _ in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
+        "{{ 'a' * 10 ** 12 }}",
+        "{{ 'a' | center(10 ** 9) }}",
+    ],
+    ids=["loop", "number", "doubling", "repetition", "padding"],
+)
+def test_time_and_memory_are_limited(template: Templates, source: str) -> None:
+    with pytest.raises(TemplateFailed):
+        template(source, time_limit_s=1.0).render(HELLO)
+
+
+def test_after_a_kill_the_next_prompt_is_rendered(template: Templates) -> None:
+    source = (
+        "{% if messages[0].content == 'loop' %}"
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+        "{% endif %}fine"
+    )
+    rendered = template(source, time_limit_s=2.0)
+    with pytest.raises(TemplateFailed, match="longer than 2 s"):
+        rendered.render([{"role": "user", "content": "loop"}])
+    assert rendered.render(HELLO) == "fine"
+
+
+def test_long_messages_pass_both_ways(template: Templates) -> None:
+    content = "x é" * 200_000
+    rendered = template("{{ messages[0].content }}", time_limit_s=30.0)
+    assert rendered.render([{"role": "user", "content": content}]) == content
