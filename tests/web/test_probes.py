@@ -1,6 +1,7 @@
 """Probes, counters, the root and the schema: open to all, and silent about who and what."""
 
 import httpx
+import pytest
 
 from fakes.authority import CLIENT_KEY
 from fakes.house import House, chat
@@ -60,3 +61,15 @@ async def test_the_schema_describes_bodies_and_both_error_shapes(client: httpx.A
 async def test_no_page_loads_anything_from_elsewhere(client: httpx.AsyncClient) -> None:
     for path in ("/docs", "/redoc", "/docs/oauth2-redirect"):
         assert (await client.get(path)).status_code == 404
+
+
+async def test_no_environment_makes_the_framework_report_elsewhere(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    app = house.app()
+    assert not app._native_telemetry.enabled()
+    switches = {k: v for k, v in app._telemetry.items() if isinstance(v, bool)}
+    assert len(switches) == 5
+    assert not any(switches.values())

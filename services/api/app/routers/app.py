@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -19,6 +20,15 @@ from app.routers.openai import completions
 from app.routers.openai import models as openai_models
 from app.routers.refused import note_refusal
 
+NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""FastAPI would export requests and exception texts where environment variables ask for it (C01)."""
+
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
 
 
@@ -31,6 +41,7 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         redirect_slashes=False,
         docs_url=None,  # both pages load scripts from other hosts
         redoc_url=None,
+        telemetry=NO_TELEMETRY,
     )
     api.state.services = services
     for kind in (Refusal, HTTPException, RequestValidationError):
