@@ -105,7 +105,9 @@ def upgrade(path: Path, revision: str, *, down: bool = False) -> None:
 
 
 def current_revision(path: Path) -> str | None:
-    """Return the schema revision of the database at `path`; None for an empty one."""
+    """Return the schema revision of the database at `path`; None for an empty or missing one."""
+    if not path.exists():
+        return None
     try:
         connection = sqlite3.connect(_uri(path), uri=True)
         try:

@@ -49,13 +49,15 @@ def read(path: Path) -> str | None:
         return None
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise _unusable(path, "it is not a regular file")
         if stat.S_IMODE(found.st_mode) & 0o077:
             os.fchmod(descriptor, 0o600)  # a copy or a restore may have opened it to others
-        return file.read(MAX_LENGTH + 2).decode("utf-8", "replace").strip()
+        return os.read(descriptor, MAX_LENGTH + 2).decode("utf-8", "replace").strip()
+    finally:
+        os.close(descriptor)
 
 
 def write_waiting(path: Path, secret: str) -> None:

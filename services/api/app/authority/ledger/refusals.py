@@ -182,5 +182,5 @@ def _count_event(window: _Window) -> LedgerEvent:
 
 def _short(text: str, limit: int) -> str:
     """Redacted first, so that cutting cannot leave half a key; one line, printable, bounded."""
-    safe = printable(redact_text(text))
+    safe = printable(redact_text(text[: 8 * limit]))
     return safe if len(safe) <= limit else safe[: limit - 1] + "\u2026"

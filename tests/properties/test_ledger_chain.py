@@ -1,0 +1,150 @@
+"""The tree holds if and only if nothing was edited, and canonical bodies are stable."""
+
+import hashlib
+import json
+import random
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.authority.ledger import InvalidEvent, Kind, LedgerEvent, StoredEvent
+from app.authority.ledger.chain import EMPTY_ROOT, leaf_hash, root
+from app.authority.ledger.events import MAX_INTEGER, Stamp, canonical_body
+from app.domain.actors import SYSTEM
+
+BODIES = st.lists(st.binary(max_size=40), max_size=40)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-MAX_INTEGER, MAX_INTEGER) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+DATA = st.dictionaries(TEXT, PLAIN, max_size=4)
+STAMP = Stamp(seq=1, event_id="0" * 36, ts_utc_us=2, mono_us=3, boot_id="b")
+
+
+def naive_root(bodies: list[bytes]) -> bytes:
+    """RFC 6962, section 2.1, word for word."""
+    if not bodies:
+        return hashlib.sha256(b"").digest()
+    if len(bodies) == 1:
+        return hashlib.sha256(b"\x00" + bodies[0]).digest()
+    split = 1
+    while split * 2 < len(bodies):
+        split *= 2
+    halves = naive_root(bodies[:split]) + naive_root(bodies[split:])
+    return hashlib.sha256(b"\x01" + halves).digest()
+
+
+def streamed(bodies: list[bytes]) -> bytes:
+    return root(leaf_hash(body) for body in bodies)
+
+
+def test_the_root_is_the_rfcs_for_every_size() -> None:
+    bodies = [str(number).encode() for number in range(300)]
+    for size in range(301):
+        assert streamed(bodies[:size]) == naive_root(bodies[:size])
+
+
+def test_known_values() -> None:
+    assert EMPTY_ROOT.hex().startswith("e3b0c44298fc1c149afbf4c8996fb924")
+    assert leaf_hash(b"").hex().startswith("6e340b9cffb37a989ca544e6bb780a2c")
+
+
+@given(BODIES)
+def test_the_root_is_the_rfcs(bodies: list[bytes]) -> None:
+    assert streamed(bodies) == naive_root(bodies)
+
+
+@given(BODIES, BODIES)
+def test_two_logs_have_one_root_only_if_they_are_the_same(
+    one: list[bytes], other: list[bytes]
+) -> None:
+    assert (streamed(one) == streamed(other)) == (one == other)
+
+
+@given(st.lists(st.binary(max_size=20), min_size=1, max_size=30), st.data())
+def test_any_edit_changes_the_root(bodies: list[bytes], data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(bodies) - 1))
+    edits = [
+        bodies[:at] + bodies[at + 1 :],
+        bodies[:at] + [bodies[at], *bodies[at:]],
+        bodies[:at] + [bodies[at] + b"x"] + bodies[at + 1 :],
+        bodies[: at + 1] + [b"new"] + bodies[at + 1 :],
+        [*bodies[at:], *bodies[:at]],
+    ]
+    for edited in edits:
+        assert (streamed(edited) == streamed(bodies)) == (edited == bodies)
+
+
+@given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
+def test_a_leaf_is_never_a_node(left: bytes, right: bytes) -> None:
+    assert leaf_hash(left + right) != root([left, right])
+
+
+def _body(data: dict[str, Any]) -> bytes:
+    return canonical_body(LedgerEvent(Kind.BOOT, SYSTEM, data=data), STAMP)
+
+
+@given(DATA)
+def test_a_body_says_what_was_said_whatever_the_order(data: dict[str, Any]) -> None:
+    body = _body(data)
+    assert json.loads(body)["data"] == data
+    items = list(data.items())
+    random.Random(0).shuffle(items)
+    assert _body(dict(items)) == body
+    assert _body(json.loads(body)["data"]) == body
+
+
+@given(st.dictionaries(st.text("abcXYZ_09", max_size=8), PLAIN, max_size=4))
+def test_a_body_is_what_another_encoder_makes_of_it(data: dict[str, Any]) -> None:
+    body = _body(data)
+    parsed = json.loads(body)
+    ascii_keys = all(key.isascii() for key in _keys(parsed))
+    if ascii_keys:  # where code points and UTF-16 units sort alike
+        again = json.dumps(parsed, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        assert again.encode() == body
+
+
+@given(DATA, DATA)
+def test_two_bodies_are_equal_only_if_they_say_the_same(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    assert (_body(one) == _body(other)) == same
+
+
+@given(DATA, st.floats() | st.binary() | st.text(st.characters(categories=["Cs"]), min_size=1))
+def test_one_bad_value_anywhere_refuses_the_event(data: dict[str, Any], bad: object) -> None:
+    for poisoned in ({**data, "x": bad}, {**data, "x": [{"y": bad}]}):
+        try:
+            _body(poisoned)
+        except InvalidEvent:
+            continue
+        raise AssertionError(poisoned)
+
+
+@given(DATA, st.data())
+@settings(max_examples=200)
+def test_a_stored_event_is_intact_only_if_no_bit_of_it_was_flipped(
+    data: dict[str, Any], draw: st.DataObject
+) -> None:
+    body = _body(data)
+    stored = StoredEvent(seq=1, event_id=STAMP.event_id, body=body, leaf=leaf_hash(body))
+    assert stored.intact
+    bit = draw.draw(st.integers(0, len(body) * 8 - 1))
+    flipped = bytearray(body)
+    flipped[bit // 8] ^= 1 << (bit % 8)
+    assert not StoredEvent(1, STAMP.event_id, bytes(flipped), stored.leaf).intact
+    assert not StoredEvent(2, STAMP.event_id, body, stored.leaf).intact
+    assert not StoredEvent(1, "1" * 36, body, stored.leaf).intact
+    assert not StoredEvent(1, STAMP.event_id, body, leaf_hash(b"")).intact
+
+
+def _keys(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [*value, *(key for item in value.values() for key in _keys(item))]
+    if isinstance(value, list):
+        return [key for item in value for key in _keys(item)]
+    return []

@@ -1,0 +1,34 @@
+"""A ledger on a real, freshly migrated database, with a clock that stands still."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from app.authority.ledger import Ledger
+from app.database import open_engine
+from tests.fakes.clock import FixedClock
+from tests.fakes.database import fresh_database
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return fresh_database(tmp_path)
+
+
+@pytest.fixture
+def engine(path: Path) -> Iterator[Engine]:
+    opened = open_engine(path)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock()
+
+
+@pytest.fixture
+def ledger(engine: Engine, clock: FixedClock) -> Ledger:
+    return Ledger(engine, clock, boot_id="boot-1")

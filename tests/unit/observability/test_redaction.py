@@ -1,0 +1,151 @@
+"""No secret gets into a log: by value, nested, in messages, from libraries and in tracebacks."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.observability import REDACTED, configure_logging, printable, redact, redact_text
+
+OURS = "lmx_0badcafe_" + "Zz9_-" * 8 + "abc"
+SECRETS = [
+    OURS,
+    "sk-proj-abcdef0123456789",
+    "sk-abcdefgh12345678",
+    "hf_abcdefghijklmnop",
+    "ghp_abcdefghijklmnop1234",
+]
+HARMLESS = {
+    "completion_tokens": 128,
+    "max_tokens": 256,
+    "prompt_tokens": "31",
+    "token_ids": [1, 2, 3],
+    "tokenizer": "bpe",
+    "model": "lmx/starter",
+    "key_id": "0badcafe",
+    "message": "task-12345678 asks lmx_server about risk-assessment",
+}
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Iterator[Lines]:
+    path = tmp_path / "logs" / "server.log"
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    root.handlers.clear()
+    configure_logging(path, "debug")
+    yield lambda: [json.loads(line) for line in path.read_text().splitlines()]
+    for handler in root.handlers:
+        handler.close()
+    root.handlers[:], root.level = before
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_is_found_wherever_it_stands(secret: str) -> None:
+    nested = {
+        "a": [{"b": (secret, {"c": f"x {secret} y"})}],
+        secret: 1,
+        "bytes": secret.encode(),
+        "error": ValueError(f"bad {secret}"),
+        "set": {secret},
+    }
+    assert secret not in repr(redact(nested))
+    for around in ("{}", "'{}'", "key={}", "({})", '{{"k":"{}"}}', "https://h/p?k={}&x=1"):
+        assert secret not in redact_text(around.format(secret))
+
+
+@pytest.mark.parametrize("header", ["Bearer abc.def-123", "bearer sesame", "Basic dXNlcjpwYXNz"])
+def test_what_a_header_carries_is_found_by_its_scheme(header: str) -> None:
+    shown = redact_text(f"headers: Authorization: {header}, Accept: */*")
+    assert header.split()[1] not in shown
+    assert "Accept: */*" in shown
+
+
+@pytest.mark.parametrize(
+    "field", ["authorization", "Authorization", "x-api-key", "PASSWORD", "secret"]
+)
+def test_a_field_that_holds_a_secret_is_hidden_whatever_its_value(field: str) -> None:
+    assert redact({"headers": {field: "plain words"}}) == {"headers": {field: REDACTED}}
+
+
+def test_numbers_of_tokens_and_ordinary_words_are_left_alone() -> None:
+    assert redact(HARMLESS) == HARMLESS
+
+
+def test_redaction_does_not_change_what_it_is_given() -> None:
+    given_ = {"a": [OURS]}
+    redact(given_)
+    assert given_ == {"a": [OURS]}
+
+
+def test_a_structure_without_end_has_one() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    assert REDACTED in repr(redact(endless))
+
+
+@given(st.text())
+def test_printable_text_is_one_line_without_tricks(text: str) -> None:
+    shown = printable(text)
+    assert shown.isprintable() or any(char in shown for char in "\u00a0\u3000 ") or not shown
+    assert len(shown.splitlines()) <= 1
+    assert all(ord(char) >= 0x20 for char in shown)
+
+
+def test_every_way_into_the_log_is_redacted(lines: Lines) -> None:
+    log = structlog.get_logger("app.test")
+    log.info("asked with %s" % OURS, headers={"Authorization": f"Bearer {OURS}"}, **HARMLESS_FIELDS)
+    log.bind(api_key="plain").warning("bound", nested=[{"deep": OURS}])
+    logging.getLogger("library").warning("said %s and %r", OURS, {"k": OURS})
+    logging.getLogger("library").info("extra", extra={"session": {"cookie": "c00kie", "k": OURS}})
+    try:
+        raise RuntimeError(f"failed with {OURS}")
+    except RuntimeError:
+        log.exception("broke")
+        logging.getLogger("library").exception("broke too")
+    found = lines()
+    text = json.dumps(found)
+    assert len(found) == 6
+    assert OURS not in text
+    assert OURS[13:] not in text
+    assert "plain" not in text
+    assert "c00kie" not in text
+    assert found[0]["completion_tokens"] == 128
+    assert found[0]["max_tokens"] == 256
+    assert "RuntimeError" in found[4]["exception"]
+    assert "RuntimeError" in found[5]["exception"]
+
+
+HARMLESS_FIELDS = {"completion_tokens": 128, "max_tokens": 256}
+
+
+def test_an_access_log_names_the_path_and_not_the_query(lines: Lines) -> None:
+    logging.getLogger("uvicorn.access").info(
+        '%s - "%s %s HTTP/%s" %d', "127.0.0.1:1", "GET", "/v1/models?api_key=opensesame", "1.1", 200
+    )
+    (line,) = lines()
+    assert line["event"] == '127.0.0.1:1 - "GET /v1/models HTTP/1.1" 200'
+
+
+def test_a_line_cannot_be_forged_from_within(lines: Lines) -> None:
+    structlog.get_logger("app").info('one\n{"event": "two"}', user="a\nb\u2028c")
+    assert len(lines()) == 1
+
+
+def test_a_line_says_when_where_and_how_grave(lines: Lines) -> None:
+    structlog.get_logger("app.test").info("something_happened", model="lmx/starter")
+    (line,) = lines()
+    assert line["event"] == "something_happened"
+    assert line["level"] == "info"
+    assert line["logger"] == "app.test"
+    assert line["timestamp"].endswith("Z")
+    assert line["model"] == "lmx/starter"
