@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import cache
 from typing import Any
 
 import httpx
@@ -65,9 +66,9 @@ async def test_fifty_megabytes_are_refused(client: httpx.AsyncClient) -> None:
     assert_openai_error(await client.post(CHAT, content=b" " * 50_000_000), 413)
 
 
-def test_a_repeated_name_counts_once_and_the_last_wins(house: House) -> None:
+def test_a_repeated_name_counts_once_and_the_last_wins() -> None:
     body = b'{"model":"no/pe","model":"lab/echo","prompt":"a","prompt":"b"}'
-    assert _post(house, LEGACY, body).json()["choices"][0]["text"] == "b"
+    assert _post(LEGACY, body).json()["choices"][0]["text"] == "b"
 
 
 FIELDS = [
@@ -100,13 +101,13 @@ WHATEVER = st.recursive(
 )
 def test_any_fields_are_answered_or_refused(path: str, fields: dict[str, Any]) -> None:
     good = chat() if path == CHAT else {"model": "lab/echo", "prompt": "a"}
-    _assert_answered_or_refused(_post(House(), path, json.dumps(good | fields).encode()))
+    _assert_answered_or_refused(_post(path, json.dumps(good | fields).encode()))
 
 
 @settings(max_examples=150, deadline=None)
 @given(path=st.sampled_from([CHAT, LEGACY, "/authority/keys"]), body=st.binary(max_size=64))
 def test_any_bytes_are_refused(path: str, body: bytes) -> None:
-    response = _post(House(), path, body)
+    response = _post(path, body)
     assert response.status_code == 400
     _assert_answered_or_refused(response)
 
@@ -117,7 +118,7 @@ def test_a_damaged_request_is_answered_or_refused(data: st.DataObject) -> None:
     body = bytearray(json.dumps(chat("hello", n=2, stop=["x"], seed=1)).encode())
     for _ in range(data.draw(st.integers(1, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
-    _assert_answered_or_refused(_post(House(), CHAT, bytes(body)))
+    _assert_answered_or_refused(_post(CHAT, bytes(body)))
 
 
 def _assert_answered_or_refused(response: httpx.Response) -> None:
@@ -130,9 +131,15 @@ def _assert_answered_or_refused(response: httpx.Response) -> None:
         assert_openai_error(response, response.status_code)
 
 
-def _post(house: House, path: str, body: bytes) -> httpx.Response:
+@cache
+def standing() -> Any:
+    """One application for all examples: building it takes longer than asking it."""
+    return House().app()
+
+
+def _post(path: str, body: bytes) -> httpx.Response:
     async def post() -> httpx.Response:
-        transport = httpx.ASGITransport(house.app())
+        transport = httpx.ASGITransport(standing())
         headers = {"authorization": f"Bearer {OPERATOR_KEY}", "content-type": "application/json"}
         async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
             return await client.post(path, content=body, headers=headers)

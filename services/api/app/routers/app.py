@@ -27,7 +27,7 @@ NO_TELEMETRY: TelemetryConfig = {
     "operation_spans": False,
     "auto_configure": False,
 }
-"""FastAPI would export requests and exception texts where environment variables ask for it (C01)."""
+"""FastAPI would send spans and exception texts wherever environment variables say (rule C01)."""
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
 
