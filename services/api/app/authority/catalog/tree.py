@@ -47,6 +47,10 @@ class Tree:
         _refuse_lookalikes(found)
         return sorted(found, key=lambda f: f.path)
 
+    def names(self) -> set[str]:
+        """Whatever lies directly in the directory."""
+        return set(os.listdir(self._root_fd))  # noqa: PTH208 - relative to the descriptor
+
     @contextmanager
     def open(self, path: str) -> Iterator[int]:
         """A descriptor of the regular file at `path`, opened part by part."""

@@ -1,0 +1,95 @@
+"""The catalog's rows: what stands in the tables `model`, `artifact` and `receipt`, and how."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from app.domain.models import Artifact, CatalogModel, Manifest, Trust
+from app.domain.shapes import ModelShape
+
+_MODELS: Final = text(
+    "SELECT id, digest, trust, size_bytes, architecture, max_context, created, source FROM model"
+)
+_SHAPE: Final = text("SELECT shape_json FROM model WHERE id = :id")
+_ARTIFACTS: Final = text("SELECT path, size, sha256 FROM artifact WHERE model_id = :id")
+_RECEIPTS: Final = text(
+    "SELECT sha256, dev, ino, size, mtime_ns, ctime_ns, verified_us FROM receipt"
+)
+_INSERT_MODEL: Final = text(
+    "INSERT INTO model (id, digest, trust, size_bytes, architecture, max_context, created, source,"
+    " shape_json) VALUES (:id, :digest, :trust, :size_bytes, :architecture, :max_context,"
+    " :created, :source, :shape_json)"
+)
+_INSERT_ARTIFACT: Final = text(
+    "INSERT INTO artifact (model_id, path, size, sha256) VALUES (:model_id, :path, :size, :sha256)"
+)
+_PUT_RECEIPT: Final = text(
+    "INSERT INTO receipt (sha256, dev, ino, size, mtime_ns, ctime_ns, verified_us)"
+    " VALUES (:sha256, :dev, :ino, :size, :mtime_ns, :ctime_ns, :verified_us)"
+    " ON CONFLICT (sha256) DO UPDATE SET dev = excluded.dev, ino = excluded.ino,"
+    " size = excluded.size, mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns,"
+    " verified_us = excluded.verified_us"
+)
+_SET_TRUST: Final = text("UPDATE model SET trust = :trust WHERE id = :id")
+
+
+@dataclass(frozen=True, slots=True)
+class FileReceipt:
+    """What identified a file when its bytes were hashed and found right."""
+
+    sha256: str
+    dev: int
+    ino: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    verified_us: int
+
+
+def models(connection: Connection) -> list[CatalogModel]:
+    return [
+        CatalogModel(**row | {"trust": Trust(row["trust"])})
+        for row in (dict(found) for found in connection.execute(_MODELS).mappings())
+    ]
+
+
+def manifest(connection: Connection, model_id: str) -> Manifest:
+    rows = connection.execute(_ARTIFACTS, {"id": model_id})
+    return Manifest(tuple(sorted(Artifact(*row) for row in rows)))
+
+
+def shape(connection: Connection, model_id: str) -> ModelShape:
+    row = connection.execute(_SHAPE, {"id": model_id}).one()
+    return ModelShape.from_dict(json.loads(row.shape_json))
+
+
+def receipts(connection: Connection) -> dict[str, FileReceipt]:
+    return {row.sha256: FileReceipt(*row) for row in connection.execute(_RECEIPTS)}
+
+
+def insert_model(
+    connection: Connection, model: CatalogModel, manifest: Manifest, shape: ModelShape
+) -> None:
+    row = {name: getattr(model, name) for name in CatalogModel.__slots__}
+    row |= {"trust": str(model.trust), "shape_json": json.dumps(shape.as_dict())}
+    connection.execute(_INSERT_MODEL, row)
+    connection.execute(
+        _INSERT_ARTIFACT,
+        [
+            {"model_id": model.id, "path": a.path, "size": a.size, "sha256": a.sha256}
+            for a in manifest.artifacts
+        ],
+    )
+
+
+def put_receipts(connection: Connection, found: Iterable[FileReceipt]) -> None:
+    for receipt in found:
+        row = {name: getattr(receipt, name) for name in FileReceipt.__slots__}
+        connection.execute(_PUT_RECEIPT, row)
+
+
+def set_trust(connection: Connection, model_id: str, trust: Trust) -> None:
+    connection.execute(_SET_TRUST, {"id": model_id, "trust": str(trust)})

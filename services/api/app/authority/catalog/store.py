@@ -1,0 +1,267 @@
+"""The catalog: every model the store holds, imported, listed, and verified before each load."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Engine
+
+from app.authority.catalog import records
+from app.authority.catalog.blobs import BlobStore, Incoming
+from app.authority.catalog.inspection import Inspected, inspect, inspect_directory
+from app.authority.catalog.intake import (
+    Copied,
+    ImportProgress,
+    Watch,
+    check_space,
+    copy_all,
+    full_disk_refused,
+)
+from app.authority.catalog.known import KnownModels
+from app.authority.catalog.names import model_id as parse_model_id
+from app.authority.catalog.tree import opened
+from app.authority.catalog.trust import judge
+from app.authority.catalog.verification import WrongBytes, check_files
+from app.authority.ledger.events import Kind, LedgerEvent
+from app.authority.ledger.store import Ledger
+from app.authority.permissions import Grant, Permission, require
+from app.authority.ports import Clock
+from app.domain.actors import SYSTEM, Actor
+from app.domain.models import CatalogModel, Manifest, Trust
+from app.domain.refusals import DigestMismatch, ModelExists, ModelNotFound, NotLoadable
+from app.domain.shapes import ModelShape
+
+WAIT_S: Final = 0.2
+
+
+class Catalog:
+    """Every method may be called from any thread. `get` and `ids` read no disk."""
+
+    def __init__(
+        self, ledger: Ledger, engine: Engine, *, clock: Clock, store_dir: Path, known: KnownModels
+    ) -> None:
+        self.known = known
+        self._ledger = ledger
+        self._engine = engine
+        self._clock = clock
+        self._store = BlobStore(store_dir)
+        self._store.prepare()
+        self._changing = threading.Lock()
+        self._manifests: dict[str, Manifest] = {}
+        with engine.connect() as connection:
+            self._models = {model.id: model for model in records.models(connection)}
+            self._receipts = records.receipts(connection)
+
+    # --- reading ----------------------------------------------------------------------------
+
+    def list(self) -> list[CatalogModel]:
+        """Every model, by id."""
+        return sorted(self._models.copy().values(), key=lambda model: model.id)
+
+    def ids(self) -> set[str]:
+        return set(self._models)
+
+    def get(self, model_id: str) -> CatalogModel:
+        """The model with exactly this id. Raises ModelNotFound."""
+        found = self._models.get(model_id)
+        if found is None:
+            raise ModelNotFound(
+                f"No model is called '{model_id[:200]}'. lmx models ls lists them; "
+                "lmx models import DIR adds one.",
+                param="model",
+            )
+        return found
+
+    def manifest(self, model_id: str) -> Manifest:
+        digest = self.get(model_id).digest
+        if digest not in self._manifests:
+            with self._engine.connect() as connection:
+                self._manifests[digest] = records.manifest(connection, model_id)
+        return self._manifests[digest]
+
+    def shape(self, model_id: str) -> ModelShape:
+        self.get(model_id)
+        with self._engine.connect() as connection:
+            return records.shape(connection, model_id)
+
+    def inspect(self, directory: Path) -> ModelShape:
+        """The shape of a model that was not imported, from its headers. Raises IntakeRefused."""
+        return inspect_directory(directory)
+
+    # --- verification -----------------------------------------------------------------------
+
+    def verify(self, model_id: str, full: bool = False, *, actor: Actor = SYSTEM) -> Path:
+        """The directory to load from, once every file in it is what was imported.
+
+        `full` reads every file again whatever its receipt says, also of a model that is in
+        quarantine: one whose bytes are right again leaves it. Raises NotLoadable, DigestMismatch.
+        """
+        model = self.get(model_id)
+        if not model.trust.loadable and not full:
+            raise NotLoadable(
+                f"{model_id} is in quarantine: its files were not those that were imported. Put "
+                f"them back by importing it again, then: lmx models verify {model_id}"
+            )
+        manifest, view = self.manifest(model_id), self._store.view(model.digest)
+        receipts = {} if full else self._receipts
+        try:
+            checked = check_files(view, manifest, receipts, now_us=self._clock.utc_us)
+        except WrongBytes as wrong:
+            raise self._quarantined(model, wrong, actor) from wrong
+        if checked.receipts:
+            self._record_verified(model, checked.receipts, checked.hashed_bytes, actor)
+        return view
+
+    def _record_verified(
+        self,
+        model: CatalogModel,
+        receipts: tuple[records.FileReceipt, ...],
+        hashed_bytes: int,
+        actor: Actor,
+    ) -> None:
+        trusted = replace(model, trust=self._trust_of(model))
+        event = LedgerEvent(
+            kind=Kind.MODEL_VERIFIED,
+            actor=actor,
+            subject=model.id,
+            outcome="done",
+            data={"digest": model.digest, "hashed_bytes": hashed_bytes, "files": len(receipts)},
+        )
+        with self._ledger.recording(event) as connection:
+            records.put_receipts(connection, receipts)
+            if trusted != model:
+                records.set_trust(connection, model.id, trusted.trust)
+        self._models[model.id] = trusted
+        self._receipts.update({receipt.sha256: receipt for receipt in receipts})
+
+    def _trust_of(self, model: CatalogModel) -> Trust:
+        if model.trust.loadable:
+            return model.trust
+        return judge(self.known.find(model.id), self.manifest(model.id))
+
+    def _quarantined(self, model: CatalogModel, wrong: WrongBytes, actor: Actor) -> DigestMismatch:
+        """Record that the model may not be loaded any more; the refusal to raise."""
+        event = LedgerEvent(
+            kind=Kind.MODEL_VERIFIED,
+            actor=actor,
+            subject=model.id,
+            outcome="digest_mismatch",
+            data={"digest": model.digest, "path": wrong.path, "trust": str(Trust.QUARANTINED)},
+        )
+        with self._ledger.recording(event) as connection:
+            records.set_trust(connection, model.id, Trust.QUARANTINED)
+        self._models[model.id] = replace(model, trust=Trust.QUARANTINED)
+        return DigestMismatch(
+            f"{model.id} is in quarantine: {wrong}. Import it again from a copy that you trust.",
+            details={"path": wrong.path},
+        )
+
+    # --- intake -----------------------------------------------------------------------------
+
+    def sweep(self) -> None:
+        """Take back what imports that were killed had placed. Called once, at start."""
+        manifests = [self.manifest(model_id) for model_id in self.ids()]
+        self._store.sweep(
+            {manifest.digest for manifest in manifests},
+            {artifact.sha256 for manifest in manifests for artifact in manifest.artifacts},
+        )
+
+    def import_directory(
+        self,
+        grant: Grant,
+        directory: Path,
+        name: str | None,
+        progress: Callable[[ImportProgress], None],
+        cancelled: Callable[[], bool],
+    ) -> CatalogModel:
+        """Take a directory's files in and record them; blocks, and leaves nothing when it fails.
+
+        The operator's import is the confirmation that pins a model nobody knew beforehand. The same
+        bytes under the same name are taken as they are; other bytes raise ModelExists. Raises
+        IntakeRefused, DiskFull, LoadCancelled.
+        """
+        require(grant, Permission.MODEL_IMPORT)
+        model_id = parse_model_id(name, directory)
+        watch = Watch(progress, cancelled, self._clock)
+        while not self._changing.acquire(timeout=WAIT_S):
+            watch.stop_if_cancelled()
+        try:
+            with opened(directory) as tree:
+                taken = inspect(tree).taken
+                check_space(taken, bytes_free=self._store.bytes_free())
+                with (
+                    full_disk_refused(taken, self._store.bytes_free),
+                    self._store.incoming() as work,
+                ):
+                    copied = copy_all(tree, taken, work, watch)
+                    return self._keep(grant.actor, model_id, directory, work, copied)
+        finally:
+            self._changing.release()
+
+    def _keep(
+        self, actor: Actor, model_id: str, directory: Path, work: Incoming, copied: Copied
+    ) -> CatalogModel:
+        held = self._models.get(model_id)
+        if held is not None and held.digest != copied.manifest.digest:
+            raise ModelExists(
+                f"{model_id} is in the catalog already, with other files. Import these under "
+                "another name: --name PUBLISHER/NAME.",
+                param="name",
+            )
+        if held is not None and held.trust.loadable:
+            return held
+        known = self.known.find(model_id)
+        trust = judge(known, copied.manifest)
+        # What counts is what was stored, not what lay there when the directory was walked.
+        with opened(work.view_directory) as tree:
+            inspected = inspect(tree)
+        source = known.source if known else _plain(directory)
+        model = self._described(model_id, source, trust, copied.manifest, inspected)
+        if held is not None:
+            model = replace(held, trust=trust)
+        self._store.place(work, copied.manifest, copied.files)
+        with self._ledger.recording(_imported(actor, model)) as connection:
+            if held is None:
+                records.insert_model(connection, model, copied.manifest, inspected.shape)
+            else:
+                records.set_trust(connection, model_id, trust)
+        work.kept = True
+        self._models[model_id] = model
+        return model
+
+    def _described(
+        self, model_id: str, source: str, trust: Trust, manifest: Manifest, inspected: Inspected
+    ) -> CatalogModel:
+        return CatalogModel(
+            id=model_id,
+            digest=manifest.digest,
+            trust=trust,
+            size_bytes=manifest.size_bytes,
+            architecture=inspected.shape.architecture,
+            max_context=inspected.shape.max_context,
+            created=self._clock.utc_us() // 1_000_000,
+            source=source,
+        )
+
+
+def _plain(directory: Path) -> str:
+    """The path as text that can be recorded, also where it is not UTF-8."""
+    return str(directory).encode("utf-8", "backslashreplace").decode("utf-8")[:1000]
+
+
+def _imported(actor: Actor, model: CatalogModel) -> LedgerEvent:
+    return LedgerEvent(
+        kind=Kind.MODEL_IMPORTED,
+        actor=actor,
+        subject=model.id,
+        outcome="done",
+        data={
+            "digest": model.digest,
+            "trust": str(model.trust),
+            "size_bytes": model.size_bytes,
+            "architecture": model.architecture,
+            "source": model.source,
+        },
+    )

@@ -1,0 +1,106 @@
+"""Says whether a model's files in the store are still the bytes that were taken in.
+
+A file whose identity is that of its receipt is not read again. Everything else is hashed.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from app.authority.catalog.hashing import FILES_AT_ONCE, hash_file
+from app.authority.catalog.records import FileReceipt
+from app.authority.catalog.tree import Tree, opened
+from app.domain.models import Artifact, Manifest
+from app.domain.refusals import IntakeRefused
+
+# A file changed in the same tick as it was verified would keep its times. A receipt counts only
+# when the file had been at rest for this long when it was hashed.
+AT_REST_US: Final = 2_000_000
+
+
+class WrongBytes(Exception):
+    """A model's files are not those of its manifest; `path` names the first that is not."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path} {why}")
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Receipts for the files that had to be hashed; none when all receipts held."""
+
+    receipts: tuple[FileReceipt, ...]
+    hashed_bytes: int
+
+
+def check_files(
+    view: Path,
+    manifest: Manifest,
+    receipts: Mapping[str, FileReceipt],
+    *,
+    now_us: Callable[[], int],
+) -> Checked:
+    """Compare the files in `view` with the manifest; raises WrongBytes."""
+    try:
+        with opened(view) as tree:
+            _check_names(tree, manifest)
+            suspects = [a for a in manifest.artifacts if not _receipt_holds(tree, a, receipts)]
+            if not suspects:
+                return Checked((), 0)
+            with ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="verify") as pool:
+                fresh = tuple(pool.map(lambda a: _hash_again(tree, a, now_us), suspects))
+    except IntakeRefused as refusal:
+        # A link, a pipe or an unreadable file where a model's file should be.
+        raise WrongBytes(
+            str(refusal.details.get("path", "")), "is not a readable file"
+        ) from refusal
+    return Checked(fresh, sum(artifact.size for artifact in suspects))
+
+
+def receipt_of(descriptor: int, sha256: str, *, verified_us: int) -> FileReceipt:
+    """What identifies the open file now."""
+    status = os.fstat(descriptor)
+    return FileReceipt(
+        sha256=sha256,
+        dev=status.st_dev,
+        ino=status.st_ino,
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
+        verified_us=verified_us,
+    )
+
+
+def _check_names(tree: Tree, manifest: Manifest) -> None:
+    held = tree.names()
+    wanted = {artifact.path for artifact in manifest.artifacts}
+    if missing := wanted - held:
+        raise WrongBytes(min(missing), "is missing")
+    if extra := held - wanted:
+        raise WrongBytes(ascii(min(extra)), "does not belong to the model")
+
+
+def _receipt_holds(tree: Tree, artifact: Artifact, receipts: Mapping[str, FileReceipt]) -> bool:
+    receipt = receipts.get(artifact.sha256)
+    if receipt is None or receipt.verified_us - receipt.ctime_ns // 1000 < AT_REST_US:
+        return False
+    with tree.open(artifact.path) as descriptor:
+        return receipt == receipt_of(descriptor, artifact.sha256, verified_us=receipt.verified_us)
+
+
+def _hash_again(tree: Tree, artifact: Artifact, now_us: Callable[[], int]) -> FileReceipt:
+    with tree.open(artifact.path) as descriptor:
+        before = receipt_of(descriptor, artifact.sha256, verified_us=now_us())
+        if before.size != artifact.size:
+            raise WrongBytes(artifact.path, f"has {before.size} bytes instead of {artifact.size}")
+        sha256, _ = hash_file(descriptor, lambda _: None)
+        if sha256 != artifact.sha256:
+            raise WrongBytes(artifact.path, "does not have the bytes that were imported")
+        after = receipt_of(descriptor, artifact.sha256, verified_us=before.verified_us)
+        if after != before:
+            raise WrongBytes(artifact.path, "changed while it was read")
+        return before
