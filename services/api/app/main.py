@@ -69,6 +69,8 @@ async def _run(server: Server, listener: socket.socket, settings: Settings) -> i
         date_header=False,
         lifespan="on",
         http="httptools",
+        ws="none",
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
     )
     http = _Announcing(config, _banner(server, settings))

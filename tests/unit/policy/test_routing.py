@@ -42,6 +42,11 @@ def test_an_alias_that_leads_nowhere_says_so() -> None:
         ROUTING.resolve("gone", IDS)
 
 
+def test_only_aliases_that_lead_somewhere_are_listed() -> None:
+    assert ROUTING.routes(IDS) == [("default", "qwen/big")]
+    assert ROUTING.routes({"qwen/small"}) == [("default", "qwen/small")]
+
+
 def test_a_model_knows_its_aliases() -> None:
     assert ROUTING.aliases_of("qwen/small") == ["default"]
 

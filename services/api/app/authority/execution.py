@@ -51,7 +51,7 @@ class Execution:
     async def verify(self, actor: Actor, model_id: str) -> dict[str, Any]:
         """Hash every file again; a model that passes is released from quarantine."""
         may = grant(actor, Permission.MODEL_VERIFY, subject=model_id)
-        await asyncio.to_thread(self.catalog.verify, model_id, full=True)
+        await asyncio.to_thread(self.catalog.verify, model_id, full=True, actor=may.actor)
         await self.serving.release(may.actor, model_id)
         return {**described(self.catalog.get(model_id)), "verified": True}
 

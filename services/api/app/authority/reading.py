@@ -1,7 +1,7 @@
 """Everything that only looks: the one place readers go through to see the authority's state."""
 
 import asyncio
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +52,15 @@ class Reading:
     installation: Installation
 
     async def served_models(self) -> list[CatalogModel]:
-        """Models the endpoint may answer with, sorted by id; open to whoever may ask a model."""
-        models = await asyncio.to_thread(self.catalog.list)
-        return [m for m in models if m.trust.loadable]
+        """What a request may name, aliases first; open to whoever may ask a model."""
+        models = [m for m in self.catalog.list() if m.trust.loadable]
+        by_id = {m.id: m for m in models}
+        routes = self.routing.routes(by_id)
+        return [replace(by_id[model_id], id=alias) for alias, model_id in routes] + models
 
     async def models(self, actor: Actor) -> list[dict[str, Any]]:
         grant(actor, Permission.STATUS_READ)
-        return [self._with_state(m) for m in await asyncio.to_thread(self.catalog.list)]
+        return [self._with_state(m) for m in self.catalog.list()]
 
     async def model(self, actor: Actor, model_id: str) -> dict[str, Any]:
         grant(actor, Permission.STATUS_READ, subject=model_id)

@@ -1,5 +1,6 @@
 """The composition root: the only place that knows every part and puts them together."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
@@ -15,6 +16,7 @@ from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Access
 from app.authority.ports import EngineHost, MemoryProbe
 from app.authority.reading import Installation, Reading
+from app.domain.refusals import AuditUnavailable
 from app.engines.memory_probe import SystemMemoryProbe
 from app.engines.supervisor import WorkerHost
 from app.engines.worker_engine import Patience
@@ -147,7 +149,11 @@ def _services(
     )
 
     async def ready() -> Mapping[str, bool]:
-        return {"ledger": authority.ledger.available}
+        try:
+            await asyncio.to_thread(authority.ledger.size)
+        except AuditUnavailable:
+            return {"database": False, "ledger": False}
+        return {"database": True, "ledger": authority.ledger.available}
 
     return Services(
         keys=authority.keys,

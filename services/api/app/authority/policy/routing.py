@@ -53,6 +53,14 @@ class Routing:
             return Route(chain[0], chain[1:])
         raise ModelNotFound(self._unknown(name, catalog_ids), param="model")
 
+    def routes(self, catalog_ids: Collection[str]) -> list[tuple[str, str]]:
+        """Every alias that leads somewhere, with the model it leads to first."""
+        found = (
+            (alias, next((i for i in self.aliases[alias] if i in catalog_ids), None))
+            for alias in sorted(self.aliases)
+        )
+        return [(alias, model_id) for alias, model_id in found if model_id is not None]
+
     def aliases_of(self, model_id: str) -> list[str]:
         """Names under which `model_id` may answer."""
         return sorted(alias for alias, chain in self.aliases.items() if model_id in chain)
