@@ -67,11 +67,12 @@ def test_two_logs_have_one_root_only_if_they_are_the_same(
 @given(st.lists(st.binary(max_size=20), min_size=1, max_size=30), st.data())
 def test_any_edit_changes_the_root(bodies: list[bytes], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(bodies) - 1))
+    before, after = bodies[:at], bodies[at + 1 :]
     edits = [
-        bodies[:at] + bodies[at + 1 :],
-        bodies[:at] + [bodies[at], *bodies[at:]],
-        bodies[:at] + [bodies[at] + b"x"] + bodies[at + 1 :],
-        bodies[: at + 1] + [b"new"] + bodies[at + 1 :],
+        [*before, *after],
+        [*before, bodies[at], bodies[at], *after],
+        [*before, bodies[at] + b"x", *after],
+        [*before, bodies[at], b"new", *after],
         [*bodies[at:], *bodies[:at]],
     ]
     for edited in edits:

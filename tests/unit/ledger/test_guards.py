@@ -80,9 +80,11 @@ def test_foreign_rows_are_found_out_when_read(raw: sqlite3.Connection, ledger: L
 VANDALISM = {
     "a dropped trigger": ("DROP TRIGGER ledger_event_no_update", "no_update is missing"),
     "a weaker trigger": (
-        "DROP TRIGGER ledger_event_no_delete;"
-        "CREATE TRIGGER ledger_event_no_delete BEFORE DELETE ON ledger_event"
-        " WHEN OLD.seq > 100 BEGIN SELECT RAISE(ABORT, 'no'); END",
+        (
+            "DROP TRIGGER ledger_event_no_delete;"
+            "CREATE TRIGGER ledger_event_no_delete BEFORE DELETE ON ledger_event"
+            " WHEN OLD.seq > 100 BEGIN SELECT RAISE(ABORT, 'no'); END"
+        ),
         "no_delete was altered",
     ),
     "a trigger that swallows events": (
@@ -95,8 +97,10 @@ VANDALISM = {
     ),
     "an added column": ("ALTER TABLE ledger_event ADD COLUMN x TEXT", "ledger_event was altered"),
     "a recreated table": (
-        "CREATE TABLE copy AS SELECT * FROM ledger_event; DROP TABLE ledger_event;"
-        "ALTER TABLE copy RENAME TO ledger_event",
+        (
+            "CREATE TABLE copy AS SELECT * FROM ledger_event; DROP TABLE ledger_event;"
+            "ALTER TABLE copy RENAME TO ledger_event"
+        ),
         "ledger_event_next_only is missing",
     ),
     "an edited schema": (
@@ -156,8 +160,10 @@ def test_keys_can_only_be_revoked_once(raw: sqlite3.Connection, engine: Engine) 
         "DELETE FROM access_key",
         "UPDATE access_key SET roles = 'operator'",
         "UPDATE access_key SET roles = 'operator', revoked_us = 1, revoked_by = 'x'",
-        "INSERT OR REPLACE INTO access_key SELECT id, name, 'operator', secret_sha256, 1, 'x',"
-        " NULL, NULL FROM access_key",
+        (
+            "INSERT OR REPLACE INTO access_key SELECT id, name, 'operator', secret_sha256, 1, 'x',"
+            " NULL, NULL FROM access_key"
+        ),
         "UPDATE OR REPLACE access_key SET secret_sha256 = x'00'",
     ):
         with pytest.raises(sqlite3.IntegrityError):

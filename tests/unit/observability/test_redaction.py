@@ -103,7 +103,8 @@ def test_printable_text_is_one_line_without_tricks(text: str) -> None:
 
 def test_every_way_into_the_log_is_redacted(lines: Lines) -> None:
     log = structlog.get_logger("app.test")
-    log.info("asked with %s" % OURS, headers={"Authorization": f"Bearer {OURS}"}, **HARMLESS_FIELDS)
+    asked = f"asked with {OURS}"
+    log.info(asked, headers={"Authorization": f"Bearer {OURS}"}, **HARMLESS_FIELDS)
     log.bind(api_key="plain").warning("bound", nested=[{"deep": OURS}])
     logging.getLogger("library").warning("said %s and %r", OURS, {"k": OURS})
     logging.getLogger("library").info("extra", extra={"session": {"cookie": "c00kie", "k": OURS}})

@@ -23,7 +23,7 @@ _OTHERWISE: Final = "The database failed. The server's log says how"
 
 def audit_unavailable(error: Exception) -> AuditUnavailable:
     """Return the refusal for a failed write: what is wrong, and that nothing is done meanwhile."""
-    cause = getattr(error, "orig", None)
+    cause = getattr(error, "orig", None) or error
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
     return AuditUnavailable(
         f"The ledger is not available: {_WHAT_TO_DO.get(code, _OTHERWISE)}, then try again. "

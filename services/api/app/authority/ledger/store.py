@@ -6,11 +6,12 @@ keeps that from happening becomes AuditUnavailable, and the caller must not act.
 
 import logging
 import os
+import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -30,7 +31,7 @@ from app.authority.ledger.failures import audit_unavailable
 from app.authority.ledger.guards import broken_guards, file_identity
 from app.authority.ledger.lifetime import reconciled
 from app.authority.ledger.stored import StoredEvent
-from app.authority.ledger.writing import writing
+from app.authority.ledger.writing import reading_directly, writing, writing_directly
 from app.authority.ports import Clock
 from app.domain.refusals import AuditUnavailable, EventNotFound
 
@@ -79,8 +80,8 @@ class Ledger:
         """Write one event in its own transaction; it is durable when this returns."""
         check_phase(event)
         with self._fail_closed():
-            with writing(self._engine) as connection:
-                receipt = self._insert(connection, event)
+            with writing_directly(self._engine) as connection:
+                receipt = self._insert(connection.execute, event)
             self._read_back(receipt)
         return receipt
 
@@ -95,7 +96,7 @@ class Ledger:
         with self._fail_closed():
             with writing(self._engine) as connection:
                 yield connection
-                receipt = self._insert(connection, event)
+                receipt = self._insert(connection.exec_driver_sql, event)
             self._read_back(receipt)
 
     def reconcile(self) -> list[Receipt]:
@@ -149,15 +150,15 @@ class Ledger:
                 "changed its schema. Keep a copy of lmx.db as evidence and restore a backup."
             )
 
-    def _insert(self, connection: Connection, event: LedgerEvent) -> Receipt:
-        stamp = self._stamp(connection.exec_driver_sql(_NEXT).scalar_one())
+    def _insert(self, execute: Callable[..., Any], event: LedgerEvent) -> Receipt:
+        stamp = self._stamp(execute(_NEXT).fetchone()[0])
         body = canonical_body(event, stamp)
         receipt = Receipt(stamp.seq, stamp.event_id, leaf_hash(body))
         try:
             row = (stamp.seq, stamp.event_id, body, receipt.leaf)
-            connection.exec_driver_sql(_INSERT_EVENT, row)
-            connection.exec_driver_sql(_INSERT_INDEX, _index_row(event, stamp))
-        except IntegrityError as error:
+            execute(_INSERT_EVENT, row)
+            execute(_INSERT_INDEX, _index_row(event, stamp))
+        except (IntegrityError, sqlite3.IntegrityError) as error:
             raise audit_unavailable(error) from error
         return receipt
 
@@ -173,9 +174,10 @@ class Ledger:
 
     def _read_back(self, receipt: Receipt) -> None:
         """What counts is what the disk gives back, not what was handed to it."""
-        with self._engine.connect() as connection:
-            row = connection.exec_driver_sql(_READ_BACK, (receipt.seq,)).one_or_none()
-        if row is None or row.leaf != receipt.leaf or not StoredEvent(*row).intact:
+        with reading_directly(self._engine) as connection:
+            row = connection.execute(_READ_BACK, (receipt.seq,)).fetchone()
+        stored = None if row is None else StoredEvent(*row)
+        if stored is None or stored.leaf != receipt.leaf or not stored.intact:
             raise AuditUnavailable(
                 f"Event {receipt.seq} did not read back as it was written. The disk or the "
                 "database is damaged: stop the server and check both before going on."
@@ -195,7 +197,7 @@ class Ledger:
             raise
         except IntegrityError:
             raise  # of the caller's own statements; `_insert` has converted the ledger's
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             refusal = audit_unavailable(error)
             self._note(available=False, why=refusal.message)
             raise refusal from error

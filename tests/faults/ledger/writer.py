@@ -1,0 +1,38 @@
+"""A program that appends and says so, until it is killed: ``writer.py DATABASE SECONDS``."""
+
+import sys
+import time
+from pathlib import Path
+
+from app.authority.ledger import Kind, Ledger, LedgerEvent
+from app.clock import SystemClock
+from app.database import open_engine
+from app.domain.actors import SYSTEM
+
+
+def main(path: Path, seconds: float) -> None:
+    ledger = Ledger(open_engine(path), SystemClock(), boot_id="writer")
+    ends = time.monotonic() + seconds
+    number = 0
+    while time.monotonic() < ends:
+        number += 1
+        with_row = number % 2 == 0
+        data = {"pad": "x" * 500, "with_row": with_row}
+        event = LedgerEvent(Kind.LOAD_INTENT, SYSTEM, "lmx/starter", data=data)
+        if not with_row:
+            receipt = ledger.append(event)
+            say(receipt.seq, receipt.event_id)
+            continue
+        with ledger.recording(event) as connection:
+            row = (f"{time.monotonic_ns():064}",)
+            connection.exec_driver_sql("INSERT INTO receipt VALUES (?, 1, 1, 1, 1, 1, 1)", row)
+        say(0, "")
+
+
+def say(seq: int, event_id: str) -> None:
+    """One write, so that a line is whole or absent."""
+    sys.stdout.buffer.raw.write(f"{seq} {event_id}\n".encode())  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), float(sys.argv[2]))
