@@ -78,10 +78,16 @@ def operator(permission: Permission, model: CatalogModel) -> Grant:
     return grant(OPERATOR, permission, subject=model.id)
 
 
+async def use(house: House, model: CatalogModel) -> None:
+    """One request that needs the model for a moment."""
+    async with house.serving.lease(jit(model), model, sequences=1):
+        pass
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Let everything else run until `condition` holds."""
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - any state, not one event
+        while not condition():
             await asyncio.sleep(0.001)
 
 

@@ -9,9 +9,11 @@ import structlog
 
 from app.authority.ledger.events import Kind, LedgerEvent
 from app.authority.lifecycle.admission import Admission
+from app.authority.lifecycle.crashes import CrashRecord
 from app.authority.lifecycle.equipment import Equipment
 from app.authority.lifecycle.eviction import idle_too_long
 from app.authority.lifecycle.loading import LoadAsked, Loading
+from app.authority.lifecycle.losses import Losses, quarantined
 from app.authority.lifecycle.residency import Attempt, Held, Residency, Terms, wait_for_change
 from app.authority.lifecycle.transitions import Cause, State
 from app.authority.lifecycle.unloading import Unloading
@@ -25,7 +27,6 @@ from app.domain.refusals import (
     LoadFailed,
     ModelBusy,
     ModelNotLoaded,
-    ModelQuarantined,
     Refusal,
     ShuttingDown,
 )
@@ -44,6 +45,7 @@ class Serving:
         self._equipment = equipment
         self.residency = Residency()
         self._unloading = Unloading(equipment)
+        self._losses = Losses(equipment)
         self.admission = Admission(equipment, self.residency, self._evict)
         self.loading = Loading(equipment, self.admission)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -79,7 +81,7 @@ class Serving:
         """An answer ended well: earlier crashes no longer count."""
         held = self.residency.of(model_id)
         if held.crashes.consecutive:
-            held.crashes = type(held.crashes)()
+            held.crashes = CrashRecord()
 
     # --- for operators ----------------------------------------------------------------------
 
@@ -117,25 +119,13 @@ class Serving:
 
     async def release(self, actor: Actor, model_id: str) -> None:
         """Forget crashes, after an operator has verified the model's files."""
-        held = self.residency.of(model_id)
-        if held.state not in (State.QUARANTINED, State.FAILED):
-            return
-        was = held.state
-        if was is State.QUARANTINED:
-            await self._equipment.record(
-                LedgerEvent(kind=Kind.MODEL_RELEASED, actor=actor, subject=model_id)
-            )
-        held.crashes = type(held.crashes)()
-        held.last_failure = None
-        if held.state is was:
-            held.move(Cause.RELEASED)
+        await self._losses.release(actor, self.residency.of(model_id))
+
+    # --- for the server ---------------------------------------------------------------------
 
     def quarantined_before(self, model_id: str) -> None:
         """At start: the ledger says that this model was in quarantine when the server ended."""
-        held = self.residency.of(model_id)
-        held.state = State.QUARANTINED
-
-    # --- for the server ---------------------------------------------------------------------
+        self.residency.of(model_id).state = State.QUARANTINED
 
     async def unload_idle(self, *, ttl_s: float) -> None:
         """Unload every model that nobody has used for `ttl_s` seconds."""
@@ -189,7 +179,7 @@ class Serving:
                 case State.DRAINING | State.UNLOADING:
                     await held.changed.wait()
                 case State.QUARANTINED:
-                    raise _quarantined(held)
+                    raise quarantined(held)
                 case _:
                     self._begin(grant, held, model, terms)
 
@@ -211,13 +201,15 @@ class Serving:
         try:
             await self.loading.run(asked)
         except LoadFailed:
-            await self._quarantine_if_due(held)
+            await self._losses.quarantine_if_due(held)
             raise
         finally:
             held.attempt = None
         engine = held.engine
         if engine is not None:
-            engine.exited.add_done_callback(lambda f: self._keep(self._lost(held, engine, f)))
+            engine.exited.add_done_callback(
+                lambda f: self._keep(self._losses.lost(held, engine, f))
+            )
 
     async def _join(self, held: Held) -> None:
         """Wait for the load under way; the last one to leave abandons it."""
@@ -239,43 +231,6 @@ class Serving:
         if held.state is State.READY:
             await self._take_out(held, SYSTEM, reason)
 
-    async def _lost(self, held: Held, engine: Engine, exited: "asyncio.Future[str]") -> None:
-        """A worker is gone. Stopping one on purpose ends here too, with nothing left to do."""
-        if held.engine is not engine or held.state not in (State.READY, State.DRAINING):
-            return
-        reason = exited.result()
-        held.last_failure = reason
-        held.crashes = held.crashes.crashed(now=self._equipment.clock.monotonic())
-        held.move(Cause.CRASHED)
-        event = LedgerEvent(
-            kind=Kind.WORKER_EXITED,
-            actor=SYSTEM,
-            subject=held.model_id,
-            outcome="lost",
-            data={"reason": reason[:500], "consecutive": held.crashes.consecutive},
-        )
-        try:
-            await self._equipment.record(event)
-        except AuditUnavailable:
-            log.error("worker_loss_not_recorded", model=held.model_id, reason=reason)
-        await self._quarantine_if_due(held)
-
-    async def _quarantine_if_due(self, held: Held) -> None:
-        limit = self._equipment.limits.crash_limit
-        if held.state is not State.FAILED or not held.crashes.quarantines(limit=limit):
-            return
-        held.move(Cause.CRASH_LIMIT)
-        event = LedgerEvent(
-            kind=Kind.MODEL_QUARANTINED,
-            actor=SYSTEM,
-            subject=held.model_id,
-            data={"consecutive": held.crashes.consecutive, "reason": held.last_failure or ""},
-        )
-        try:
-            await self._equipment.record(event)
-        except AuditUnavailable:
-            log.error("quarantine_not_recorded", model=held.model_id)
-
     def _keep(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run `work` as a task that is referenced until it ends and whose refusal is not lost."""
         task = asyncio.get_running_loop().create_task(work)
@@ -296,12 +251,3 @@ class Serving:
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, Refusal):
             log.error("lifecycle_task_failed", error=repr(error))
-
-
-def _quarantined(held: Held) -> ModelQuarantined:
-    return ModelQuarantined(
-        f"{held.model_id} is quarantined: its worker crashed {held.crashes.consecutive} times in "
-        f"a row ({held.last_failure or 'before the last start'}). Check its files with "
-        f"lmx models verify {held.model_id}, which also releases it.",
-        param="model",
-    )
