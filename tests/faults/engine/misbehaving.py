@@ -7,9 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from app.engines.protocol import (
-    VERSION,
-    Decoder,
+from app.engines.messages import (
     Deltas,
     FromWorker,
     Generate,
@@ -21,6 +19,10 @@ from app.engines.protocol import (
     SequenceStarted,
     TextDelta,
     ToWorker,
+)
+from app.engines.protocol import (
+    VERSION,
+    Decoder,
     encode,
 )
 

@@ -82,7 +82,7 @@ async def test_a_program_that_is_not_there_is_a_load_failure() -> None:
 
 async def test_cancelling_a_start_kills_the_half_started_worker(host_of: Hosts) -> None:
     start = asyncio.ensure_future(host_of("says_nothing").start(None, SPEC))
-    while not children():  # noqa: ASYNC110 - the process table sends no event
+    while not children():
         await asyncio.sleep(0.01)
     start.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -10,14 +10,9 @@ from hypothesis import strategies as st
 
 from app.domain.generation import ChatPrompt, FinishReason, TextPrompt, TokenPrompt
 from app.engines import protocol
-from app.engines.protocol import (
-    MAX_FRAME_BYTES,
-    MESSAGES,
+from app.engines.messages import (
     Cancel,
-    Decoder,
     Deltas,
-    FrameError,
-    FrameTooLarge,
     Generate,
     Hello,
     Load,
@@ -31,6 +26,13 @@ from app.engines.protocol import (
     SequenceRejected,
     SequenceStarted,
     TextDelta,
+)
+from app.engines.protocol import (
+    MAX_FRAME_BYTES,
+    MESSAGES,
+    Decoder,
+    FrameError,
+    FrameTooLarge,
     encode,
 )
 
@@ -93,7 +95,7 @@ def test_frames_survive_any_cutting(sent: list[Message], cuts: list[int]) -> Non
 def test_garbage_is_a_frame_error_or_waits_for_more(garbage: bytes) -> None:
     decoder = Decoder()
     try:
-        assert decoder.feed(garbage) == []
+        assert list(decoder.feed(garbage)) == []
     except FrameError:
         return
     assert decoder.pending_bytes == len(garbage)
@@ -112,12 +114,12 @@ def test_any_json_in_any_message_is_a_message_or_a_frame_error(tag: int, value: 
 def test_a_truncated_frame_is_no_message(message: Message, data: st.DataObject) -> None:
     whole_frame = encode(message)
     cut = data.draw(st.integers(0, len(whole_frame) - 1))
-    assert Decoder().feed(whole_frame[:cut]) == []
+    assert list(Decoder().feed(whole_frame[:cut])) == []
 
 
 def test_an_oversized_length_is_refused_before_its_bytes_come() -> None:
     with pytest.raises(FrameTooLarge):
-        Decoder().feed(struct.pack(">I", MAX_FRAME_BYTES + 1))
+        list(Decoder().feed(struct.pack(">I", MAX_FRAME_BYTES + 1)))
 
 
 def test_an_oversized_message_is_refused_by_the_sender(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,9 +128,17 @@ def test_an_oversized_message_is_refused_by_the_sender(monkeypatch: pytest.Monke
         encode(Log("info", "x" * 100))
 
 
+def test_what_came_before_garbage_is_still_a_message() -> None:
+    messages = Decoder().feed(encode(Ping(1)) + encode(Ping(2)) + b"\xff" * 64)
+    assert next(messages) == Ping(1)
+    assert next(messages) == Ping(2)
+    with pytest.raises(FrameError):
+        next(messages)
+
+
 def test_an_empty_frame_is_refused() -> None:
     with pytest.raises(FrameError):
-        Decoder().feed(struct.pack(">I", 0))
+        list(Decoder().feed(struct.pack(">I", 0)))
 
 
 @pytest.mark.parametrize(
@@ -150,7 +160,7 @@ def test_an_empty_frame_is_refused() -> None:
 )
 def test_a_body_that_does_not_fit_its_message_is_a_frame_error(tag: int, body: bytes) -> None:
     with pytest.raises(FrameError):
-        Decoder().feed(frame(tag, body))
+        list(Decoder().feed(frame(tag, body)))
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "true", "null"])
@@ -158,7 +168,7 @@ def test_sampling_takes_finite_numbers_only(number: str) -> None:
     asked = Generate(1, TextPrompt("a"), 0.5, 1.0, None, None, ())
     body = encode(asked)[5:].replace(b"0.5", number.encode())
     with pytest.raises(FrameError):
-        Decoder().feed(frame(5, body))
+        list(Decoder().feed(frame(5, body)))
 
 
 def test_what_json_cannot_carry_is_refused_by_the_sender() -> None:
@@ -173,4 +183,4 @@ def test_what_json_cannot_carry_is_refused_by_the_sender() -> None:
 
 def test_every_message_has_a_number_of_its_own() -> None:
     assert len(set(MESSAGES.values())) == len(MESSAGES)
-    assert set(MESSAGES.values()) == set(protocol.Message.__args__)
+    assert set(MESSAGES.values()) == set(Message.__args__)

@@ -4,7 +4,15 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from app.engines.protocol import Decoder, FrameError, Message, ToWorker, encode
+from app.engines.messages import (
+    Message,
+    ToWorker,
+)
+from app.engines.protocol import (
+    Decoder,
+    FrameError,
+    encode,
+)
 
 
 class Connection(asyncio.Protocol):

@@ -9,12 +9,29 @@ is beyond repair, and the worker at its other end has to go.
 import json
 import math
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from app.domain.generation import ChatPrompt, FinishReason, Prompt, TextPrompt, TokenPrompt
+from app.engines.messages import (
+    Cancel,
+    Deltas,
+    Generate,
+    Hello,
+    Load,
+    Loaded,
+    LoadFailed,
+    Log,
+    Message,
+    Ping,
+    Pong,
+    SequenceFinished,
+    SequenceRejected,
+    SequenceStarted,
+    TextDelta,
+)
 
 VERSION = 1
 MAX_FRAME_BYTES = 32 * 2**20
@@ -30,134 +47,6 @@ class FrameError(ValueError):
 class FrameTooLarge(FrameError):
     """A frame beyond `MAX_FRAME_BYTES`."""
 
-
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """Worker: I am here and speak this version."""
-
-    version: int
-    pid: int
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Supervisor: load this directory. The first frame it sends."""
-
-    version: int
-    model_id: str
-    directory: str
-    context: int
-    slots: int
-    memory_limit_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Generate:
-    """Supervisor: generate one sequence. `handle` names it on this connection."""
-
-    handle: int
-    prompt: Prompt
-    temperature: float
-    top_p: float
-    seed: int | None
-    max_tokens: int | None
-    stop: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    handle: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    serial: int
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    load_ms: int
-    vocab_size: int
-    base_bytes: int
-    resident_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class LoadFailed:
-    reason: str
-    out_of_memory: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SequenceStarted:
-    handle: int
-    prompt_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class TextDelta:
-    """Final text of one sequence, and how many tokens it took since the last one."""
-
-    handle: int
-    text: str
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Deltas:
-    """The text of every sequence that one decode step brought forward."""
-
-    items: tuple[TextDelta, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SequenceFinished:
-    handle: int
-    reason: FinishReason
-    prompt_tokens: int
-    completion_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class SequenceRejected:
-    """The sequence will not be (or no longer be) generated; `code` is a refusal's code."""
-
-    handle: int
-    code: str
-    message: str
-    param: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Pong:
-    """Answer to `Ping`. `stalled_ms` is how long work has waited for a decode step to end."""
-
-    serial: int
-    resident_bytes: int
-    stalled_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Log:
-    """One line for the server's log. Never text of a prompt or an answer."""
-
-    level: str
-    message: str
-
-
-ToWorker = Load | Generate | Cancel | Ping
-FromWorker = (
-    Hello
-    | Loaded
-    | LoadFailed
-    | SequenceStarted
-    | Deltas
-    | SequenceFinished
-    | SequenceRejected
-    | Pong
-    | Log
-)
-Message = ToWorker | FromWorker
 
 MESSAGES: Mapping[int, type[Message]] = MappingProxyType(
     {
@@ -199,23 +88,27 @@ class Decoder:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> list[Message]:
-        """The messages that `data` completes. Raises `FrameError`; then nothing more is read."""
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """The messages that `data` completes, to be taken to the end.
+
+        Raises `FrameError` after those that came before it; then nothing more is read.
+        """
         buffer = self._buffer
         buffer += data
-        messages: list[Message] = []
         start = 0
-        while len(buffer) - start >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(buffer, start)
-            if not 0 < length <= self.max_frame_bytes:
-                raise FrameTooLarge(f"a frame of {length} bytes; 1 to {self.max_frame_bytes} are")
-            end = start + _LENGTH.size + length
-            if len(buffer) < end:
-                break
-            messages.append(_parse(buffer[start + _LENGTH.size], bytes(buffer[start + 5 : end])))
-            start = end
-        del buffer[:start]
-        return messages
+        try:
+            while len(buffer) - start >= _LENGTH.size:
+                (length,) = _LENGTH.unpack_from(buffer, start)
+                if not 0 < length <= self.max_frame_bytes:
+                    raise FrameTooLarge(f"a frame of {length} bytes")
+                end = start + _LENGTH.size + length
+                if len(buffer) < end:
+                    return
+                message = _parse(buffer[start + _LENGTH.size], bytes(buffer[start + 5 : end]))
+                start = end
+                yield message
+        finally:
+            del buffer[:start]
 
     @property
     def pending_bytes(self) -> int:

@@ -14,12 +14,9 @@ from app.domain.engine import LoadFailure, LoadSpec, WorkerFacts
 from app.domain.generation import Finished, GenerationEvent, Sequence, Started
 from app.domain.refusals import ContextLengthExceeded, PromptRejected, Refusal, WorkerLost
 from app.engines.connection import Connection
-from app.engines.process import WorkerProcess
-from app.engines.protocol import (
-    VERSION,
+from app.engines.messages import (
     Cancel,
     Deltas,
-    FrameError,
     Generate,
     Hello,
     Load,
@@ -32,6 +29,11 @@ from app.engines.protocol import (
     SequenceFinished,
     SequenceRejected,
     SequenceStarted,
+)
+from app.engines.process import WorkerProcess
+from app.engines.protocol import (
+    VERSION,
+    FrameError,
 )
 from app.engines.streams import SequenceStream
 

@@ -7,11 +7,13 @@ import os
 import socket
 import sys
 
-from app.engines.protocol import (
-    VERSION,
+from app.engines.messages import (
     Hello,
     Load,
     LoadFailed,
+)
+from app.engines.protocol import (
+    VERSION,
 )
 from app.engines.worker.channel import Channel
 from app.engines.worker.parentage import die_with_parent

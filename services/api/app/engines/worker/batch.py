@@ -13,7 +13,7 @@ from typing import Any
 import mlx.core as mx
 
 from app.domain.generation import FinishReason
-from app.engines.protocol import (
+from app.engines.messages import (
     Cancel,
     Deltas,
     FromWorker,

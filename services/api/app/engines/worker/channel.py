@@ -5,7 +5,14 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 
-from app.engines.protocol import Decoder, FromWorker, Message, encode
+from app.engines.messages import (
+    FromWorker,
+    Message,
+)
+from app.engines.protocol import (
+    Decoder,
+    encode,
+)
 
 
 class Channel:
@@ -35,7 +42,7 @@ class Channel:
             if not data:
                 # No server, no worker: whatever the other threads are doing.
                 os._exit(0)
-            if messages := self._decoder.feed(data):
+            if messages := list(self._decoder.feed(data)):
                 return messages
 
     def read_forever(self, handle: Callable[[Message], None]) -> threading.Thread:

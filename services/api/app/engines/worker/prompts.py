@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from app.domain.generation import ChatPrompt, TextPrompt, TokenPrompt
 from app.domain.refusals import ContextLengthExceeded, PromptRejected, Refusal
-from app.engines.protocol import Generate
+from app.engines.messages import (
+    Generate,
+)
 from app.engines.worker.loading import LoadedModel
 from app.engines.worker.templates import ChatTemplate, TemplateFailed
 

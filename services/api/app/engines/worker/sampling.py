@@ -1,11 +1,12 @@
-"""Draws tokens: one sampler per sequence, each with a random key of its own.
+"""Draws tokens: a sequence with a seed has a sampler and a random key of its own.
 
-A sequence's key is split once per token, so its tokens are the same alone and in a batch. That is
-also why mlx-lm's samplers are not used: they share one random state.
+That key is split once per token, so its tokens are the same alone and in a batch. That is also why
+mlx-lm's samplers are not used: they share one random state.
 """
 
 import secrets
 from collections.abc import Callable
+from functools import lru_cache
 
 import mlx.core as mx
 from mlx_lm.sample_utils import apply_top_p
@@ -21,11 +22,25 @@ def greedy(logprobs: mx.array) -> mx.array:
 
 
 def make_sampler(*, temperature: float, top_p: float, seed: int | None) -> Sampler:
-    """Temperature first, then the nucleus, as OpenAI has it. Without a seed, a random one."""
+    """Temperature first, then the nucleus, as OpenAI has it.
+
+    Sequences without a seed share a sampler where they sample alike: a batch of them takes one
+    call, and nobody can ask for the same tokens twice.
+    """
     if temperature < COLDEST or top_p <= 0.0:
         return greedy
-    number = secrets.randbits(63) if seed is None else seed % 2**64
-    key = mx.random.key(number)
+    if seed is None:
+        return _shared(temperature, top_p)
+    return _sampler(temperature, top_p, seed % 2**64)
+
+
+@lru_cache(maxsize=32)
+def _shared(temperature: float, top_p: float) -> Sampler:
+    return _sampler(temperature, top_p, secrets.randbits(63))
+
+
+def _sampler(temperature: float, top_p: float, seed: int) -> Sampler:
+    key = mx.random.key(seed)
 
     def sample(logprobs: mx.array) -> mx.array:
         nonlocal key

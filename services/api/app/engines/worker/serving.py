@@ -14,7 +14,7 @@ from typing import NoReturn
 import mlx.core as mx
 
 from app.domain.refusals import Refusal
-from app.engines.protocol import (
+from app.engines.messages import (
     Cancel,
     FromWorker,
     Generate,
