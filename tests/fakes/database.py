@@ -1,10 +1,14 @@
 """A migrated database for a test, copied from one that was migrated once per process."""
 
+import sqlite3
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Engine, event
+from sqlalchemy.pool import Pool
 
 from app.database import migrate, open_engine
 
@@ -27,6 +31,32 @@ def weakened_engine(path: Path, *pragmas: str) -> Engine:
             connection.execute(pragma).fetchall()  # type: ignore[attr-defined]
 
     return engine
+
+
+_opened: list[sqlite3.Connection] = []
+
+
+@contextmanager
+def connections_closed() -> Iterator[None]:
+    """Close every connection that was opened meanwhile: Python 3.13 warns of one left open."""
+
+    def note(connection: sqlite3.Connection, _record: object) -> None:
+        _opened.append(connection)
+
+    event.listen(Pool, "connect", note)
+    try:
+        yield
+    finally:
+        event.remove(Pool, "connect", note)
+        while _opened:
+            _opened.pop().close()
+
+
+def foreign_connection(path: Path, *, timeout: float = 5.0) -> sqlite3.Connection:
+    """Another program's connection: no authorizer, SQLite's own defaults."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=timeout)
+    _opened.append(connection)
+    return connection
 
 
 @cache

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DatabaseError
 from app.authority.ledger.guards import broken_guards
 from app.database import REVISIONS, current_revision, migrate, open_engine, upgrade
 from app.domain.refusals import StartRefused
+from tests.fakes.database import foreign_connection
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -53,7 +54,7 @@ def test_a_connection_is_durable(engine: Engine, pragma: str, value: object) -> 
 
 
 def test_every_table_is_strict(path: Path) -> None:
-    raw = sqlite3.connect(path)
+    raw = foreign_connection(path)
     tables = raw.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
     loose = [name for name, sql in tables if not sql.rstrip().endswith("STRICT")]
     assert loose == ["alembic_version"]
@@ -156,9 +157,8 @@ def test_migrating_twice_changes_nothing(path: Path) -> None:
 
 
 def test_a_newer_database_is_refused_with_what_to_do(path: Path) -> None:
-    raw = sqlite3.connect(path)
+    raw = foreign_connection(path)
     raw.execute("UPDATE alembic_version SET version_num = '0999'")
-    raw.commit()
     raw.close()
     with pytest.raises(StartRefused, match="newer release"):
         migrate(path)
@@ -187,7 +187,7 @@ def test_a_directory_that_is_missing_is_a_sentence(tmp_path: Path) -> None:
 def test_a_disk_that_fills_while_migrating_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "lmx.db"
     upgrade(path, "0001")
-    raw = sqlite3.connect(path)
+    raw = foreign_connection(path)
     raw.execute("CREATE TABLE access_key (in_the_way TEXT)")  # 0002 will fail in its middle
     raw.close()
     with pytest.raises(StartRefused, match="Nothing was changed"):
@@ -216,12 +216,11 @@ def test_the_ledger_is_never_downgraded_away(path: Path) -> None:
 
 
 def test_keys_in_use_are_never_downgraded_away(path: Path) -> None:
-    raw = sqlite3.connect(path)
+    raw = foreign_connection(path)
     raw.execute(
         "INSERT INTO access_key VALUES ('0badcafe', 'n', 'client', ?, 1, 'x', NULL, NULL)",
         (b"0" * 32,),
     )
-    raw.commit()
     with pytest.raises(RuntimeError, match="restore a backup"):
         upgrade(path, "0001", down=True)
     assert raw.execute("SELECT count(*) FROM access_key").fetchone() == (1,)
@@ -233,5 +232,5 @@ def test_no_migration_recreates_a_guarded_table() -> None:
 
 
 def _tables(path: Path) -> set[str]:
-    rows = sqlite3.connect(path).execute("SELECT name FROM sqlite_master").fetchall()
+    rows = foreign_connection(path).execute("SELECT name FROM sqlite_master").fetchall()
     return {name for (name,) in rows}

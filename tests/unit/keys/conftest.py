@@ -11,11 +11,17 @@ from app.authority.ledger import Kind, Ledger, LedgerEvent
 from app.database import open_engine
 from app.domain.actors import SYSTEM
 from tests.fakes.clock import FixedClock
-from tests.fakes.database import fresh_database
+from tests.fakes.database import connections_closed, fresh_database
 
 
 def genesis(key_id: str) -> LedgerEvent:
     return LedgerEvent(Kind.GENESIS, SYSTEM, "install", data={"operator_key_id": key_id})
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    with connections_closed():
+        yield
 
 
 @pytest.fixture

@@ -9,7 +9,13 @@ from sqlalchemy import Engine
 from app.authority.ledger import Ledger
 from app.database import open_engine
 from tests.fakes.clock import FixedClock
-from tests.fakes.database import fresh_database
+from tests.fakes.database import connections_closed, fresh_database
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    with connections_closed():
+        yield
 
 
 @pytest.fixture

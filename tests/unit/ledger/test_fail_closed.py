@@ -1,6 +1,5 @@
 """What cannot be recorded is refused with a sentence, and a ledger that recovers goes on."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from app.authority.ledger import Kind, Ledger, LedgerEvent
 from app.domain.actors import SYSTEM
 from app.domain.refusals import AuditUnavailable
 from tests.fakes.clock import FixedClock
-from tests.fakes.database import weakened_engine
+from tests.fakes.database import foreign_connection, weakened_engine
 
 BOOT = LedgerEvent(Kind.BOOT, SYSTEM, "b", data={"note": "x" * 2_000})
 
@@ -77,7 +76,7 @@ def test_a_read_only_database_refuses_and_recovers(path: Path) -> None:
 def test_a_database_another_program_holds_refuses_and_recovers(path: Path) -> None:
     engine = weakened_engine(path, "PRAGMA busy_timeout = 20")
     ledger = ledger_on(engine)
-    other = sqlite3.connect(path, isolation_level=None)
+    other = foreign_connection(path)
     other.execute("BEGIN IMMEDIATE")
     assert_refuses(ledger, "Another program holds the database")
     other.execute("ROLLBACK")
@@ -115,7 +114,7 @@ def test_a_refused_append_leaves_no_lock_behind(path: Path) -> None:
     pragma(engine, "query_only = ON")
     with pytest.raises(AuditUnavailable):
         ledger.append(BOOT)
-    other = sqlite3.connect(path, isolation_level=None, timeout=0)
+    other = foreign_connection(path, timeout=0)
     other.execute("BEGIN IMMEDIATE")
     other.execute("ROLLBACK")
 

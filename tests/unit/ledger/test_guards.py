@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from app.authority.ledger import Kind, Ledger, LedgerEvent
 from app.domain.actors import SYSTEM
 from app.domain.refusals import AuditUnavailable
+from tests.fakes.database import foreign_connection
 
 ID, NEW = "0" * 36, "1" * 36
 ROW = f"x'7b7d', x'{'00' * 32}'"
@@ -20,7 +21,7 @@ def raw(ledger: Ledger, path: Path) -> Iterator[sqlite3.Connection]:
     """Another program's connection: no authorizer, SQLite's own defaults, three events."""
     for _ in range(2):
         ledger.append(LedgerEvent(Kind.BOOT, SYSTEM, "b"))
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = foreign_connection(path)
     connection.execute(f"INSERT INTO ledger_event VALUES (3, '{ID}', {ROW})")
     yield connection
     connection.close()

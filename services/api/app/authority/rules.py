@@ -154,7 +154,11 @@ RULES: Final[tuple[Rule, ...]] = (
         sentence="No load takes more memory than the budget; idle models make room, pinned and "
         "busy ones never do.",
         enforced_in=("app.authority.feasibility", "app.authority.lifecycle.admission"),
-        tests=("tests/properties/test_eviction.py",),
+        tests=(
+            "tests/unit/feasibility/test_budget.py",
+            "tests/unit/feasibility/test_need.py",
+            "tests/properties/test_eviction.py",
+        ),
     ),
     Rule(
         id="G-LMX-02",
@@ -162,7 +166,10 @@ RULES: Final[tuple[Rule, ...]] = (
         sentence="Only files whose digests are verified or pinned are loaded, and a load checks "
         "them again.",
         enforced_in=("app.authority.catalog.verification",),
-        tests=(f"{_MINUTE}::test_the_answer_came_from_a_verified_feasible_recorded_load",),
+        tests=(
+            "tests/unit/catalog/test_verification.py",
+            f"{_MINUTE}::test_the_answer_came_from_a_verified_feasible_recorded_load",
+        ),
     ),
     Rule(
         id="G-LMX-03",
