@@ -146,7 +146,13 @@ def test_a_read_only_state_directory_is_one_sentence(tmp_path: Path) -> None:
 def test_a_client_that_goes_away_frees_the_model_at_once(server: RunningServer) -> None:
     answer(server)
     with httpx.Client(timeout=60) as http:
-        body = {"model": MODEL, "prompt": "LMX", "max_tokens": 1500, "stream": True, "temperature": 1}
+        body = {
+            "model": MODEL,
+            "prompt": "LMX",
+            "max_tokens": 1500,
+            "stream": True,
+            "temperature": 1,
+        }
         with http.stream("POST", f"{server.url}/v1/completions", json=body) as response:
             next(response.iter_lines())
     with server.authority() as authority:

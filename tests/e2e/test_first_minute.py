@@ -1,16 +1,14 @@
 """What a newcomer sees and pastes works as it stands."""
 
 import json
-import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 from openai import OpenAI
 
 from tests.e2e.server import ROOT, RunningServer, running_server
-
-PORT_TAKEN = 1
 
 
 def pasted(server: RunningServer, begins: str, ends: str) -> str:
@@ -33,7 +31,9 @@ def test_the_curl_line_answers_as_pasted(server: RunningServer) -> None:
 
 
 def test_the_openai_line_answers_as_pasted(server: RunningServer) -> None:
-    done = shell(pasted(server, "-c 'from openai", ".content)'").join([f"{os.sys.executable} ", ""]))
+    done = shell(
+        pasted(server, "-c 'from openai", ".content)'").join([f"{os.sys.executable} ", ""])
+    )
     assert "LMX Authority" in done.stdout, done.stderr
 
 
