@@ -89,6 +89,8 @@ def import_bundled(authority: Authority) -> None:
     have = {m.id: m.digest for m in authority.catalog.list()}
     for model in authority.catalog.known.bundled():
         if model.id in have:
+            if have[model.id] != model.manifest.digest:
+                log.warning("bundled_model_changed", model=model.id, keeps=have[model.id])
             continue
         may = grant(SYSTEM, Permission.MODEL_IMPORT, subject=model.id)
         try:
