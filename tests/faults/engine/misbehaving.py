@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from app.engines.messages import (
+from app.engines.protocol import (
+    VERSION,
+    Decoder,
     Deltas,
     FromWorker,
     Generate,
@@ -19,10 +21,6 @@ from app.engines.messages import (
     SequenceStarted,
     TextDelta,
     ToWorker,
-)
-from app.engines.protocol import (
-    VERSION,
-    Decoder,
     encode,
 )
 

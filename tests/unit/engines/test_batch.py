@@ -8,7 +8,7 @@ import mlx.core as mx
 import pytest
 
 from app.domain.generation import FinishReason, TokenPrompt
-from app.engines.messages import (
+from app.engines.protocol import (
     Cancel,
     Deltas,
     FromWorker,

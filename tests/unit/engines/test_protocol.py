@@ -10,15 +10,19 @@ from hypothesis import strategies as st
 
 from app.domain.generation import ChatPrompt, FinishReason, TextPrompt, TokenPrompt
 from app.engines import protocol
-from app.engines.messages import (
+from app.engines.protocol import (
+    MAX_FRAME_BYTES,
+    MESSAGES,
     Cancel,
+    Decoder,
     Deltas,
+    FrameError,
+    FrameTooLarge,
     Generate,
     Hello,
     Load,
     Loaded,
     LoadFailed,
-    Log,
     Message,
     Ping,
     Pong,
@@ -26,13 +30,6 @@ from app.engines.messages import (
     SequenceRejected,
     SequenceStarted,
     TextDelta,
-)
-from app.engines.protocol import (
-    MAX_FRAME_BYTES,
-    MESSAGES,
-    Decoder,
-    FrameError,
-    FrameTooLarge,
     encode,
 )
 
@@ -72,7 +69,6 @@ messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(SequenceRejected, whole, text, text, st.none() | text),
     st.builds(Ping, whole),
     st.builds(Pong, whole, whole, whole),
-    st.builds(Log, text, text),
 )
 
 
@@ -125,7 +121,7 @@ def test_an_oversized_length_is_refused_before_its_bytes_come() -> None:
 def test_an_oversized_message_is_refused_by_the_sender(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "MAX_FRAME_BYTES", 100)
     with pytest.raises(FrameTooLarge):
-        encode(Log("info", "x" * 100))
+        encode(LoadFailed("x" * 100, out_of_memory=False))
 
 
 def test_what_came_before_garbage_is_still_a_message() -> None:

@@ -4,13 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from app.engines.messages import (
-    Message,
-    ToWorker,
-)
 from app.engines.protocol import (
     Decoder,
     FrameError,
+    Message,
+    ToWorker,
     encode,
 )
 

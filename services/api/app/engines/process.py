@@ -11,7 +11,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import app
+SOURCE = Path(__file__).parents[2]
+"""Where `app` is imported from, also when it is not installed."""
 
 STDERR_TAIL_BYTES = 8 * 1024
 
@@ -45,8 +46,7 @@ def worker_command() -> tuple[str, ...]:
 def worker_environment(inherited: Mapping[str, str], *, home: Path) -> dict[str, str]:
     """Everything a worker sees of the server's environment."""
     kept = {name: inherited[name] for name in _INHERITED if name in inherited}
-    source = str(Path(app.__file__).parents[1])
-    return kept | _SET | {"HOME": str(home), "PYTHONPATH": source}
+    return kept | _SET | {"HOME": str(home), "PYTHONPATH": str(SOURCE)}
 
 
 class WorkerProcess:

@@ -10,28 +10,11 @@ import json
 import math
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, get_type_hints
 
 from app.domain.generation import ChatPrompt, FinishReason, Prompt, TextPrompt, TokenPrompt
-from app.engines.messages import (
-    Cancel,
-    Deltas,
-    Generate,
-    Hello,
-    Load,
-    Loaded,
-    LoadFailed,
-    Log,
-    Message,
-    Ping,
-    Pong,
-    SequenceFinished,
-    SequenceRejected,
-    SequenceStarted,
-    TextDelta,
-)
 
 VERSION = 1
 MAX_FRAME_BYTES = 32 * 2**20
@@ -48,6 +31,125 @@ class FrameTooLarge(FrameError):
     """A frame beyond `MAX_FRAME_BYTES`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Worker: I am here and speak this version."""
+
+    version: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Supervisor: load this directory. The first frame it sends."""
+
+    version: int
+    model_id: str
+    directory: str
+    context: int
+    slots: int
+    memory_limit_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Supervisor: generate one sequence. `handle` names it on this connection."""
+
+    handle: int
+    prompt: Prompt
+    temperature: float
+    top_p: float
+    seed: int | None
+    max_tokens: int | None
+    stop: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    handle: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    load_ms: int
+    vocab_size: int
+    base_bytes: int
+    resident_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailed:
+    reason: str
+    out_of_memory: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceStarted:
+    handle: int
+    prompt_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """Final text of one sequence, and how many tokens it took since the last one."""
+
+    handle: int
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deltas:
+    """The text of every sequence that one decode step brought forward."""
+
+    items: tuple[TextDelta, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceFinished:
+    handle: int
+    reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceRejected:
+    """The sequence will not be (or no longer be) generated; `code` is a refusal's code."""
+
+    handle: int
+    code: str
+    message: str
+    param: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Answer to `Ping`. `stalled_ms` is how long work has waited for a decode step to end."""
+
+    serial: int
+    resident_bytes: int
+    stalled_ms: int
+
+
+ToWorker = Load | Generate | Cancel | Ping
+FromWorker = (
+    Hello
+    | Loaded
+    | LoadFailed
+    | SequenceStarted
+    | Deltas
+    | SequenceFinished
+    | SequenceRejected
+    | Pong
+)
+Message = ToWorker | FromWorker
+
 MESSAGES: Mapping[int, type[Message]] = MappingProxyType(
     {
         1: Hello,
@@ -62,7 +164,6 @@ MESSAGES: Mapping[int, type[Message]] = MappingProxyType(
         10: SequenceRejected,
         11: Ping,
         12: Pong,
-        13: Log,
     }
 )
 _TAGS = {message: tag for tag, message in MESSAGES.items()}
@@ -83,8 +184,6 @@ def encode(message: Message) -> bytes:
 class Decoder:
     """Turns bytes, however they were cut, into messages."""
 
-    max_frame_bytes: ClassVar[int] = MAX_FRAME_BYTES
-
     def __init__(self) -> None:
         self._buffer = bytearray()
 
@@ -99,7 +198,7 @@ class Decoder:
         try:
             while len(buffer) - start >= _LENGTH.size:
                 (length,) = _LENGTH.unpack_from(buffer, start)
-                if not 0 < length <= self.max_frame_bytes:
+                if not 0 < length <= MAX_FRAME_BYTES:
                     raise FrameTooLarge(f"a frame of {length} bytes")
                 end = start + _LENGTH.size + length
                 if len(buffer) < end:
@@ -155,8 +254,8 @@ def _whole(value: Any) -> int:
     return value
 
 
-def _maybe_whole(value: Any) -> int | None:
-    return None if value is None else _whole(value)
+def _maybe(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else check(value)
 
 
 def _number(value: Any) -> float:
@@ -175,10 +274,6 @@ def _text(value: Any) -> str:
     if type(value) is not str:
         raise FrameError("text was expected")
     return value
-
-
-def _maybe_text(value: Any) -> str | None:
-    return None if value is None else _text(value)
 
 
 def _list(value: Any) -> list[Any]:
@@ -220,49 +315,19 @@ def _prompt(value: Any) -> Prompt:
     raise FrameError("a prompt is chat, text or tokens")
 
 
-_SEQUENCE_CHECKS: Mapping[str, Callable[[Any], Any]] = {
-    "handle": _whole,
-    "prompt": _prompt,
-    "temperature": _number,
-    "top_p": _number,
-    "seed": _maybe_whole,
-    "max_tokens": _maybe_whole,
-    "stop": _texts,
+_CHECK_OF: Mapping[Any, Callable[[Any], Any]] = {
+    int: _whole,
+    int | None: _maybe(_whole),
+    float: _number,
+    bool: _flag,
+    str: _text,
+    str | None: _maybe(_text),
+    tuple[str, ...]: _texts,
+    FinishReason: _reason,
+    Prompt: _prompt,
+    tuple[TextDelta, ...]: _deltas,
 }
 _CHECKS: Mapping[type[Message], Mapping[str, Callable[[Any], Any]]] = {
-    Hello: {"version": _whole, "pid": _whole},
-    Load: {
-        "version": _whole,
-        "model_id": _text,
-        "directory": _text,
-        "context": _whole,
-        "slots": _whole,
-        "memory_limit_bytes": _whole,
-    },
-    Loaded: {
-        "load_ms": _whole,
-        "vocab_size": _whole,
-        "base_bytes": _whole,
-        "resident_bytes": _whole,
-    },
-    LoadFailed: {"reason": _text, "out_of_memory": _flag},
-    Generate: _SEQUENCE_CHECKS,
-    Cancel: {"handle": _whole},
-    SequenceStarted: {"handle": _whole, "prompt_tokens": _whole},
-    Deltas: {"items": _deltas},
-    SequenceFinished: {
-        "handle": _whole,
-        "reason": _reason,
-        "prompt_tokens": _whole,
-        "completion_tokens": _whole,
-    },
-    SequenceRejected: {
-        "handle": _whole,
-        "code": _text,
-        "message": _text,
-        "param": _maybe_text,
-    },
-    Ping: {"serial": _whole},
-    Pong: {"serial": _whole, "resident_bytes": _whole, "stalled_ms": _whole},
-    Log: {"level": _text, "message": _text},
+    message: {name: _CHECK_OF[hint] for name, hint in get_type_hints(message).items()}
+    for message in MESSAGES.values()
 }

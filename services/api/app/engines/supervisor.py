@@ -73,10 +73,8 @@ class WorkerHost:
 
     def _explain(self, failure: LoadFailure, process: WorkerProcess) -> LoadFailure:
         """Add what only the process knows: a kill that was not ours means no memory was left."""
-        tail = process.stderr_tail()
-        if tail.strip():
-            self._log("error", f"worker {process.pid} wrote: {tail.strip()[-2000:]}")
-        signs = any(sign in tail.lower() for sign in _OUT_OF_MEMORY_SIGNS)
+        tail = process.stderr_tail().lower()
+        signs = any(sign in tail for sign in _OUT_OF_MEMORY_SIGNS)
         killed = failure.reason.endswith("killed by signal 9")
         return LoadFailure(failure.reason, out_of_memory=failure.out_of_memory or signs or killed)
 

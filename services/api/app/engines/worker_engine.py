@@ -14,26 +14,23 @@ from app.domain.engine import LoadFailure, LoadSpec, WorkerFacts
 from app.domain.generation import Finished, GenerationEvent, Sequence, Started
 from app.domain.refusals import ContextLengthExceeded, PromptRejected, Refusal, WorkerLost
 from app.engines.connection import Connection
-from app.engines.messages import (
+from app.engines.process import WorkerProcess
+from app.engines.protocol import (
+    VERSION,
     Cancel,
     Deltas,
+    FrameError,
     Generate,
     Hello,
     Load,
     Loaded,
     LoadFailed,
-    Log,
     Message,
     Ping,
     Pong,
     SequenceFinished,
     SequenceRejected,
     SequenceStarted,
-)
-from app.engines.process import WorkerProcess
-from app.engines.protocol import (
-    VERSION,
-    FrameError,
 )
 from app.engines.streams import SequenceStream
 
@@ -42,7 +39,7 @@ REFUSALS = MappingProxyType(
 )
 
 LogLine = Callable[[str, str], None]
-"""Level and message, from a worker or about one."""
+"""Level and message about a worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +158,6 @@ class WorkerEngine:
                     stream.fail(REFUSALS.get(code, WorkerLost)(text, param=param))
             case Pong():
                 self._note_pong(message)
-            case Log(level, text):
-                self._log(level, text)
             case _:
                 self._receive_about_load(message)
 
@@ -234,10 +229,17 @@ class WorkerEngine:
         self._connection.close()
         for task in self._tasks[1:]:
             task.cancel()
+        if reason != "stopped":
+            self._log("error", self._last_words(reason))
         self._conclude_load(LoadFailure(f"the worker {_as_clause(reason)}"))
         for stream in list(self._streams.values()):
             stream.fail(lost(reason))
         self.exited.set_result(reason)
+
+    def _last_words(self, reason: str) -> str:
+        said = f"worker {self._process.pid} of {self._spec.model_id} {_as_clause(reason)}"
+        tail = self._process.stderr_tail().strip()[-2000:]
+        return f"{said}. The last it wrote: {tail}" if tail else said
 
 
 def lost(reason: str) -> Refusal:

@@ -7,13 +7,11 @@ import os
 import socket
 import sys
 
-from app.engines.messages import (
+from app.engines.protocol import (
+    VERSION,
     Hello,
     Load,
     LoadFailed,
-)
-from app.engines.protocol import (
-    VERSION,
 )
 from app.engines.worker.channel import Channel
 from app.engines.worker.parentage import die_with_parent

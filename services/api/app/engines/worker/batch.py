@@ -13,7 +13,7 @@ from typing import Any
 import mlx.core as mx
 
 from app.domain.generation import FinishReason
-from app.engines.messages import (
+from app.engines.protocol import (
     Cancel,
     Deltas,
     FromWorker,
@@ -148,7 +148,7 @@ class Batch:
             try:
                 self._insert(prepared)
             except Exception as error:  # noqa: BLE001 - a poison prompt rejects itself only
-                self._send([_failed(prepared.handle, error)])
+                self._send([failed(prepared.handle, error)])
 
     def _insert(self, prepared: Prepared) -> None:
         asked = prepared.asked
@@ -169,7 +169,7 @@ class Batch:
             try:
                 self._advance_one(running, response, deltas, ended)
             except Exception as error:  # noqa: BLE001 - rejects this sequence only
-                ended.append(_failed(running.prepared.handle, error))
+                ended.append(failed(running.prepared.handle, error))
                 self._drop(response.uid)
         messages: list[FromWorker] = [Deltas(tuple(deltas))] if deltas else []
         if messages or ended:
@@ -206,7 +206,7 @@ class Batch:
         if is_out_of_memory(error):
             self._send([message for one in running for message in _cut_short(one)])
         else:
-            self._send([_failed(one.prepared.handle, error) for one in running])
+            self._send([failed(one.prepared.handle, error) for one in running])
         self._generator = self._new_generator()
         mx.clear_cache()
 
@@ -248,7 +248,8 @@ def _finished(running: _Running, reason: FinishReason) -> SequenceFinished:
     return SequenceFinished(prepared.handle, reason, len(prepared.tokens), running.tokens)
 
 
-def _failed(handle: int, error: Exception) -> SequenceRejected:
+def failed(handle: int, error: Exception) -> SequenceRejected:
+    """Names the kind of error only: its words may hold text of the prompt."""
     return _lost(handle, f"failed at this request ({type(error).__name__})")
 
 

@@ -5,12 +5,10 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 
-from app.engines.messages import (
-    FromWorker,
-    Message,
-)
 from app.engines.protocol import (
     Decoder,
+    FromWorker,
+    Message,
     encode,
 )
 

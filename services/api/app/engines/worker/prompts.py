@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.domain.generation import ChatPrompt, TextPrompt, TokenPrompt
 from app.domain.refusals import ContextLengthExceeded, PromptRejected, Refusal
-from app.engines.messages import (
+from app.engines.protocol import (
     Generate,
 )
 from app.engines.worker.loading import LoadedModel

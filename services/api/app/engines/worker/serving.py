@@ -14,7 +14,7 @@ from typing import NoReturn
 import mlx.core as mx
 
 from app.domain.refusals import Refusal
-from app.engines.messages import (
+from app.engines.protocol import (
     Cancel,
     FromWorker,
     Generate,
@@ -27,7 +27,7 @@ from app.engines.messages import (
     SequenceRejected,
     SequenceStarted,
 )
-from app.engines.worker.batch import Batch, Drain
+from app.engines.worker.batch import Batch, Drain, failed
 from app.engines.worker.generator import new_generator
 from app.engines.worker.loading import CannotLoad, LoadedModel, load
 from app.engines.worker.memory import OwnMemory, is_out_of_memory
@@ -116,6 +116,8 @@ class Serving:
                     asked.handle, refusal.code, refusal.message, refusal.param
                 )
                 self._send([rejected])
+            except Exception as error:  # noqa: BLE001 - the next prompt still needs this thread
+                self._send([failed(asked.handle, error)])
             else:
                 self._send([SequenceStarted(asked.handle, len(prepared.tokens))])
                 batch.inbox.put(prepared)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import app
+_SOURCE = Path(__file__).parents[3]
 
 _MAX_ANSWER_BYTES = 128 * 2**20
 _START_LIMIT_S = 30.0
@@ -106,7 +106,7 @@ class ChatTemplate:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
-            env=os.environ | {"PYTHONPATH": str(Path(app.__file__).parents[1])},
+            env=os.environ | {"PYTHONPATH": str(_SOURCE)},
         )
         if child.stdin is not None:
             # The first line may be longer than a pipe holds, but the child reads it at once.
