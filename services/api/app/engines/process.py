@@ -119,8 +119,13 @@ class WorkerProcess:
             # Not reaped yet, so its number cannot belong to anything else while we sweep.
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
             self._signal(signal.SIGKILL)
-        self._gone = True
-        status = self._child.wait()
+            self._gone = True
+            status = self._child.wait()
+        else:
+            # macOS before Python 3.13. While a member is left the group keeps its number.
+            status = self._child.wait()
+            self._signal(signal.SIGKILL)
+            self._gone = True
         self._tail_read.join(timeout=1.0)
         with contextlib.suppress(RuntimeError):  # the loop is closed: the server is going
             self._loop.call_soon_threadsafe(self._note_exit, status)

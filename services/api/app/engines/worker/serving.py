@@ -146,7 +146,7 @@ class Serving:
 def sing(model: LoadedModel) -> None:
     """The canary: a short greedy generation whose numbers must be numbers."""
     generator = new_generator(model.model, slots=1)
-    token = min(model.end_tokens, default=0)
+    token = min(model.end_tokens, default=0) % model.vocab_size
     generator.insert([[token, token]], [CANARY_TOKENS])
     while True:
         responses = generator.next_generated()
