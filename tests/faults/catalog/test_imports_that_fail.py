@@ -85,7 +85,7 @@ def test_another_disk_error_is_not_called_a_full_disk(
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(intake, "copy_hashed", broken)
-    with pytest.raises(OSError, match="Input/output"):
+    with pytest.raises(IntakeRefused, match="Input/output"):
         take(good_model(tmp_path / "m"), "a/b")
     assert files_in(store) == []
 

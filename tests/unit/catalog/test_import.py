@@ -117,8 +117,8 @@ def test_only_a_grant_for_importing_imports(catalog: Catalog, tmp_path: Path) ->
         )
 
 
-def test_what_is_not_part_of_a_model_is_left_out(
-    take: Import, catalog: Catalog, tmp_path: Path
+def test_what_is_not_part_of_a_model_is_left_out_and_named(
+    take: Import, catalog: Catalog, ledger: Ledger, tmp_path: Path
 ) -> None:
     directory = good_model(tmp_path / "m")
     for extra in (".git/config", ".gitattributes", "LICENSE", "image.png", "onnx/config.json"):
@@ -127,6 +127,9 @@ def test_what_is_not_part_of_a_model_is_left_out(
         path.write_text("{}")
     take(directory, "a/b")
     assert len(catalog.manifest("a/b").artifacts) == 3
+    (event,) = ledger.events(kind=Kind.MODEL_IMPORTED)
+    named = [".gitattributes", "LICENSE", "README.md", "image.png", "onnx/config.json"]
+    assert event.data["left_out"] == named
 
 
 # --- trust ----------------------------------------------------------------------------------

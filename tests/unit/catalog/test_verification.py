@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from app.authority.catalog import Catalog, KnownModels
+from app.authority.catalog import Catalog, KnownModels, verification
 from app.authority.catalog.verification import check_files
 from app.authority.ledger import Kind, Ledger
 from app.domain.models import CatalogModel, Trust
@@ -164,6 +164,18 @@ def test_a_model_at_rest_is_checked_in_under_a_millisecond(
         catalog.verify("a/b")
         took.append(time.perf_counter() - started)
     assert min(took) < 0.001
+
+
+def test_a_disk_that_fails_is_refused_without_quarantine(
+    catalog: Catalog, model: CatalogModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(descriptor: int, step: object) -> tuple[str, int]:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(verification, "hash_file", broken)
+    with pytest.raises(NotLoadable, match="Input/output"):
+        catalog.verify("a/b")
+    assert catalog.get("a/b").trust is Trust.PINNED
 
 
 def test_a_model_nobody_imported_is_not_found(catalog: Catalog) -> None:

@@ -16,7 +16,7 @@ from app.authority.catalog.tree import Found, Tree, refuse
 from app.authority.ports import Clock
 from app.domain.feasibility import gib
 from app.domain.models import Artifact, Manifest
-from app.domain.refusals import DiskFull, LoadCancelled
+from app.domain.refusals import DiskFull, IntakeRefused, LoadCancelled
 
 PROGRESS_EVERY_S: Final = 0.1
 # Left free on the store's volume whatever comes: the ledger must stay writable.
@@ -71,14 +71,19 @@ def disk_full(needed: int, bytes_free: int) -> DiskFull:
 
 
 @contextmanager
-def full_disk_refused(taken: tuple[Found, ...], bytes_free: Callable[[], int]) -> Iterator[None]:
-    """Turn a disk that fills up half-way into the refusal that says so."""
+def disk_errors_refused(taken: tuple[Found, ...], bytes_free: Callable[[], int]) -> Iterator[None]:
+    """Turn a disk that fills up half-way, or fails, into the refusal that says so."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise disk_full(sum(file.size for file in taken), bytes_free()) from error
+        if error.errno in _FULL:
+            raise disk_full(sum(file.size for file in taken), bytes_free()) from error
+        path = str(error.filename or "the model's files")
+        raise IntakeRefused(
+            f"{path} could not be copied into the store ({error.strerror}). Nothing was kept. "
+            "Check the disk and who may write to the store, then import again.",
+            details={"path": path},
+        ) from error
 
 
 def copy_all(tree: Tree, taken: tuple[Found, ...], work: Incoming, watch: Watch) -> Copied:

@@ -17,7 +17,7 @@ from app.authority.catalog.intake import (
     Watch,
     check_space,
     copy_all,
-    full_disk_refused,
+    disk_errors_refused,
 )
 from app.authority.catalog.known import KnownModels
 from app.authority.catalog.names import model_id as parse_model_id
@@ -34,6 +34,8 @@ from app.domain.refusals import DigestMismatch, ModelExists, ModelNotFound, NotL
 from app.domain.shapes import ModelShape
 
 WAIT_S: Final = 0.2
+# An event is bounded, so it names only so many of the files that were left out, and their count.
+NAMES_RECORDED: Final = 50
 
 
 class Catalog:
@@ -110,6 +112,12 @@ class Catalog:
             checked = check_files(view, manifest, receipts, now_us=self._clock.utc_us)
         except WrongBytes as wrong:
             raise self._quarantined(model, wrong, actor) from wrong
+        except OSError as error:
+            # A disk that fails says nothing about the bytes: refused, but not put in quarantine.
+            raise NotLoadable(
+                f"The files of {model_id} cannot be read ({error.strerror}). Check the disk, then: "
+                f"lmx models verify {model_id}"
+            ) from error
         if checked.receipts:
             self._record_verified(model, checked.receipts, checked.hashed_bytes, actor)
         return view
@@ -189,19 +197,28 @@ class Catalog:
             watch.stop_if_cancelled()
         try:
             with opened(directory) as tree:
-                taken = inspect(tree).taken
-                check_space(taken, bytes_free=self._store.bytes_free())
+                found = inspect(tree)
+                check_space(found.taken, bytes_free=self._store.bytes_free())
                 with (
-                    full_disk_refused(taken, self._store.bytes_free),
+                    disk_errors_refused(found.taken, self._store.bytes_free),
                     self._store.incoming() as work,
                 ):
-                    copied = copy_all(tree, taken, work, watch)
-                    return self._keep(grant.actor, model_id, directory, work, copied)
+                    copied = copy_all(tree, found.taken, work, watch)
+                    return self._keep(
+                        model_id, work, copied, actor=grant.actor, directory=directory, found=found
+                    )
         finally:
             self._changing.release()
 
     def _keep(
-        self, actor: Actor, model_id: str, directory: Path, work: Incoming, copied: Copied
+        self,
+        model_id: str,
+        work: Incoming,
+        copied: Copied,
+        *,
+        actor: Actor,
+        directory: Path,
+        found: Inspected,
     ) -> CatalogModel:
         held = self._models.get(model_id)
         if held is not None and held.digest != copied.manifest.digest:
@@ -222,7 +239,7 @@ class Catalog:
         if held is not None:
             model = replace(held, trust=trust)
         self._store.place(work, copied.manifest, copied.files)
-        with self._ledger.recording(_imported(actor, model)) as connection:
+        with self._ledger.recording(_imported(actor, model, found.left_out)) as connection:
             if held is None:
                 records.insert_model(connection, model, copied.manifest, inspected.shape)
             else:
@@ -251,7 +268,7 @@ def _plain(directory: Path) -> str:
     return str(directory).encode("utf-8", "backslashreplace").decode("utf-8")[:1000]
 
 
-def _imported(actor: Actor, model: CatalogModel) -> LedgerEvent:
+def _imported(actor: Actor, model: CatalogModel, left_out: tuple[str, ...]) -> LedgerEvent:
     return LedgerEvent(
         kind=Kind.MODEL_IMPORTED,
         actor=actor,
@@ -263,5 +280,7 @@ def _imported(actor: Actor, model: CatalogModel) -> LedgerEvent:
             "size_bytes": model.size_bytes,
             "architecture": model.architecture,
             "source": model.source,
+            "left_out": list(left_out[:NAMES_RECORDED]),
+            "left_out_count": len(left_out),
         },
     )
