@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from bench.child import ROOT
+from bench.processor import others_percent
 from bench.table import Row, missed, render, write
 
 BENCHMARKS = {
@@ -26,17 +27,25 @@ BENCHMARKS = {
 }
 RESULTS = ROOT / "bench/results/latest.json"
 
+QUIET_PERCENT = 15.0
+"""More than this used by other programs, and ratios close to 1 say nothing."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 when every benchmark ran and met its target, else 1."""
     asked = _parser().parse_args(arguments)
     started = time.time()
     rows: list[Row] = []
+    busy = others_percent()
     for name in asked.only or BENCHMARKS:
         print(f"{name}: {BENCHMARKS[name]} ...", file=sys.stderr, flush=True)
         rows += _rows_of(name, quick=asked.quick)
     print(render(rows))
-    about = _about(seconds=round(time.time() - started), quick=asked.quick)
+    if busy > QUIET_PERCENT:
+        print(
+            f"\nOther programs used {busy:.0f}% of the processors at the start: do not trust this."
+        )
+    about = _about(busy=busy, seconds=round(time.time() - started), quick=asked.quick)
     write(asked.json, rows, about=about)
     failed = [row.what for row in rows if not row.met]
     verdict = f"MISSED: {'; '.join(failed)}" if failed else "Every target is met."
@@ -64,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _about(*, seconds: int, quick: bool) -> dict[str, object]:
+def _about(*, busy: float, seconds: int, quick: bool) -> dict[str, object]:
     return {
         "quick": quick,
         "took_s": seconds,
@@ -72,7 +81,7 @@ def _about(*, seconds: int, quick: bool) -> dict[str, object]:
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "load_average_1min": round(os.getloadavg()[0], 2),
+        "other_programs_percent_at_start": busy,
         "python": platform.python_version(),
         "mlx": version("mlx"),
         "mlx_lm": version("mlx-lm"),

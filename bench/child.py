@@ -49,6 +49,10 @@ class Child:
             self._process.kill()
             self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def ask(self, **question: Any) -> Json:
         """Send one question and wait for its answer."""
         stdin, stdout = self._process.stdin, self._process.stdout

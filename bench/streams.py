@@ -7,10 +7,11 @@ from pathlib import Path
 
 from bench.child import Child
 from bench.models import bench_model, prompts
+from bench.processor import spent_by
 from bench.rounds import interleaved, paired_ratio
-from bench.servers import bring_in, mlx_lm_server, product, quiet_home
+from bench.servers import Running, bring_in, mlx_lm_server, product, quiet_home
 from bench.statistics import median, spread
-from bench.table import Row, at_least, no_more_than
+from bench.table import Row, at_least, no_more_than, orientation
 
 STREAMS = (1, 2, 4, 8)
 MAX_TOKENS = 128
@@ -23,6 +24,8 @@ class Measured:
 
     tokens_per_s: float
     first_ms: float
+    processor_ms: float
+    """Processor time per token, of the server and its children."""
 
 
 def run(quick: bool) -> list[Row]:
@@ -43,29 +46,35 @@ def run(quick: bool) -> list[Row]:
                 asked += count * len(batches)
                 ask = partial(_ask, client, max_tokens)
                 sides = {
-                    "ours": partial(ask, ours.port, MODEL),
-                    "theirs": partial(ask, theirs.port, "default_model"),
+                    "ours": partial(ask, ours, MODEL),
+                    "theirs": partial(ask, theirs, "default_model"),
                 }
                 measured = interleaved(sides, prompts=batches, warm_ups=2)
                 rows += _rows(count, measured["ours"], measured["theirs"], what)
     return rows
 
 
-def _ask(client: Child, max_tokens: int, port: int, model: str, batch: list[str]) -> Measured:
-    answer = client.ask(port=port, model=model, prompts=batch, max_tokens=max_tokens)
+def _ask(client: Child, max_tokens: int, server: Running, model: str, batch: list[str]) -> Measured:
+    spent = spent_by(server.process.pid)
+    before = spent()
+    answer = client.ask(port=server.port, model=model, prompts=batch, max_tokens=max_tokens)
+    processor_s = spent() - before
     answers = answer["answers"]
     for one in answers:
         if one.get("tokens") != max_tokens:
             raise ValueError(f"{max_tokens} tokens were asked for: {one}")
+    tokens = max_tokens * len(answers)
     return Measured(
-        tokens_per_s=max_tokens * len(answers) / answer["wall_s"],
+        tokens_per_s=tokens / answer["wall_s"],
         first_ms=median([one["first_s"] * 1000 for one in answers]),
+        processor_ms=processor_s * 1000 / tokens,
     )
 
 
 def _rows(count: int, ours: list[Measured], theirs: list[Measured], what: str) -> list[Row]:
     our_rates, their_rates = ([m.tokens_per_s for m in side] for side in (ours, theirs))
     our_firsts, their_firsts = ([m.first_ms for m in side] for side in (ours, theirs))
+    our_cost, their_cost = (median([m.processor_ms for m in side]) for side in (ours, theirs))
     plural = "stream" if count == 1 else "streams"
     return [
         at_least(
@@ -84,5 +93,11 @@ def _rows(count: int, ours: list[Measured], theirs: list[Measured], what: str) -
             "ms",
             measured=paired_ratio(our_firsts, their_firsts),
             note=f"median of all streams; {spread(our_firsts)}",
+        ),
+        orientation(
+            f"processor time per token, {count} {plural} / mlx_lm.server",
+            our_cost,
+            their_cost,
+            "ms",
         ),
     ]
