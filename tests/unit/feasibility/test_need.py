@@ -8,7 +8,8 @@ from app.authority.feasibility import (
     HIDDEN_COPIES,
     MAX_SLOTS,
     RUNTIME_BYTES,
-    TOKENIZER_COPIES,
+    TOKEN_BYTES,
+    TOKEN_BYTES_AT_LOAD,
     kv_bytes,
     need,
     workspace_bytes,
@@ -104,12 +105,17 @@ def test_logits_count_for_every_slot() -> None:
     assert grown == [44_000, 132_000]
 
 
-def test_the_tokenizer_counts_several_times_its_file() -> None:
-    with_tokenizer = replace(SHAPE, tokenizer_bytes=1000)
-    grown = workspace_bytes(with_tokenizer, context=1, slots=1) - workspace_bytes(
-        SHAPE, context=1, slots=1
-    )
-    assert grown == 1000 * TOKENIZER_COPIES
+def test_a_tokenizer_counts_for_every_token_it_knows() -> None:
+    wide = replace(SHAPE, vocab=100_000)
+    at = {"context": 10_000, "slots": 4}
+    with_tokenizer = workspace_bytes(replace(wide, tokenizer_bytes=1), **at)
+    assert with_tokenizer - workspace_bytes(wide, **at) == 100_000 * TOKEN_BYTES
+
+
+def test_a_tokenizer_that_is_read_needs_more_than_one_that_was() -> None:
+    wide = replace(SHAPE, vocab=10_000_000, tokenizer_bytes=1, load_extra_bytes=1 << 30, kv=())
+    reading = 10_000_000 * TOKEN_BYTES_AT_LOAD + RUNTIME_BYTES
+    assert workspace_bytes(wide, context=1, slots=1) == reading
 
 
 def test_weights_that_are_rearranged_at_load_count_where_work_needs_less() -> None:

@@ -50,7 +50,8 @@ def inspect(tree: Tree) -> Inspected:
     if not loaded:
         refuse(str(tree.directory), f"holds no {LOADED}, so there are no weights to load")
     tensors = [tensor for header in loaded for tensor in header.tensors]
-    shape = model_shape(config, tensors, tokenizer_bytes=sizes.get("tokenizer.json", 0))
+    tokenizer_bytes = sizes.get("tokenizer.json") or sizes.get("tokenizer.model", 0)
+    shape = model_shape(config, tensors, tokenizer_bytes=tokenizer_bytes)
     return Inspected(taken, left_out, shape)
 
 
