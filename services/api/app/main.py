@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import gc
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -74,6 +75,8 @@ async def _run(server: Server, listener: socket.socket, settings: Settings) -> i
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
     )
     http = _Announcing(config, _banner(server, settings))
+    # uvicorn, once it has stopped in good order, sends itself the signal that it was stopped with.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     gc.collect()
     gc.freeze()  # what start-up made stays; the collector need not look at it again
     await http.serve(sockets=[listener])

@@ -35,6 +35,7 @@ class Settings(BaseModel):
     request_timeout_s: Seconds = 600
     load_timeout_s: Seconds = 600
     drain_timeout_s: Seconds = 30
+    worker_silence_s: Seconds = 30
     crash_limit: int = Field(3, ge=1, le=5)
     worker_base_bytes: int = Field(128 << 20, ge=0)
     max_body_bytes: int = Field(8 << 20, ge=1024, le=1 << 30)

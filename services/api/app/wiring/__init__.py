@@ -62,9 +62,8 @@ def wire(
     version = installed_version("lmx-authority")
     authority = open_authority(settings, home=home, version=version)
     import_bundled(authority)
-    engine_host = host or WorkerHost(
-        patience=Patience(load_s=settings.load_timeout_s), log=worker_said
-    )
+    patience = Patience(load_s=settings.load_timeout_s, silence_s=settings.worker_silence_s)
+    engine_host = host or WorkerHost(patience=patience, log=worker_said)
     memory = probe or SystemMemoryProbe()
     serving = Serving(
         Equipment(
