@@ -221,7 +221,8 @@ def _bytes(text: str) -> list[int]:
 
 
 def _random(tokens: list[int], sampling: Sampling) -> random.Random:
-    if sampling.temperature > 0 and sampling.seed is None:
+    warm = sampling.temperature != 0
+    if warm and sampling.seed is None:
         return random.Random()
-    seed = sampling.seed if sampling.temperature > 0 else "greedy"
+    seed = sampling.seed if warm else "greedy"
     return random.Random(hashlib.sha256(f"{tokens} {seed}".encode()).digest())

@@ -28,10 +28,14 @@ Prompt = ChatPrompt | TextPrompt | TokenPrompt
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn. `max_tokens` None means: up to the end of the context."""
+    """How tokens are drawn.
 
-    temperature: float = 1.0
-    top_p: float = 1.0
+    `max_tokens` None means: up to the end of the context. `temperature` and `top_p` None mean: as
+    the model's own generation_config.json says, or 1 where it says nothing.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
     seed: int | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()

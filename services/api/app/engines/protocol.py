@@ -57,8 +57,8 @@ class Generate:
 
     handle: int
     prompt: Prompt
-    temperature: float
-    top_p: float
+    temperature: float | None
+    top_p: float | None
     seed: int | None
     max_tokens: int | None
     stop: tuple[str, ...]
@@ -318,7 +318,7 @@ def _prompt(value: Any) -> Prompt:
 _CHECK_OF: Mapping[Any, Callable[[Any], Any]] = {
     int: _whole,
     int | None: _maybe(_whole),
-    float: _number,
+    float | None: _maybe(_number),
     bool: _flag,
     str: _text,
     str | None: _maybe(_text),

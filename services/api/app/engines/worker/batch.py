@@ -25,7 +25,6 @@ from app.engines.worker.generator import new_generator
 from app.engines.worker.loading import LoadedModel
 from app.engines.worker.memory import is_out_of_memory
 from app.engines.worker.prompts import Prepared
-from app.engines.worker.sampling import make_sampler
 from app.engines.worker.stops import StopScanner
 from app.engines.worker.text import TextStream
 
@@ -152,7 +151,7 @@ class Batch:
 
     def _insert(self, prepared: Prepared) -> None:
         asked = prepared.asked
-        sampler = make_sampler(temperature=asked.temperature, top_p=asked.top_p, seed=asked.seed)
+        sampler = self._model.defaults.sampler(asked.temperature, asked.top_p, asked.seed)
         running = _Running(prepared, self._model.new_text_stream(), StopScanner(asked.stop))
         (uid,) = self._generator.insert(
             [prepared.tokens], [prepared.max_tokens], samplers=[sampler]

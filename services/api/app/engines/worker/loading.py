@@ -11,6 +11,7 @@ from typing import Any
 import mlx.core as mx
 from mlx_lm.utils import MODEL_REMAPPING, load_model, load_tokenizer
 
+from app.engines.worker.sampling import Defaults
 from app.engines.worker.text import TextStream, text_streams
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -34,6 +35,7 @@ class LoadedModel:
     chat_template: str | None
     template_constants: Mapping[str, str]
     new_text_stream: Callable[[], TextStream]
+    defaults: Defaults
 
 
 def load(directory: Path, *, memory_limit_bytes: int) -> LoadedModel:
@@ -56,6 +58,7 @@ def load(directory: Path, *, memory_limit_bytes: int) -> LoadedModel:
         chat_template=_chat_template(tokenizer.chat_template),
         template_constants=_text_only(tokenizer.special_tokens_map),
         new_text_stream=text_streams(tokenizer, directory),
+        defaults=Defaults.read(directory / "generation_config.json"),
     )
 
 

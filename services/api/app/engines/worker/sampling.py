@@ -4,9 +4,12 @@ That key is split once per token, so its tokens are the same alone and in a batc
 mlx-lm's samplers are not used: they share one random state.
 """
 
+import json
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import mlx.core as mx
 from mlx_lm.sample_utils import apply_top_p
@@ -32,6 +35,44 @@ def make_sampler(*, temperature: float, top_p: float, seed: int | None) -> Sampl
     if seed is None:
         return _shared(temperature, top_p)
     return _sampler(temperature, top_p, seed % 2**64)
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """How the model's makers want it sampled, for requests that do not say."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+    @classmethod
+    def read(cls, path: Path) -> "Defaults":
+        """What generation_config.json says; what is missing or makes no sense is 1."""
+        try:
+            said = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return cls()
+        if not isinstance(said, dict):
+            return cls()
+        temperature = _within(said.get("temperature"), 0.0, 2.0)
+        if said.get("do_sample") is False:
+            temperature = 0.0
+        return cls(temperature, _within(said.get("top_p"), 0.0, 1.0))
+
+    def sampler(
+        self, temperature: float | None, top_p: float | None, seed: int | None
+    ) -> "Sampler":
+        """The sampler of one sequence: what it asked for, else these defaults."""
+        return make_sampler(
+            temperature=self.temperature if temperature is None else temperature,
+            top_p=self.top_p if top_p is None else top_p,
+            seed=seed,
+        )
+
+
+def _within(value: object, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        return 1.0
+    return float(value)
 
 
 @lru_cache(maxsize=32)

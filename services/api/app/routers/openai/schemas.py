@@ -80,8 +80,8 @@ class _Ask(BaseModel):
 
     def _sampling(self, choice: int, max_tokens: int | None) -> Sampling:
         return Sampling(
-            temperature=1.0 if self.temperature is None else self.temperature,
-            top_p=1.0 if self.top_p is None else max(self.top_p, _LEAST_TOP_P),
+            temperature=self.temperature,
+            top_p=None if self.top_p is None else max(self.top_p, _LEAST_TOP_P),
             seed=None if self.seed is None else _wrapped(self.seed + choice),
             max_tokens=max_tokens,
             stop=_stops(self.stop),

@@ -1,0 +1,39 @@
+"""A request that does not say how to sample gets what the model's makers want."""
+
+from pathlib import Path
+
+import pytest
+
+from app.engines.worker.sampling import Defaults, greedy
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"temperature": 0.6, "top_p": 0.95}', Defaults(0.6, 0.95)),
+        ('{"do_sample": true, "temperature": 0.7}', Defaults(0.7, 1.0)),
+        ('{"do_sample": false, "temperature": 0.7}', Defaults(0.0, 1.0)),
+        ("{}", Defaults()),
+        ('{"temperature": "hot", "top_p": 3}', Defaults()),
+        ('{"temperature": true, "top_p": -1}', Defaults()),
+        ('{"temperature": 1e999}', Defaults()),
+        ("[]", Defaults()),
+        ("not json", Defaults()),
+    ],
+)
+def test_defaults_are_what_the_file_says_where_it_makes_sense(
+    tmp_path: Path, text: str, expected: Defaults
+) -> None:
+    path = tmp_path / "generation_config.json"
+    path.write_text(text, "utf-8")
+    assert Defaults.read(path) == expected
+
+
+def test_a_model_without_the_file_is_sampled_as_openai_does(tmp_path: Path) -> None:
+    assert Defaults.read(tmp_path / "generation_config.json") == Defaults(1.0, 1.0)
+
+
+def test_what_the_request_says_comes_first() -> None:
+    assert Defaults(0.7, 0.9).sampler(0.0, None, None) is greedy
+    assert Defaults(0.0, 1.0).sampler(None, None, 1) is greedy
+    assert Defaults(0.0, 1.0).sampler(1.0, None, 1) is not greedy
