@@ -44,9 +44,9 @@ CASES = (
     Case("grouped-query, float32", 1024, 2, (128, 2), {
         "dtype": "float32",
         "config": {
-            **COMMON, "model_type": "llama", "hidden_size": 2048, "num_hidden_layers": 3,
-            "intermediate_size": 5632, "num_attention_heads": 16, "num_key_value_heads": 4,
-            "vocab_size": 65536,
+            **COMMON, "model_type": "llama", "hidden_size": 1024, "num_hidden_layers": 3,
+            "intermediate_size": 2816, "num_attention_heads": 16, "num_key_value_heads": 4,
+            "vocab_size": 131072,
         },
     }),
     Case("experts, 4 bits", 96, 2, (32, 2), {
