@@ -1,6 +1,8 @@
 """`python -m starter build` and `python -m starter evaluate`, from the root of the repository."""
 
 import argparse
+from dataclasses import replace
+from math import inf
 
 
 def main() -> None:
@@ -10,23 +12,33 @@ def main() -> None:
     build = commands.add_parser("build", help="train and export (needs starter/requirements.txt)")
     build.add_argument("--tokens", type=int, help="a smaller token budget, for a trial")
     build.add_argument("--threads", type=int, default=2)
+    build.add_argument("--minutes", type=float, default=inf, help="end by then at the latest")
+    build.add_argument("--further", action="store_true", help="go on from the shipped model")
     evaluate = commands.add_parser("evaluate", help="ask the kept-out questions (needs mlx-lm)")
     evaluate.add_argument(
         "--failures", action="store_true", help="print wrong answers to the held-out questions too"
     )
     arguments = parser.parse_args()
     if arguments.command == "build":
-        _build(arguments.tokens, arguments.threads)
+        _build(arguments)
     else:
         _evaluate(arguments.failures)
 
 
-def _build(tokens: int | None, threads: int) -> None:
+def _build(arguments: argparse.Namespace) -> None:
     from starter.export import export, write_digests
-    from starter.train import Recipe, train
+    from starter.resume import load_shipped
+    from starter.train import FURTHER, Recipe, train, train_further
 
-    recipe = Recipe(threads=threads) if tokens is None else Recipe(tokens=tokens, threads=threads)
-    model, tokenizer = train(recipe)
+    recipe = FURTHER if arguments.further else Recipe()
+    recipe = replace(recipe, threads=arguments.threads, minutes=arguments.minutes)
+    if arguments.tokens is not None:
+        recipe = replace(recipe, tokens=arguments.tokens)
+    if arguments.further:
+        model, tokenizer = load_shipped()
+        train_further(model, tokenizer, recipe)
+    else:
+        model, tokenizer = train(recipe)
     export(model, tokenizer)
     write_digests()
 

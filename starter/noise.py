@@ -17,8 +17,11 @@ _BEFORE = (
     "well, ", "I wonder, ",
 )  # fmt: skip
 _AFTER = (
-    " please", ", please", " thanks", ", thank you", " again", " then", " exactly", ", do you know",
-    " anyway", " by the way", " for me", ", help", " actually", ", quick", " today", " :)",
+    " please", ", please", " thanks", ", thank you", " again", " then", " exactly",
+    ", do you know", " anyway", " by the way", " for me", ", help", " actually", ", quick",
+    " today", " :)", ", what is going on", ", any idea", " in this context", " in lmx terms",
+    " just now", ", how does that work", ", can you tell me", ", I have no idea",
+    ", I am confused", " or what",
 )  # fmt: skip
 _QUESTION_ENDS = ("?", "?", "?", "?", "?", "", "", "", "", " ?", "??", ".", "?!")
 _OTHER_ENDS = ("", "", "", "", "", ".", ".", ".", "!", "?", "...")

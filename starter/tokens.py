@@ -42,7 +42,7 @@ CHAT_TEMPLATE = """\
 ANSWER_WEIGHT, QUESTION_WEIGHT, SYSTEM_WEIGHT = 1.0, 0.1, 0.0
 # Answers are soon known by heart; which one to give is decided by its first words. So most
 # conversations end early, and the same budget of tokens holds about twice as many questions.
-CUT_SHARE, CUT_LENGTH = 0.65, 14
+CUT_SHARE, CUT_LENGTH = 0.8, 14
 
 
 @dataclass(frozen=True)

@@ -24,27 +24,42 @@ TOKENIZER_SAMPLE = 12_000
 class Recipe:
     """What decides the training; the defaults are the shipped model's."""
 
-    tokens: int = 3_000_000
+    tokens: int = 5_000_000
     batch_tokens: int = 2560
     matrix_rate: float = 0.02
     other_rate: float = 4e-3
     warmup: int = 40
     weight_decay: float = 0.05
     threads: int = 2
+    seed: int = SEED
+    # Ends training by then on a slow machine; how much is learned then depends on its speed.
+    minutes: float = math.inf
+
+
+# For a model that knows most of it already: gentler steps, and questions it has not met.
+FURTHER = Recipe(tokens=1_000_000, matrix_rate=0.012, other_rate=2.5e-3, seed=SEED + 100)
 
 
 def train(recipe: Recipe) -> tuple[Llama, Tokenizer]:
-    """Make the tokenizer, the examples and the model, and say how it goes."""
-    torch.manual_seed(SEED)
-    torch.set_num_threads(recipe.threads)
+    """Make a tokenizer and a model from nothing, and train it."""
+    torch.manual_seed(recipe.seed)
     tokenizer = train_tokenizer(_tokenizer_texts())
-    batches = _batches(tokenizer, recipe)
     model = Llama(Shape(vocabulary=tokenizer.get_vocab_size()))
+    train_further(model, tokenizer, recipe)
+    return model, tokenizer
+
+
+def train_further(model: Llama, tokenizer: Tokenizer, recipe: Recipe) -> None:
+    """Train a model on conversations drawn with the recipe's seed, and say how it goes."""
+    torch.set_num_threads(recipe.threads)
+    batches = _batches(tokenizer, recipe)
     parameters = sum(weight.numel() for weight in model.parameters())
     examples = sum(len(batch) for batch in batches)
-    print(f"{parameters:,} parameters, {len(batches):,} batches, {examples:,} conversations")
+    print(
+        f"{parameters:,} parameters, {len(batches):,} batches, {examples:,} conversations",
+        flush=True,
+    )
     _optimise(model, batches, recipe)
-    return model, tokenizer
 
 
 def _tokenizer_texts() -> list[str]:
@@ -60,8 +75,8 @@ def _batches(tokenizer: Tokenizer, recipe: Recipe) -> list[list[Example]]:
 
     Few shapes, met again and again: the kernels of a new shape cost more than a step does.
     """
-    stream = conversations(SEED)
-    rng = Random(SEED)
+    stream = conversations(recipe.seed)
+    rng = Random(recipe.seed)
     waiting: dict[int, list[Example]] = defaultdict(list)
     batches: list[list[Example]] = []
     drawn = 0
@@ -103,12 +118,10 @@ def _loss(model: Llama, ids: Tensor, weights: Tensor) -> Tensor:
     return (losses * share).sum() / share.sum()
 
 
-def _rate(step: int, steps: int, recipe: Recipe) -> float:
-    """Share of the peak rate: a linear warm-up, then a cosine down to a fiftieth."""
-    if step < recipe.warmup:
-        return (step + 1) / recipe.warmup
-    done = (step - recipe.warmup) / max(1, steps - recipe.warmup)
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
+def _rate(step: int, done: float, recipe: Recipe) -> float:
+    """Share of the peak rate: a linear warm-up under a cosine that ends at a fiftieth."""
+    falling = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    return falling * min(1.0, (step + 1) / recipe.warmup)
 
 
 def _optimisers(model: Llama, recipe: Recipe) -> list[torch.optim.Optimizer]:
@@ -128,18 +141,21 @@ def _optimise(model: Llama, batches: list[list[Example]], recipe: Recipe) -> Non
     began = time.monotonic()
     seen, smooth = 0, 0.0
     for step, batch in enumerate(batches):
+        done = max(step / len(batches), (time.monotonic() - began) / (60 * recipe.minutes))
+        if done >= 1.0:
+            break
         ids, weights = _tensors(batch)
         loss = _loss(model, ids, weights)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        share = _rate(step, len(batches), recipe)
+        share = _rate(step, done, recipe)
         for optimiser, peak in zip(optimisers, peaks, strict=True):
             optimiser.param_groups[0]["lr"] = peak * share
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         seen += ids.numel()
         smooth = loss.item() if step == 0 else 0.95 * smooth + 0.05 * loss.item()
-        if step % 25 == 0 or step == len(batches) - 1:
+        if step % 20 == 0 or step == len(batches) - 1:
             took = time.monotonic() - began
             print(
                 f"step {step}/{len(batches)}  loss {smooth:.4f}  "

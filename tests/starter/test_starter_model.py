@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from starter.corpus import conversations
 from starter.evaluate import Score, StarterModel, score
 from starter.judge import Question, load_questions, normalise
