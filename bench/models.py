@@ -57,11 +57,25 @@ def _write(path: Path, value: dict[str, Any]) -> None:
 
 
 SUBJECTS = "keys,models,the ledger,memory,rules,imports,workers,approvals,logs,ports".split(",")
+CONSONANTS = "bcdfghjklmnpqrstvwxz"
 
 
 def prompts(count: int, *, first: int) -> list[str]:
-    """Prompts of nearly equal length, never the same twice: no prefix cache can answer for one."""
+    """Prompts of nearly equal length that differ from their first letters on.
+
+    `mlx_lm.server` keeps the caches of its last prompts: with a common beginning it would prefill
+    less than it is compared with.
+    """
     return [
-        f"Question {number}: what does the server do about {SUBJECTS[number % len(SUBJECTS)]}?"
+        f"{_word(number)}: what does the server do about {SUBJECTS[number % len(SUBJECTS)]}?"
         for number in range(first, first + count)
     ]
+
+
+def _word(number: int) -> str:
+    """Four letters; those of neighbouring numbers begin differently."""
+    letters = []
+    for _ in range(4):
+        number, letter = divmod(number * 7 + 3, len(CONSONANTS))
+        letters.append(CONSONANTS[letter])
+    return "".join(letters)

@@ -15,7 +15,17 @@ from bench.table import Row, at_least, no_more_than, orientation
 
 STREAMS = (1, 2, 4, 8)
 MAX_TOKENS = 128
+FIRST_TOKENS = 8
+"""Answers are this short where only their first token is timed, so that there can be more."""
 MODEL = "bench/streams"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one round asks, all of it at once."""
+
+    prompts: list[str]
+    max_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +52,29 @@ def run(quick: bool) -> list[Row]:
             rows: list[Row] = []
             asked = 0
             for count in STREAMS:
-                batches = [prompts(count, first=asked + n * count) for n in range(rounds + 2)]
-                asked += count * len(batches)
-                ask = partial(_ask, client, max_tokens)
                 sides = {
-                    "ours": partial(ask, ours, MODEL),
-                    "theirs": partial(ask, theirs, "default_model"),
+                    "ours": partial(_ask, client, ours, MODEL),
+                    "theirs": partial(_ask, client, theirs, "default_model"),
                 }
-                measured = interleaved(sides, prompts=batches, warm_ups=2)
-                rows += _rows(count, measured["ours"], measured["theirs"], what)
+                for each_tokens, each_rounds, rows_of in (
+                    (max_tokens, rounds, _output_rows),
+                    (FIRST_TOKENS, rounds * 3, _first_rows),
+                ):
+                    batches = [
+                        Batch(prompts(count, first=asked + n * count), each_tokens)
+                        for n in range(each_rounds + 2)
+                    ]
+                    asked += count * len(batches)
+                    measured = interleaved(sides, prompts=batches, warm_ups=2)
+                    rows += rows_of(count, measured["ours"], measured["theirs"], what)
     return rows
 
 
-def _ask(client: Child, max_tokens: int, server: Running, model: str, batch: list[str]) -> Measured:
+def _ask(client: Child, server: Running, model: str, batch: Batch) -> Measured:
+    max_tokens = batch.max_tokens
     spent = spent_by(server.process.pid)
     before = spent()
-    answer = client.ask(port=server.port, model=model, prompts=batch, max_tokens=max_tokens)
+    answer = client.ask(port=server.port, model=model, prompts=batch.prompts, max_tokens=max_tokens)
     processor_s = spent() - before
     answers = answer["answers"]
     for one in answers:
@@ -71,14 +88,12 @@ def _ask(client: Child, max_tokens: int, server: Running, model: str, batch: lis
     )
 
 
-def _rows(count: int, ours: list[Measured], theirs: list[Measured], what: str) -> list[Row]:
+def _output_rows(count: int, ours: list[Measured], theirs: list[Measured], what: str) -> list[Row]:
     our_rates, their_rates = ([m.tokens_per_s for m in side] for side in (ours, theirs))
-    our_firsts, their_firsts = ([m.first_ms for m in side] for side in (ours, theirs))
     our_cost, their_cost = (median([m.processor_ms for m in side]) for side in (ours, theirs))
-    plural = "stream" if count == 1 else "streams"
     return [
         at_least(
-            f"output, {count} {plural} / mlx_lm.server",
+            f"output, {_streams(count)} / mlx_lm.server",
             median(our_rates),
             median(their_rates),
             "tok/s",
@@ -86,18 +101,28 @@ def _rows(count: int, ours: list[Measured], theirs: list[Measured], what: str) -
             measured=paired_ratio(our_rates, their_rates),
             note=f"{what}; {spread(our_rates)}",
         ),
+        orientation(
+            f"processor time per token, {_streams(count)} / mlx_lm.server",
+            our_cost,
+            their_cost,
+            "ms",
+        ),
+    ]
+
+
+def _first_rows(count: int, ours: list[Measured], theirs: list[Measured], _: str) -> list[Row]:
+    our_firsts, their_firsts = ([m.first_ms for m in side] for side in (ours, theirs))
+    return [
         no_more_than(
-            f"time to first token, {count} {plural} / mlx_lm.server",
+            f"time to first token, {_streams(count)} / mlx_lm.server",
             median(our_firsts),
             median(their_firsts),
             "ms",
             measured=paired_ratio(our_firsts, their_firsts),
             note=f"median of all streams; {spread(our_firsts)}",
         ),
-        orientation(
-            f"processor time per token, {count} {plural} / mlx_lm.server",
-            our_cost,
-            their_cost,
-            "ms",
-        ),
     ]
+
+
+def _streams(count: int) -> str:
+    return "1 stream" if count == 1 else f"{count} streams"

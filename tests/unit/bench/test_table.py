@@ -1,9 +1,12 @@
 """The benchmark's table says what was measured, and a target that is missed says MISSED."""
 
+import itertools
 import json
 from pathlib import Path
 
 import pytest
+
+from bench.models import prompts
 from bench.rounds import interleaved, paired_ratio
 from bench.statistics import percentile
 from bench.table import at_least, below, missed, no_more_than, orientation, render, write
@@ -92,3 +95,9 @@ def test_rounds_are_interleaved_in_turns_and_warm_ups_are_dropped() -> None:
 
 def test_a_slow_round_does_not_move_the_paired_ratio() -> None:
     assert paired_ratio([10, 1, 10], [10, 1, 10]) == 1.0
+
+
+def test_prompts_that_follow_each_other_begin_differently() -> None:
+    asked = prompts(200, first=0)
+    assert all(earlier[0] != later[0] for earlier, later in itertools.pairwise(asked))
+    assert all(len({prompt[:2] for prompt in asked[n : n + 10]}) == 10 for n in range(190))
