@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,12 @@ def running_server(
             assert announced.url, "the server did not start:\n" + "".join(lines)
             yield RunningServer(process, home, announced.url, lines)
         finally:
-            process.kill()
+            if process.poll() is None:
+                # Also what runs below another command, as under a tracer.
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    with suppress(psutil.NoSuchProcess):
+                        child.kill()
+                process.kill()
             reader.join(30)
 
 

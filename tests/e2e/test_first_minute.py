@@ -31,9 +31,7 @@ def test_the_curl_line_answers_as_pasted(server: RunningServer) -> None:
 
 
 def test_the_openai_line_answers_as_pasted(server: RunningServer) -> None:
-    done = shell(
-        pasted(server, "-c 'from openai", ".content)'").join([f"{os.sys.executable} ", ""])
-    )
+    done = shell(pasted(server, f"{sys.executable} -c 'from openai", ".content)'"))
     assert "LMX Authority" in done.stdout, done.stderr
 
 

@@ -34,6 +34,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
         loaded = yaml.load(path.read_text("utf-8"), Loader=_NoDuplicates)  # noqa: S506 - safe
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UnreadableYaml(f"{path} cannot be read: {error}") from None
+    except RecursionError:
+        raise UnreadableYaml(f"{path} is nested too deeply.") from None
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):

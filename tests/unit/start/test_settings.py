@@ -38,6 +38,7 @@ def test_no_configuration_binds_beyond_loopback(tmp_path: Path, host: str) -> No
     ("text", "says"),
     [
         ("prot: 1234", "prot"),
+        ("preload: " + "[" * 10_000, "nested too deeply"),
         ("port: 99999", "port"),
         ("crash_limit: 50", "crash_limit"),
         ("version: 2", "version"),
