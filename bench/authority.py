@@ -11,9 +11,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.fakes.engine import FakeEngineHost
-from tests.models import tiny_model
-
 from app.authority.inference import Inference, InferencePorts
 from app.authority.lifecycle.equipment import Equipment, Limits
 from app.authority.lifecycle.serving import Serving
@@ -26,6 +23,8 @@ from app.settings import Settings
 from app.wiring.opening import Authority, open_authority
 from bench.statistics import percentile
 from bench.table import Row, below, orientation
+from tests.fakes.engine import FakeEngineHost
+from tests.models import tiny_model
 
 MODEL = "bench/authority"
 LIMIT_MS = 3

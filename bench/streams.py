@@ -14,7 +14,7 @@ from bench.statistics import median, spread
 from bench.table import Row, at_least, no_more_than, orientation
 
 STREAMS = (1, 2, 4, 8)
-MAX_TOKENS = 128
+MAX_TOKENS = 96
 FIRST_TOKENS = 8
 """Answers are this short where only their first token is timed, so that there can be more."""
 MODEL = "bench/streams"
@@ -39,7 +39,7 @@ class Measured:
 
 
 def run(quick: bool) -> list[Row]:
-    rounds, max_tokens = (3, 48) if quick else (9, MAX_TOKENS)
+    rounds, max_tokens = (3, 48) if quick else (7, MAX_TOKENS)
     with tempfile.TemporaryDirectory(prefix="lmx-bench-") as scratch:
         model, what = bench_model(Path(scratch) / "model")
         home = quiet_home(Path(scratch) / "home")
@@ -58,7 +58,7 @@ def run(quick: bool) -> list[Row]:
                 }
                 for each_tokens, each_rounds, rows_of in (
                     (max_tokens, rounds, _output_rows),
-                    (FIRST_TOKENS, rounds * 3, _first_rows),
+                    (FIRST_TOKENS, rounds * 2, _first_rows),
                 ):
                     batches = [
                         Batch(prompts(count, first=asked + n * count), each_tokens)
