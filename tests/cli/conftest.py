@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.cli.main import main
-from cli.runs import Ended, Run, Terminal
-from fakes.authority_http import OPERATOR, FakeAuthority, serving
+from tests.cli.runs import Ended, Run, Terminal
+from tests.fakes.authority_http import OPERATOR, FakeAuthority, serving
 
 
 @pytest.fixture

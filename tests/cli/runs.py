@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fakes.authority_http import OPERATOR, FakeAuthority
+from tests.fakes.authority_http import OPERATOR, FakeAuthority
 
 API = Path(__file__).parents[2] / "services" / "api"
 PROGRAM = (sys.executable, "-m", "app.cli.main")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.runs import Run
-from fakes.authority_http import GIB, OPERATOR, FakeAuthority, answer_of, event_of, problem_of
+from tests.cli.runs import Run
+from tests.fakes.authority_http import GIB, OPERATOR, FakeAuthority, answer_of, event_of, problem_of
 
 
 def test_status_shows_the_loaded_models_and_says_when_there_are_none(

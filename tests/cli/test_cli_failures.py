@@ -10,8 +10,8 @@ import pytest
 
 from app.cli.outcomes import BY_CODE, HINTS, ExitCode, exit_code_for
 from app.domain import refusals
-from cli.runs import PROGRAM, Run, environment
-from fakes.authority_http import FakeAuthority, problem_of
+from tests.cli.runs import PROGRAM, Run, environment
+from tests.fakes.authority_http import FakeAuthority, problem_of
 
 REFUSAL_CODES = sorted(
     cls.code

@@ -16,8 +16,8 @@ from app.cli import text
 from app.cli.ledger import canonical_bytes, leaf_hash
 from app.cli.main import app
 from app.domain.actors import SYSTEM
-from cli.runs import Run, environment
-from fakes.authority_http import MODEL, FakeAuthority, answer_of, event_of
+from tests.cli.runs import Run, environment
+from tests.fakes.authority_http import MODEL, FakeAuthority, answer_of, event_of
 
 ROOT = Path(__file__).parents[2]
 TRICKS = "\x1b[2J\x07\x9b31m\u202e\u2066\u200b\ufeff\u2028\U000e0041\u3164\x7f"

@@ -8,8 +8,8 @@ from threading import Event
 
 import pytest
 
-from cli.runs import PROGRAM, Terminal, environment
-from fakes.authority_http import FakeAuthority
+from tests.cli.runs import PROGRAM, Terminal, environment
+from tests.fakes.authority_http import FakeAuthority
 
 Start = Callable[..., Terminal]
 CREATE = ("keys", "create", "bot", "--role", "client")

@@ -11,8 +11,8 @@ import httpx
 from app.routers.app import build_api
 from app.routers.dependencies import Services
 from app.routers.metrics import Metrics
-from fakes.authority import FakeExecution, FakeKeys, FakeReading, FakeRefusals
-from fakes.inference import FakeInference
+from tests.fakes.authority import FakeExecution, FakeKeys, FakeReading, FakeRefusals
+from tests.fakes.inference import FakeInference
 
 BASE = "http://127.0.0.1:1234"
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from fakes.house import BASE, House
+from tests.fakes.house import BASE, House
 
 
 @pytest.fixture

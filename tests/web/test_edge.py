@@ -5,8 +5,8 @@ import asyncio
 import httpx
 import pytest
 
-from fakes.authority import OPERATOR_KEY
-from fakes.house import Caller, House, assert_openai_error, chat
+from tests.fakes.authority import OPERATOR_KEY
+from tests.fakes.house import Caller, House, assert_openai_error, chat
 
 FOREIGN = "https://evil.example"
 

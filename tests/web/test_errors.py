@@ -9,8 +9,8 @@ import pytest
 from app.domain import refusals as no
 from app.domain.refusals import Refusal
 from app.routers.errors import WIRE, error_response, error_table, fault_of
-from fakes.house import House, assert_openai_error, chat
-from fakes.inference import Script
+from tests.fakes.house import House, assert_openai_error, chat
+from tests.fakes.inference import Script
 
 CHAT = "/v1/chat/completions"
 

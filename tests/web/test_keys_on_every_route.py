@@ -7,8 +7,8 @@ import pytest
 from starlette.routing import BaseRoute
 
 from app.routers.dependencies import ClientRoute, KeyedRoute
-from fakes.authority import AUDITOR_KEY, CLIENT_KEY, OPERATOR_KEY, REVOKED_KEY
-from fakes.house import BASE, House, assert_openai_error, chat
+from tests.fakes.authority import AUDITOR_KEY, CLIENT_KEY, OPERATOR_KEY, REVOKED_KEY
+from tests.fakes.house import BASE, House, assert_openai_error, chat
 
 Route = tuple[str, str, Any]
 

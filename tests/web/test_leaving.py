@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from app.domain.refusals import DiskFull
-from fakes.authority import OPERATOR_KEY
-from fakes.house import Caller, House, chat
-from fakes.inference import End, Hold, Say, Script
+from tests.fakes.authority import OPERATOR_KEY
+from tests.fakes.house import Caller, House, chat
+from tests.fakes.inference import End, Hold, Say, Script
 
 CHAT = "/v1/chat/completions"
 each = pytest.mark.parametrize("stream", [False, True])

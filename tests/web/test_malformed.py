@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakes.authority import OPERATOR_KEY
-from fakes.house import BASE, House, assert_openai_error, chat
+from tests.fakes.authority import OPERATOR_KEY
+from tests.fakes.house import BASE, House, assert_openai_error, chat
 
 CHAT = "/v1/chat/completions"
 LEGACY = "/v1/completions"

@@ -13,9 +13,9 @@ import pytest
 import uvicorn
 
 from app.domain.refusals import ContextLengthExceeded, ModelTooLarge, QueueFull, WorkerLost
-from fakes.authority import REVOKED_KEY
-from fakes.house import BASE, House
-from fakes.inference import End, Hold, Say, Script
+from tests.fakes.authority import REVOKED_KEY
+from tests.fakes.house import BASE, House
+from tests.fakes.inference import End, Hold, Say, Script
 
 ASK: Any = {"model": "lab/echo", "messages": [{"role": "user", "content": "one two three"}]}
 

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from fakes.authority import CLIENT_KEY
-from fakes.house import House, chat
+from tests.fakes.authority import CLIENT_KEY
+from tests.fakes.house import House, chat
 
 
 async def test_alive_says_nothing_about_models(client: httpx.AsyncClient) -> None:

@@ -13,7 +13,7 @@ from app.domain.generation import (
     TextPrompt,
     TokenPrompt,
 )
-from fakes.house import House, assert_openai_error, chat
+from tests.fakes.house import House, assert_openai_error, chat
 
 CHAT = "/v1/chat/completions"
 LEGACY = "/v1/completions"

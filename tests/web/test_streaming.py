@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from app.domain.generation import FinishReason
 from app.domain.refusals import LoadFailed, QueueFull, WorkerLost
 from app.routers.openai import answer
-from fakes.house import Caller, House, chat, chunks_of
-from fakes.inference import End, Hold, Say, Script, Step
+from tests.fakes.house import Caller, House, chat, chunks_of
+from tests.fakes.inference import End, Hold, Say, Script, Step
 
 CHAT = "/v1/chat/completions"
 LEGACY = "/v1/completions"

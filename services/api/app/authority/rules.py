@@ -59,7 +59,7 @@ _KEYS: Final = "tests/unit/keys/test_keys.py"
 _GUARDS: Final = "tests/unit/ledger/test_guards.py"
 _FAULTS: Final = "tests/unit/ledger/test_fail_closed.py"
 _ROUTES: Final = "tests/web/test_keys_on_every_route.py"
-_E2E: Final = "tests/e2e/test_faults.py"
+_E2E: Final = "tests/e2e/test_lost_workers.py"
 _MINUTE: Final = "tests/e2e/test_first_minute.py"
 _SETTINGS: Final = "tests/unit/start/test_settings.py"
 _LOST: Final = "tests/faults/engine/test_lost_workers.py"
@@ -71,7 +71,11 @@ RULES: Final[tuple[Rule, ...]] = (
         sentence="Nothing leaves this machine: no cloud inference, no telemetry, no outbound "
         "connection by default.",
         enforced_in=(".importlinter", "app.engines.process"),
-        tests=(f"{_CONTRACTS}::test_contract_bites", "tests/architecture/test_lint.py"),
+        tests=(
+            "tests/e2e/test_no_outbound.py",
+            f"{_CONTRACTS}::test_contract_bites",
+            "tests/architecture/test_lint.py",
+        ),
         state=State.PARTLY,
         note="This release never downloads: there is no exception to confirm yet.",
     ),
@@ -118,7 +122,11 @@ RULES: Final[tuple[Rule, ...]] = (
         sentence="No code from a model runs: safetensors only, no pickle, no remote code; chat "
         "templates render in the worker's sandbox. Dependencies are pinned by hash.",
         enforced_in=("app.authority.catalog.intake", "app.engines.worker", ".importlinter"),
-        tests=(f"{_CONTRACTS}::test_contract_bites", "tests/architecture/test_locks.py"),
+        tests=(
+            "tests/faults/catalog/test_bad_models.py",
+            f"{_CONTRACTS}::test_contract_bites",
+            "tests/architecture/test_locks.py",
+        ),
     ),
     Rule(
         id="C08",
@@ -255,7 +263,7 @@ RULES: Final[tuple[Rule, ...]] = (
         tests=(
             "tests/unit/ledger/test_refusals.py",
             "tests/unit/ledger/test_recording.py",
-            f"{_E2E}::test_a_load_cut_off_by_a_killed_server_is_reconciled_at_the_next_start",
+            f"{_E2E}::test_an_unload_cut_off_by_a_killed_server_is_reconciled_at_the_next_start",
         ),
         state=State.PARTLY,
         note="Intents, outcomes and refusals are events; sealed runs with evidence come later.",
@@ -265,7 +273,7 @@ RULES: Final[tuple[Rule, ...]] = (
         tier=Tier.CRITICAL,
         sentence="An act that cannot be recorded does not happen; resident models still answer.",
         enforced_in=("app.authority.ledger.store",),
-        tests=(_FAULTS, _GUARDS),
+        tests=(_FAULTS, _GUARDS, "tests/unit/lifecycle/test_recorded_or_undone.py"),
     ),
     Rule(
         id="HONEST",

@@ -93,14 +93,18 @@ class Batch:
             if not self._running:
                 continue
             self._busy_since = time.monotonic()
-            try:
-                _, responses = self._generator.next()
-            except Exception as error:  # noqa: BLE001 - one bad step must not end the worker
-                self._step_failed(error)
-            else:
-                self._advance(responses)
-                self._relieve_memory()
+            self._step()
             self._busy_since = None
+
+    def _step(self) -> None:
+        """One step of all sequences. A response must not outlive it: an ended one holds a cache."""
+        try:
+            _, responses = self._generator.next()
+        except Exception as error:  # noqa: BLE001 - one bad step must not end the worker
+            self._step_failed(error)
+        else:
+            self._advance(responses)
+            self._relieve_memory()
 
     def _take(self) -> None:
         """Read the inbox; wait for an item only when there is nothing to do."""
