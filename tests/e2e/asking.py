@@ -47,9 +47,10 @@ def post(server: RunningServer, path: str, body: Json) -> httpx.Response:
 
 
 def still_answers(server: RunningServer, model: str = TINY) -> None:
-    """The process is the same one, nothing spilled onto its terminal, and it works."""
+    """The process is the same one, it met no defect of its own, and it works."""
     assert server.process.poll() is None
     assert "Traceback" not in "".join(server.lines)
+    assert "Traceback" not in (server.home / "logs" / "server.log").read_text("utf-8")
     assert complete(server, "still there?", model=model, max_tokens=3)["usage"] == {
         "prompt_tokens": len(tokens_of("still there?")),
         "completion_tokens": 3,
@@ -114,7 +115,7 @@ def stored_weights(server: RunningServer, model: str) -> Path:
     """Where the store keeps the weights of an imported model."""
     with server.authority() as authority:
         files = authority.get(f"/models/{model}").json()["files"]
-    sha256 = next(f["sha256"] for f in files if f["path"] == "model.safetensors")
+    sha256: str = next(f["sha256"] for f in files if f["path"] == "model.safetensors")
     return server.home / "store" / "blobs" / "sha256" / sha256[:2] / sha256
 
 

@@ -141,7 +141,7 @@ def import_over_http(server: RunningServer, model: Path, name: str) -> dict[str,
     with server.authority() as authority:
         response = authority.post("/models/import", json={"path": str(model), "name": name})
     last = json.loads(response.text.splitlines()[-1])
-    found: dict[str, object] = last["error"] if "error" in last else last
+    found: dict[str, object] = last.get("error", last)
     return found
 
 

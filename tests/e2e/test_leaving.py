@@ -1,4 +1,4 @@
-"""Queues are bounded, loads are shared, and a client that leaves takes along what only it wanted."""
+"""Queues are bounded, loads shared, and who leaves takes along what only they wanted."""
 
 import json
 import socket

@@ -3,12 +3,14 @@
 import json
 import re
 import sqlite3
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.e2e.asking import TINY, command_refused, complete, problem, recorded, refused
 from tests.e2e.server import RunningServer, type_to_lmx
+from tests.models import tiny_model
 
 
 def create_key(server: RunningServer, name: str, role: str) -> str:
@@ -129,6 +131,24 @@ def test_a_model_is_listed_shown_verified_unloaded_and_loaded_from_the_command_l
     assert tiny.lmx("models", "unload", TINY).returncode == 0
     fits = tiny.lmx("models", "fit", TINY, "--json")
     assert (fits.returncode, json.loads(fits.stdout)["verdict"]) == (0, "fits")
+
+
+def test_a_load_beyond_memory_is_refused_with_its_arithmetic_and_on_record(
+    tiny: RunningServer, tmp_path: Path
+) -> None:
+    name = "tests/wide"
+    tiny.import_model(tiny_model(tmp_path / "model", context=2**26, seed=11), name)
+    asked = {"context": 2**26, "slots": 64}
+    with tiny.authority() as authority:
+        answer = authority.post(f"/models/{name}/load", json=asked)
+    document = problem(answer, 503, "does_not_fit")
+    assert answer.headers["x-should-retry"] == "false"
+    assert document["need"]["kv_bytes"] > document["budget"]["budget_bytes"]
+    assert tiny.residency(name)["promised_bytes"] == 0
+    recorded(tiny, "does_not_fit", name)
+    assert tiny.events(kind="load_intent", subject=name) == []
+    done = tiny.lmx("models", "load", name, "--context", str(2**26), "--slots", "64")
+    command_refused(done, 3, "[does_not_fit]")
 
 
 def test_the_ledger_shows_an_event_whose_leaf_it_recomputes(tiny: RunningServer) -> None:
