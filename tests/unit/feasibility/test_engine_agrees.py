@@ -12,7 +12,7 @@ from app.authority.catalog.config import Config
 from app.authority.catalog.safetensors import Tensor
 from app.authority.catalog.shapes import model_shape
 from app.authority.feasibility import kv_bytes
-from app.domain.feasibility import PREFILL_BATCH, PREFILL_CHUNK_TOKENS
+from app.domain.feasibility import PREFILL_BATCH
 
 pytestmark = pytest.mark.slow
 
@@ -65,11 +65,10 @@ def test_the_engine_caches_no_more_than_is_counted_and_hardly_less(kind: str) ->
     assert counted <= cached * (CONTEXT + 256) / CONTEXT * 1.1
 
 
-def test_the_worker_reads_as_much_of_as_many_prompts_as_is_counted() -> None:
-    from app.engines.worker import generator
+def test_the_worker_reads_no_more_prompts_at_once_than_is_counted() -> None:
+    from app.engines.worker.generator import prompts_at_once
 
-    assert generator.PREFILL_STEP_TOKENS == PREFILL_CHUNK_TOKENS
-    assert generator.PREFILL_SEQUENCES == PREFILL_BATCH
+    assert 1 <= prompts_at_once() <= PREFILL_BATCH
 
 
 def cached_bytes(config: dict[str, Any]) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from app.domain.feasibility import PREFILL_CHUNK_TOKENS
 from app.domain.generation import FinishReason
 from app.engines.protocol import (
     Cancel,
@@ -21,7 +22,7 @@ from app.engines.protocol import (
     SequenceRejected,
     TextDelta,
 )
-from app.engines.worker.generator import new_generator
+from app.engines.worker.generator import new_generator, prompts_at_once
 from app.engines.worker.loading import LoadedModel
 from app.engines.worker.memory import is_out_of_memory
 from app.engines.worker.prompts import Prepared
@@ -54,6 +55,11 @@ class _Running:
     def length(self) -> int:
         return len(self.prepared.tokens) + self.tokens
 
+    @property
+    def is_about_to_begin(self) -> bool:
+        """Its first token is a few steps away; a prompt of many chunks may share its steps."""
+        return self.tokens == 0 and len(self.prepared.tokens) <= PREFILL_CHUNK_TOKENS
+
 
 class Batch:
     """Runs at most `slots` sequences at a time; further ones wait in order."""
@@ -77,6 +83,7 @@ class Batch:
         self._draining = False
         self._busy_since: float | None = None
         self._memory_checked_at = 0.0
+        self._prompts_at_once = prompts_at_once()
         self._generator = self._new_generator()
 
     @property
@@ -146,7 +153,11 @@ class Batch:
         self._early_cancels.add(handle)
 
     def _fill(self) -> None:
-        while self._waiting and len(self._running) < self._slots:
+        """Let waiting prompts join, in groups: one that joined now would delay a first token."""
+        if any(running.is_about_to_begin for running in self._running.values()):
+            return
+        room = min(self._slots - len(self._running), self._prompts_at_once)
+        for _ in range(min(room, len(self._waiting))):
             prepared = self._waiting.popleft()
             try:
                 self._insert(prepared)

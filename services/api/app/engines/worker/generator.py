@@ -3,15 +3,24 @@
 from collections.abc import Iterable
 from typing import Any
 
+import mlx.core as mx
 from mlx_lm import generate
 from mlx_lm.generate import BatchGenerator
 
-PREFILL_STEP_TOKENS = 512  # a cancel waits for one chunk of a prompt at most
-PREFILL_SEQUENCES = 8
+from app.domain.feasibility import PREFILL_BATCH, PREFILL_CHUNK_TOKENS
 
 # On Metal every generator would wire memory up to the recommended maximum, which is known to bring
 # the kernel down under load. What is resident here is budgeted already, so nothing is wired.
 generate.maybe_set_recommended_wired_limit = lambda: None
+
+
+def prompts_at_once() -> int:
+    """How many prompts of a burst are read together.
+
+    A processor reads eight prompts in the time of seven, so together all of them would wait for the
+    last; a GPU reads them in little more than the time of one.
+    """
+    return PREFILL_BATCH if mx.default_device() == mx.gpu else 1
 
 
 def new_generator(model: Any, *, slots: int, end_tokens: Iterable[int] = ()) -> BatchGenerator:
@@ -19,6 +28,6 @@ def new_generator(model: Any, *, slots: int, end_tokens: Iterable[int] = ()) -> 
         model,
         stop_tokens=[[token] for token in end_tokens],
         completion_batch_size=slots,
-        prefill_batch_size=min(PREFILL_SEQUENCES, slots),
-        prefill_step_size=PREFILL_STEP_TOKENS,
+        prefill_batch_size=min(PREFILL_BATCH, slots),
+        prefill_step_size=PREFILL_CHUNK_TOKENS,
     )
