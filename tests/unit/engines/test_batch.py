@@ -136,6 +136,16 @@ def test_a_sequence_that_cannot_be_inserted_is_rejected_alone(model: LoadedModel
     assert isinstance(ended[2], SequenceFinished)
 
 
+def test_on_a_processor_a_prompt_that_joins_does_not_delay_another_first_token(
+    model: LoadedModel,
+) -> None:
+    sent = run(model, [prepared(handle) for handle in (1, 2, 3)], slots=3)
+    frames = [m for m in sent if isinstance(m, Deltas)]
+    seen = [sorted({item.handle for item in frame.items}) for frame in frames]
+    assert seen[0] == [1]
+    assert [1, 2, 3] in seen
+
+
 def test_a_cancel_that_overtakes_its_sequence_is_remembered(model: LoadedModel) -> None:
     sent = run(model, [Cancel(1), Cancel(7), prepared(2), prepared(8), Drain()])
     assert set(ends(sent)) == {2, 8}
