@@ -154,6 +154,15 @@ def test_the_command_line_says_the_same_in_a_sentence(tiny: RunningServer, tmp_p
     command_refused(missing, 2, "not a directory")
 
 
+@pytest.mark.parametrize("path", ["/nowhere/at/all", "/proc/self", "/", "/a\0b", "/dev/null"])
+def test_a_path_that_holds_no_model_is_refused_on_record(tiny: RunningServer, path: str) -> None:
+    with tiny.authority() as authority:
+        problem(authority.post("/models/fit", json={"path": path}), 400, "intake_refused")
+        answer = authority.post("/models/import", json={"path": path, "name": "bad/path"})
+    problem(answer, 400, "intake_refused")
+    recorded(tiny, "intake_refused", "bad/path")
+
+
 def test_other_bytes_under_a_name_that_is_taken_are_refused(
     tiny: RunningServer, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.asking import TINY, chat, post, recorded, refused
+from tests.e2e.asking import TINY, chat, post, problem, recorded, refused
 from tests.e2e.server import RunningServer
 
 COMPLETIONS = "/v1/completions"
@@ -154,6 +154,34 @@ def test_an_unknown_route_or_method_is_an_error_of_the_same_shape(
     tiny: RunningServer, method: str, path: str, status: int, code: str
 ) -> None:
     refused(httpx.request(method, f"{tiny.url}{path}"), status, code)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/models/fit", {"model": TINY, "context": 10**30}),
+        ("/models/fit", {"model": TINY, "path": "/nowhere"}),
+        ("/models/fit", {"path": "relative/path"}),
+        ("/models/fit", {"path": "/" + "a" * 5000}),
+        (f"/models/{TINY}/load", {"context": 0}),
+        (f"/models/{TINY}/load", {"force": True}),
+        ("/keys", {"name": "\x1b[2J", "roles": ["client"], "confirmation": "x"}),
+        ("/keys", {"name": "nobody", "roles": [], "confirmation": "x"}),
+        ("/keys", {"name": "nobody", "roles": ["emperor"], "confirmation": "x"}),
+    ],
+)
+def test_a_malformed_act_is_a_problem_document(
+    tiny: RunningServer, path: str, body: dict[str, Any]
+) -> None:
+    with tiny.authority() as authority:
+        problem(authority.post(path, json=body), 400, "invalid_request")
+
+
+def test_numbers_that_no_event_has_are_a_400(tiny: RunningServer) -> None:
+    with tiny.authority() as authority:
+        for seq in ("-1", "9" * 30, "one"):
+            problem(authority.get(f"/ledger/events/{seq}"), 400, "invalid_request")
+        problem(authority.get("/ledger/events/999999999"), 404, "event_not_found")
 
 
 def test_a_foreign_host_and_a_foreign_origin_are_refused(tiny: RunningServer) -> None:

@@ -90,6 +90,8 @@ def opened(directory: Path) -> Iterator[Tree]:
         if directory.is_symlink():
             refuse(str(directory), "is a link; give the directory that it leads to")
         refuse(str(directory), f"cannot be opened as a directory ({error.strerror})")
+    except ValueError:  # a NUL in it
+        refuse(ascii(str(directory)), "cannot be the name of a directory")
     try:
         yield Tree(descriptor, directory)
     finally:
