@@ -11,6 +11,8 @@ from tests.e2e.asking import TINY, chat
 from tests.e2e.server import running_server
 
 STRACE = shutil.which("strace")
+FILTERED = ("-f", "--seccomp-bpf")
+"""Follow children, and stop at none but the traced calls."""
 CALL = re.compile(r"\b(connect|sendto|sendmsg|sendmmsg|bind)\((.*)")
 FAMILY = re.compile(r"sa_family=(AF_\w+)")
 LOCAL = re.compile(r'inet_addr\("127\.|inet_pton\(AF_INET6, "::1"')
@@ -19,7 +21,7 @@ LOCAL = re.compile(r'inet_addr\("127\.|inet_pton\(AF_INET6, "::1"')
 def traceable(tmp_path: Path) -> bool:
     if STRACE is None:
         return False
-    probe = [STRACE, "-f", "-o", str(tmp_path / "probe"), "true"]
+    probe = [STRACE, *FILTERED, "-o", str(tmp_path / "probe"), "true"]
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
@@ -59,7 +61,7 @@ def test_a_start_an_import_a_load_and_a_chat_connect_to_nothing_but_this_machine
         pytest.skip("strace is not installed, or may not trace here")
     trace = tmp_path / "trace"
     calls = "trace=connect,sendto,sendmsg,sendmmsg,bind"
-    under = (str(STRACE), "-f", "-qq", "--signal=none", "-e", calls, "-o", str(trace))
+    under = (str(STRACE), *FILTERED, "-qq", "--signal=none", "-e", calls, "-o", str(trace))
     with running_server(tmp_path / "home", under=under) as server:
         server.import_model(tiny_directory, TINY)
         assert chat(server, "hello", max_tokens=3).status_code == 200
