@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -15,7 +16,9 @@ from app.domain.refusals import Refusal, StartRefused
 from app.home import hold_home, prepare_home
 from app.observability import configure_logging
 from app.settings import DEFAULT_PORT, Settings, home_directory, load_settings
-from app.wiring import Server, wire
+
+if TYPE_CHECKING:
+    from app.wiring import Server
 
 GRACEFUL_SHUTDOWN_S = 10
 
@@ -27,6 +30,8 @@ def serve(home: Path | None = None, port: int | None = None) -> int:
         prepare_home(place)
         settings = load_settings(place, port=port)
         with hold_home(place), bind(settings) as listener:
+            from app.wiring import wire  # all of the server: late, so that a no comes at once
+
             configure_logging(place / "logs" / "server.log", settings.log_level)
             server = wire(settings, home=place, listening=_url(listener))
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -61,7 +66,7 @@ def _why_not(settings: Settings, error: OSError) -> str:
     return f"{settings.host}:{settings.port} cannot be bound: {error.strerror or error}."
 
 
-async def _run(server: Server, listener: socket.socket, settings: Settings) -> int:
+async def _run(server: "Server", listener: socket.socket, settings: Settings) -> int:
     config = uvicorn.Config(
         server.app,
         log_config=None,
@@ -109,7 +114,7 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _banner(server: Server, settings: Settings) -> str:
+def _banner(server: "Server", settings: Settings) -> str:
     url, model = server.listening, server.answering_model
     note = ""
     if settings.port != DEFAULT_PORT:
