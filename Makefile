@@ -4,7 +4,10 @@
 MAKEFLAGS += --no-print-directory
 
 # LMX_HOME and PYTHON pass through by themselves, from the environment or the command line.
-PORT ?=
+# A PORT in the environment belongs to something else: only `make run PORT=...` moves the server.
+ifneq ($(origin PORT),command line)
+PORT :=
+endif
 # cpu or cuda13; empty: cuda13 where there is an NVIDIA GPU with a new enough driver, else cpu.
 EXTRA ?=
 

@@ -70,3 +70,19 @@ def test_plain_make_lists_every_target() -> None:
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
     targets = "setup run test check fix test-faults bench starter-model lock docs clean".split()
     assert [target for target in targets if f"make {target} " not in done.stdout] == []
+
+
+def test_only_the_command_line_moves_the_port() -> None:
+    def serve_line(*arguments: str) -> str:
+        done = subprocess.run(
+            ["make", "--dry-run", "run", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PORT": "999"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.splitlines()[-1]
+
+    assert "--port" not in serve_line()
+    assert serve_line("PORT=1235").endswith("--port 1235")
