@@ -9,7 +9,7 @@ from starter.judge import load_questions, normalise
 from starter.noise import disturb
 from starter.places import HELD_OUT, PRACTICE
 
-OTHER_SHARE = 0.18
+OTHER_SHARE = 0.3
 SYSTEM_SHARE = 0.12
 
 

@@ -48,7 +48,7 @@ class Knowledge:
 
     def ask_other(self, rng: Random) -> str:
         """One question that has nothing to do with the product."""
-        if rng.random() < 0.25:
+        if rng.random() < 0.5:
             return rng.choice(self.other_plain)
         return expand(rng.choice(self.other_forms), self.other_words, rng)
 

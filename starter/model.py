@@ -14,7 +14,7 @@ class Shape:
     vocabulary: int = 2048
     hidden: int = 256
     intermediate: int = 704
-    layers: int = 3
+    layers: int = 4
     heads: int = 4
     kv_heads: int = 2
     context: int = 2048

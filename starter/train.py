@@ -24,7 +24,7 @@ TOKENIZER_SAMPLE = 12_000
 class Recipe:
     """What decides the training; the defaults are the shipped model's."""
 
-    tokens: int = 5_000_000
+    tokens: int = 5_600_000
     batch_tokens: int = 2560
     matrix_rate: float = 0.02
     other_rate: float = 4e-3
