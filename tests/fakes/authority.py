@@ -129,7 +129,8 @@ class FakeExecution:
 class FakeReading:
     catalog: list[CatalogModel] = field(default_factory=lambda: [ECHO])
 
-    async def served_models(self) -> list[CatalogModel]:
+    async def served_models(self, actor: Actor) -> list[CatalogModel]:
+        grant(actor, Permission.MODELS_READ)
         return self.catalog
 
     async def models(self, actor: Actor) -> list[Json]:

@@ -52,6 +52,21 @@ async def test_a_load_whose_outcome_cannot_be_recorded_is_undone(
     monkeypatch.undo()
 
 
+async def test_a_defect_while_starting_leaves_no_intent_open(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(house.host, "start", broken)
+    with pytest.raises(RuntimeError):
+        await use(house, house.models[0])
+    assert [e.outcome for e in house.events("load_outcome")] == ["failed"]
+    assert house.ledger.open_intents() == []
+    monkeypatch.undo()
+    await use(house, house.models[0])
+
+
 async def test_closing_stops_workers_records_it_and_takes_no_more(house: House) -> None:
     model = house.models[0]
     await use(house, model)

@@ -12,7 +12,7 @@ from app.authority.ledger.store import Ledger
 from app.authority.lifecycle.residency import Held
 from app.authority.lifecycle.serving import Serving
 from app.authority.lifecycle.transitions import HOLDS_MEMORY
-from app.authority.permissions import Permission, grant
+from app.authority.permissions import Access, Permission, grant
 from app.authority.policy.routing import Routing
 from app.authority.ports import Clock, MemoryProbe
 from app.authority.rules import RULES, rules_digest
@@ -40,7 +40,7 @@ class Installation:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Queries. Each asks for a grant first, except the public list of models."""
+    """Queries. Each asks for a grant first."""
 
     catalog: Catalog
     routing: Routing
@@ -49,10 +49,12 @@ class Reading:
     ledger: Ledger
     probe: MemoryProbe
     clock: Clock
+    access: Access
     installation: Installation
 
-    async def served_models(self) -> list[CatalogModel]:
-        """What a request may name, aliases first; open to whoever may ask a model."""
+    async def served_models(self, actor: Actor) -> list[CatalogModel]:
+        """What a request may name, aliases first."""
+        grant(actor, Permission.MODELS_READ, access=self.access)
         models = [m for m in self.catalog.list() if m.trust.loadable]
         by_id = {m.id: m for m in models}
         routes = self.routing.routes(by_id)

@@ -144,6 +144,7 @@ def _services(
         ledger=authority.ledger,
         probe=probe,
         clock=authority.clock,
+        access=access,
         installation=installation,
     )
 

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-AVAILABLE_PERCENT = 90
-"""Freed memory returns to the budget at the share of availability the budget may use."""
+from app.authority.feasibility import BUDGET_PERCENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +25,11 @@ class Resident:
     def frees_bytes(self) -> int:
         """How much the budget grows when this model goes.
 
-        Its resident bytes become available (of which the budget takes 90%), and what it was
+        Its resident bytes become available, of which the budget takes its share, and what it was
         promised but had not taken is no longer held back.
         """
         untaken = max(0, self.promised_bytes - self.resident_bytes)
-        return self.resident_bytes * AVAILABLE_PERCENT // 100 + untaken
+        return self.resident_bytes * BUDGET_PERCENT // 100 + untaken
 
 
 @dataclass(frozen=True, slots=True)

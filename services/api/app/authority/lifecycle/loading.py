@@ -111,6 +111,11 @@ class Loading:
         except LoadCancelled:
             await record(_outcome(asked, spec, intent_seq, "abandoned", {}))
             raise
+        except Exception as defect:
+            # Nobody anticipated it, but the intent is written: it must not stay open.
+            why = {"reason": type(defect).__name__}
+            await record(_outcome(asked, spec, intent_seq, "failed", why))
+            raise
         await self._seal(asked, spec, intent_seq, engine)
         return engine
 

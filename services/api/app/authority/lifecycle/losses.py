@@ -68,9 +68,10 @@ class Losses:
 
 
 def quarantined(held: Held) -> ModelQuarantined:
+    crashes = held.crashes.consecutive
+    when = f"{crashes} times in a row ({held.last_failure})" if crashes else "before the last start"
     return ModelQuarantined(
-        f"{held.model_id} is quarantined: its worker crashed {held.crashes.consecutive} times in "
-        f"a row ({held.last_failure or 'before the last start'}). Check its files with "
+        f"{held.model_id} is quarantined: its worker crashed {when}. Check its files with "
         f"lmx models verify {held.model_id}, which also releases it.",
         param="model",
     )

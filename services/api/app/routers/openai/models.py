@@ -6,16 +6,16 @@ from fastapi import APIRouter, Request
 
 from app.domain.models import CatalogModel
 from app.domain.refusals import ModelNotFound
-from app.routers.dependencies import ClientRoute, UseCases, name_subject
+from app.routers.dependencies import ClientRoute, UseCases, actor_of, name_subject
 from app.routers.openai.documents import ERRORS
 
 router = APIRouter(prefix="/v1/models", tags=["openai"], responses=ERRORS, route_class=ClientRoute)
 
 
 @router.get("")
-async def served_models(services: UseCases) -> dict[str, Any]:
+async def served_models(request: Request, services: UseCases) -> dict[str, Any]:
     """Every model and alias that a request may name, loaded or not."""
-    models = await services.reading.served_models()
+    models = await services.reading.served_models(actor_of(request))
     return {"object": "list", "data": [_entry(model) for model in models]}
 
 
@@ -23,7 +23,7 @@ async def served_models(services: UseCases) -> dict[str, Any]:
 async def served_model(model_id: str, request: Request, services: UseCases) -> dict[str, Any]:
     """One of them; ids contain slashes."""
     name_subject(request, model_id)
-    for model in await services.reading.served_models():
+    for model in await services.reading.served_models(actor_of(request)):
         if model.id == model_id:
             return _entry(model)
     raise ModelNotFound(
