@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import typer
 
-from app.authority.ledger.chain import leaf_hash as ledgers_leaf_hash
-from app.authority.ledger.events import Kind, LedgerEvent, Stamp, canonical_body
+from app.authority.ledger.events import LedgerEvent, Stamp, canonical_body
 from app.cli import text
 from app.cli.ledger import canonical_bytes, leaf_hash
 from app.cli.main import app
 from app.domain.actors import SYSTEM
+from app.evidence.merkle import leaf_hash as ledgers_leaf_hash
+from app.evidence.vocabulary import Kind
 from tests.cli.runs import Run, environment
 from tests.fakes.authority_http import MODEL, FakeAuthority, answer_of, event_of
 

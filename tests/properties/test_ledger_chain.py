@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.authority.ledger import InvalidEvent, Kind, LedgerEvent, StoredEvent
-from app.authority.ledger.chain import EMPTY_ROOT, leaf_hash, root
 from app.authority.ledger.events import MAX_INTEGER, Stamp, canonical_body
 from app.domain.actors import SYSTEM
+from app.evidence.merkle import EMPTY_ROOT, leaf_hash, root
 
 BODIES = st.lists(st.binary(max_size=40), max_size=40)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

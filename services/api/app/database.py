@@ -17,10 +17,23 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.refusals import StartRefused
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 """Every schema revision, oldest first; a test compares it with `migrations/versions`."""
 
-APPEND_ONLY: Final = frozenset({"ledger_event", "ledger_index"})
+APPEND_ONLY: Final = frozenset(
+    {
+        "ledger_event",
+        "ledger_node",
+        "ledger_commit",
+        "ledger_checkpoint",
+        "ledger_cosignature",
+        "ledger_blob",
+        "person",
+        "key_person",
+    }
+)
+"""Tables that no connection of this program may update or delete from, triggers or not."""
+
 BUSY_TIMEOUT_MS: Final = 5_000
 _ROOT: Final = Path(__file__).resolve().parents[3]
 
@@ -32,6 +45,7 @@ _DURABLE: Final = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA recursive_triggers = ON",
     "PRAGMA trusted_schema = OFF",
+    "PRAGMA secure_delete = FAST",  # an erased name is overwritten, where that costs no extra write
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
 )
 _READ_ONLY: Final = ("PRAGMA query_only = ON", f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")

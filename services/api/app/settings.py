@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from app.domain.refusals import StartRefused
+from app.evidence.notes import COSIGNATURE, VerifierKey
 from app.strict_yaml import UnreadableYaml, read_mapping
 
 DEFAULT_PORT = 1234
@@ -15,6 +16,46 @@ TEMPLATES = Path(__file__).resolve().parents[3] / "config"
 """The versioned templates; the project runs from its own checkout."""
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class SinkSettings(BaseModel):
+    """A further copy of the ledger, in a directory of its own: best on another volume.
+
+    `required`: while it cannot be written, nothing that must be recorded is done. Otherwise the
+    server goes on, says that it lags behind, and catches up when it can.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    directory: Path
+    required: bool = False
+    timeout_s: float = Field(2.0, gt=0, le=60)
+
+    @field_validator("directory")
+    @classmethod
+    def absolute(cls, directory: Path) -> Path:
+        if not directory.is_absolute():
+            raise ValueError("give the absolute path of a directory")
+        return directory
+
+
+class LedgerSettings(BaseModel):
+    """What can be added to the ledger's keeping; nothing here takes away from it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sinks: Annotated[tuple[SinkSettings, ...], Field(max_length=8)] = ()
+    witnesses: Annotated[tuple[str, ...], Field(max_length=15)] = ()
+    reserve_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 30)] = 64 << 20
+    usage_days: Annotated[int, Field(ge=1, le=36_500)] = 180
+
+    @field_validator("witnesses")
+    @classmethod
+    def verifier_keys(cls, witnesses: tuple[str, ...]) -> tuple[str, ...]:
+        for witness in witnesses:
+            if VerifierKey.parse(witness).type != COSIGNATURE:
+                raise ValueError(f"{witness} is not a witness's key: lmx witness key prints it")
+        return witnesses
 
 
 class Settings(BaseModel):
@@ -39,6 +80,7 @@ class Settings(BaseModel):
     crash_limit: int = Field(3, ge=1, le=5)
     worker_base_bytes: int = Field(128 << 20, ge=0)
     max_body_bytes: int = Field(8 << 20, ge=1024, le=1 << 30)
+    ledger: LedgerSettings = LedgerSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("host")

@@ -33,10 +33,10 @@ def test_a_body_is_exactly_this() -> None:
     assert (
         body
         == (
-            '{"actor":{"id":"key:0badcafe","roles":["operator"]},"boot_id":"b",'
+            '{"actor":{"id":"key:0badcafe","person":null,"roles":["operator"]},"boot_id":"b",'
             '"data":{"a":"é\\n","b":[1,true,null]},"event_id":"' + "0" * 36 + '",'
             '"intent_seq":null,"kind":"boot","mono_us":2,"outcome":null,"request_id":null,"seq":7,'
-            '"subject":"s","ts_utc_us":1,"v":1}'
+            '"subject":"s","ts_utc_us":1,"v":2}'
         ).encode()
     )
 

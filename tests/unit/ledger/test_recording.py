@@ -8,10 +8,10 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
 from app.authority.ledger import InvalidEvent, Kind, Ledger, LedgerEvent
-from app.authority.ledger.chain import leaf_hash
 from app.database import open_engine
 from app.domain.actors import SYSTEM, Actor, Role
 from app.domain.refusals import EventNotFound
+from app.evidence.merkle import leaf_hash
 from tests.fakes.clock import START_UTC_US, FixedClock
 
 ADA = Actor(id="key:0badcafe", name="Ada", roles=frozenset({Role.OPERATOR}))

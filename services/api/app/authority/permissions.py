@@ -27,6 +27,13 @@ class Permission(StrEnum):
     KEYS_READ = "keys.read"
     KEYS_MANAGE = "keys.manage"
     LEDGER_READ = "ledger.read"
+    LEDGER_EXPORT = "ledger.export"
+    LEDGER_COSIGN = "ledger.cosign"
+    LEDGER_REINDEX = "ledger.reindex"
+    LEDGER_ROTATE = "ledger.rotate"
+    LEDGER_PRUNE = "ledger.prune"
+    LEDGER_RECOVER = "ledger.recover"
+    PERSON_ERASE = "person.erase"
     STATUS_READ = "status.read"
     RULES_READ = "rules.read"
 
@@ -45,6 +52,13 @@ ROLES: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.KEYS_READ: frozenset({_O, _A}),
     Permission.KEYS_MANAGE: frozenset({_O}),
     Permission.LEDGER_READ: frozenset({_O, _A}),
+    Permission.LEDGER_EXPORT: frozenset({_O, _A}),
+    Permission.LEDGER_COSIGN: frozenset({_O}),
+    Permission.LEDGER_REINDEX: frozenset({_O}),
+    Permission.LEDGER_ROTATE: frozenset({_O}),
+    Permission.LEDGER_PRUNE: frozenset({_O}),
+    Permission.LEDGER_RECOVER: frozenset({_O}),
+    Permission.PERSON_ERASE: frozenset({_O}),
     Permission.STATUS_READ: frozenset({_O, _P, _A}),
     Permission.RULES_READ: frozenset({_O, _P, _A}),
 }
@@ -62,6 +76,13 @@ ACTS: Final[Mapping[Permission, str]] = {
     Permission.KEYS_READ: "listing keys",
     Permission.KEYS_MANAGE: "creating or revoking a key",
     Permission.LEDGER_READ: "reading the ledger",
+    Permission.LEDGER_EXPORT: "exporting the ledger",
+    Permission.LEDGER_COSIGN: "bringing in a witness's cosignature",
+    Permission.LEDGER_REINDEX: "rebuilding the ledger's index",
+    Permission.LEDGER_ROTATE: "changing the ledger's signing key",
+    Permission.LEDGER_PRUNE: "pruning the ledger",
+    Permission.LEDGER_RECOVER: "beginning a recovery epoch",
+    Permission.PERSON_ERASE: "erasing a person's name",
     Permission.STATUS_READ: "reading the status",
     Permission.RULES_READ: "reading the rules",
 }
@@ -71,7 +92,15 @@ OPEN_WHILE_INFERENCE_IS: Final = frozenset(
 )
 """What anonymous callers may do, and only while inference needs no key."""
 
-NEVER_FOR_SYSTEM: Final = frozenset({Permission.KEYS_MANAGE})
+NEVER_FOR_SYSTEM: Final = frozenset(
+    {
+        Permission.KEYS_MANAGE,
+        Permission.LEDGER_ROTATE,
+        Permission.LEDGER_PRUNE,
+        Permission.LEDGER_RECOVER,
+        Permission.PERSON_ERASE,
+    }
+)
 """Acts of a person: the server never does them by itself."""
 
 

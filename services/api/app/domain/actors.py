@@ -18,12 +18,14 @@ class Role(StrEnum):
 class Actor:
     """A person, a bot or the system.
 
-    `id` is stable and safe to record: ``key:<key id>``, ``anonymous`` or ``system``.
+    `id` is stable and safe to record: ``key:<key id>``, ``anonymous`` or ``system``. `person` is
+    the id of the natural person the key belongs to, None for bots, never a name.
     """
 
     id: str
     name: str
     roles: frozenset[Role]
+    person: str | None = None
 
 
 ANONYMOUS = Actor(id="anonymous", name="anonymous", roles=frozenset({Role.CLIENT}))

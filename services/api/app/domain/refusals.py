@@ -94,6 +94,22 @@ class EventNotFound(Refusal):
     code = "event_not_found"
 
 
+class ProofUnavailable(Refusal):
+    """A size or event for which no proof exists: past the last checkpoint, or below the first."""
+
+    code = "proof_unavailable"
+
+
+class CosignatureRefused(RecordedRefusal):
+    """A cosigned checkpoint that is not this log's, or that no configured witness signed."""
+
+    code = "cosignature_refused"
+
+
+class PersonNotFound(Refusal):
+    code = "person_not_found"
+
+
 # --- intake and verification ----------------------------------------------------------------
 
 
@@ -186,6 +202,12 @@ class AuditUnavailable(Refusal):
     """The ledger cannot be written, so nothing that must be recorded may happen."""
 
     code = "audit_unavailable"
+
+
+class ApprovalUnavailable(RecordedRefusal):
+    """An act that needs an approval, in a release that cannot take one yet: refused."""
+
+    code = "approval_unavailable"
 
 
 class ShuttingDown(Refusal):

@@ -63,6 +63,13 @@ WIRE: Mapping[type[Refusal], Wire] = {
     no.ModelNotFound: _bad("No such model", "See GET /v1/models for the names.", 404),
     no.KeyNotFound: _bad("No such key", "See lmx keys ls.", 404),
     no.EventNotFound: _bad("No such ledger event", "See lmx ledger ls.", 404),
+    no.ProofUnavailable: _bad(
+        "No proof for this size or event", "See lmx ledger checkpoint for the size.", 404
+    ),
+    no.CosignatureRefused: _bad(
+        "The cosigned checkpoint cannot be taken", "Have the witness cosign this log's own.", 422
+    ),
+    no.PersonNotFound: _bad("No such person", "See lmx ledger report who.", 404),
     no.IntakeRefused: _bad("The files may not enter the store", "Correct or remove the file."),
     no.ModelExists: _bad("The name is taken by other bytes", "Import under another name.", 409),
     no.NotLoadable: _denied(
@@ -95,6 +102,9 @@ WIRE: Mapping[type[Refusal], Wire] = {
     no.WorkerLost: _server("The model's worker ended", "Ask again: it restarts.", 503, 1),
     no.AuditUnavailable: _server(
         "The ledger cannot be written", "Free disk space or repair LMX_HOME; nothing was done."
+    ),
+    no.ApprovalUnavailable: _denied(
+        403, "The act needs an approval", "This release cannot take one: it is refused."
     ),
     no.ShuttingDown: _server("The server is stopping", "Ask again when it is back."),
     no.StartRefused: _server("The server may not start", "Do what the message says."),

@@ -24,7 +24,7 @@ from app.authority.catalog.names import model_id as parse_model_id
 from app.authority.catalog.tree import opened
 from app.authority.catalog.trust import judge
 from app.authority.catalog.verification import WrongBytes, check_files
-from app.authority.ledger.events import Kind, LedgerEvent
+from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.store import Ledger
 from app.authority.permissions import Grant, Permission, require
 from app.authority.ports import Clock
@@ -32,6 +32,7 @@ from app.domain.actors import SYSTEM, Actor
 from app.domain.models import CatalogModel, Manifest, Trust
 from app.domain.refusals import DigestMismatch, ModelExists, ModelNotFound, NotLoadable
 from app.domain.shapes import ModelShape
+from app.evidence.vocabulary import Kind
 
 WAIT_S: Final = 0.2
 # An event is bounded, so it names only so many of the files that were left out, and their count.

@@ -13,7 +13,7 @@ from app.authority.keys import operator_file as file
 from app.authority.keys import secret as secrets
 from app.authority.keys.operator_file import FileState, OperatorKey
 from app.authority.keys.values import Key, NewKey, parse_name, parse_roles
-from app.authority.ledger.events import Kind, LedgerEvent
+from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.store import Ledger
 from app.authority.permissions import Grant, Permission, require
 from app.authority.ports import Clock
@@ -26,6 +26,7 @@ from app.domain.refusals import (
     KeyNotFound,
     StartRefused,
 )
+from app.evidence.vocabulary import Kind
 
 OPERATOR_NAME: Final = "operator"
 OPERATOR_ROLES: Final = frozenset({Role.OPERATOR, Role.APPROVER, Role.AUDITOR, Role.CLIENT})

@@ -4,12 +4,13 @@
 removes an event, and the database's own guards (`guards`) see to it that nothing else does.
 """
 
-from app.authority.ledger.events import InvalidEvent, Kind, LedgerEvent
+from app.authority.ledger.events import InvalidEvent, LedgerEvent
 from app.authority.ledger.lifetime import boot_event, genesis_event, shutdown_event
 from app.authority.ledger.refusals import RefusalRecorder
 from app.authority.ledger.store import Ledger, Receipt
 from app.authority.ledger.stored import StoredEvent
 from app.authority.ledger.usage import UsageLog, UsageRow
+from app.evidence.vocabulary import Kind
 
 __all__ = [
     "InvalidEvent",

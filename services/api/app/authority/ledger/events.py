@@ -7,47 +7,18 @@ by a person's name, and hold no key, prompt or weight.
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Final
 
 import rfc8785
 
 from app.domain.actors import Actor
+from app.evidence.vocabulary import OUTCOME_OF, OUTCOMES, Kind
 
-BODY_VERSION: Final = 1
+BODY_VERSION: Final = 2
 MAX_BODY_BYTES: Final = 32 * 1024
 MAX_DEPTH: Final = 16
 MAX_INTEGER: Final = 2**53 - 1
 """What every JSON reader takes without loss; larger numbers are written as strings."""
-
-
-class Kind(StrEnum):
-    """The vocabulary. Append only: a kind is never renamed, reused or removed."""
-
-    GENESIS = "genesis"
-    BOOT = "boot"
-    SHUTDOWN = "shutdown"
-    KEY_CREATED = "key_created"
-    KEY_REVOKED = "key_revoked"
-    MODEL_IMPORTED = "model_imported"
-    MODEL_VERIFIED = "model_verified"
-    MODEL_QUARANTINED = "model_quarantined"
-    LOAD_INTENT = "load_intent"
-    LOAD_OUTCOME = "load_outcome"
-    UNLOAD_INTENT = "unload_intent"
-    UNLOAD_OUTCOME = "unload_outcome"
-    WORKER_EXITED = "worker_exited"
-    MODEL_RELEASED = "model_released"
-    MODEL_PINNED_RESIDENT = "model_pinned_resident"
-    REFUSAL = "refusal"
-    USAGE_DIGEST = "usage_digest"  # reserved: written from the ledger issue on
-
-
-OUTCOME_OF: Final[Mapping[Kind, Kind]] = {
-    Kind.LOAD_INTENT: Kind.LOAD_OUTCOME,
-    Kind.UNLOAD_INTENT: Kind.UNLOAD_OUTCOME,
-}
-"""Every intent and the kind of event that closes it."""
 
 
 class InvalidEvent(ValueError):
@@ -88,7 +59,11 @@ def canonical_body(event: LedgerEvent, stamp: Stamp) -> bytes:
         "mono_us": stamp.mono_us,
         "boot_id": stamp.boot_id,
         "kind": str(event.kind),
-        "actor": {"id": event.actor.id, "roles": sorted(str(role) for role in event.actor.roles)},
+        "actor": {
+            "id": event.actor.id,
+            "person": event.actor.person,
+            "roles": sorted(str(role) for role in event.actor.roles),
+        },
         "subject": event.subject,
         "outcome": event.outcome,
         "intent_seq": event.intent_seq,
@@ -112,7 +87,7 @@ def check(event: LedgerEvent) -> None:
 
 def check_phase(event: LedgerEvent) -> None:
     """Raise InvalidEvent where an intent has an outcome, or an outcome no intent."""
-    if event.kind in OUTCOME_OF.values() and event.intent_seq is None:
+    if event.kind in OUTCOMES and event.intent_seq is None:
         raise InvalidEvent(f"a {event.kind} needs the intent_seq that it closes")
     if event.kind in OUTCOME_OF and event.outcome is not None:
         raise InvalidEvent(f"a {event.kind} has no outcome yet")

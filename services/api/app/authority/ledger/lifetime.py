@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from app.authority.ledger.events import OUTCOME_OF, Kind, LedgerEvent
+from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.stored import StoredEvent
 from app.domain.actors import SYSTEM
+from app.evidence.vocabulary import OUTCOME_OF, Kind
 
 INTERRUPTED: Final = "interrupted_by_restart"
 

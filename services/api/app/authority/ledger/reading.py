@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, exists, func, select
 
-from app.authority.ledger.events import OUTCOME_OF
 from app.authority.ledger.stored import StoredEvent
 from app.authority.ledger.tables import EVENT, INDEX
+from app.evidence.vocabulary import OUTCOME_OF
 
 LARGEST: Final = 2**63 - 1
 

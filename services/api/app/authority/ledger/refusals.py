@@ -8,11 +8,12 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Final
 
-from app.authority.ledger.events import InvalidEvent, Kind, LedgerEvent
+from app.authority.ledger.events import InvalidEvent, LedgerEvent
 from app.authority.ledger.store import Ledger, Receipt
 from app.authority.ports import Clock
 from app.domain.actors import Actor
 from app.domain.refusals import AuditUnavailable, Refusal
+from app.evidence.vocabulary import Kind
 from app.observability import printable, redact_text
 
 WINDOW_S: Final = 60.0

@@ -4,6 +4,7 @@
 keeps that from happening becomes AuditUnavailable, and the caller must not act.
 """
 
+import json
 import logging
 import os
 import sqlite3
@@ -17,9 +18,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from app.authority.ledger import reading
-from app.authority.ledger.chain import leaf_hash
 from app.authority.ledger.events import (
-    Kind,
     LedgerEvent,
     Stamp,
     canonical_body,
@@ -34,6 +33,9 @@ from app.authority.ledger.stored import StoredEvent
 from app.authority.ledger.writing import reading_directly, writing, writing_directly
 from app.authority.ports import Clock
 from app.domain.refusals import AuditUnavailable, EventNotFound
+from app.evidence.indexing import COLUMNS, index_row
+from app.evidence.merkle import leaf_hash
+from app.evidence.vocabulary import Kind
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -41,8 +43,7 @@ _LOG: Final = logging.getLogger(__name__)
 _NEXT: Final = "SELECT COALESCE(MAX(seq), 0) + 1 FROM ledger_event"
 _INSERT_EVENT: Final = "INSERT INTO ledger_event (seq, event_id, body, leaf) VALUES (?, ?, ?, ?)"
 _INSERT_INDEX: Final = (
-    "INSERT INTO ledger_index (seq, ts_utc_us, kind, actor, subject, outcome, intent_seq,"
-    " request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    f"INSERT INTO ledger_index ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
 )
 _READ_BACK: Final = "SELECT seq, event_id, body, leaf FROM ledger_event WHERE seq = ?"
 
@@ -157,7 +158,7 @@ class Ledger:
         try:
             row = (stamp.seq, stamp.event_id, body, receipt.leaf)
             execute(_INSERT_EVENT, row)
-            execute(_INSERT_INDEX, _index_row(event, stamp))
+            execute(_INSERT_INDEX, tuple(index_row(json.loads(body))))
         except (IntegrityError, sqlite3.IntegrityError) as error:
             raise audit_unavailable(error) from error
         return receipt
@@ -218,16 +219,3 @@ class Ledger:
             _LOG.warning("the ledger can be written again")
         elif changed:
             _LOG.error("the ledger cannot be written: %s", why)
-
-
-def _index_row(event: LedgerEvent, stamp: Stamp) -> tuple[str | int | None, ...]:
-    return (
-        stamp.seq,
-        stamp.ts_utc_us,
-        str(event.kind),
-        event.actor.id,
-        event.subject,
-        event.outcome,
-        event.intent_seq,
-        event.request_id,
-    )

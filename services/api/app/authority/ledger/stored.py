@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from app.authority.ledger.chain import leaf_hash
+from app.evidence.merkle import leaf_hash
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.authority import feasibility
-from app.authority.ledger.events import Kind, LedgerEvent
+from app.authority.ledger.events import LedgerEvent
 from app.authority.lifecycle.admission import Admission
 from app.authority.lifecycle.equipment import Equipment
 from app.authority.lifecycle.residency import Held, Terms
@@ -16,6 +16,7 @@ from app.domain.engine import LoadFailure, LoadSpec
 from app.domain.feasibility import Fits, Need
 from app.domain.models import CatalogModel
 from app.domain.refusals import AuditUnavailable, LoadCancelled, LoadFailed
+from app.evidence.vocabulary import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from app.authority.ledger.events import Kind, LedgerEvent
+from app.authority.ledger.events import LedgerEvent
 from app.authority.lifecycle.crashes import CrashRecord
 from app.authority.lifecycle.equipment import Equipment
 from app.authority.lifecycle.residency import Held
@@ -13,6 +13,7 @@ from app.authority.lifecycle.transitions import Cause, State
 from app.authority.ports import Engine
 from app.domain.actors import SYSTEM, Actor
 from app.domain.refusals import AuditUnavailable, ModelQuarantined
+from app.evidence.vocabulary import Kind
 
 log = structlog.get_logger(__name__)
 

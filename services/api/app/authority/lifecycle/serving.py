@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from app.authority.ledger.events import Kind, LedgerEvent
+from app.authority.ledger.events import LedgerEvent
 from app.authority.lifecycle.admission import Admission
 from app.authority.lifecycle.crashes import CrashRecord
 from app.authority.lifecycle.equipment import Equipment
@@ -30,6 +30,7 @@ from app.domain.refusals import (
     Refusal,
     ShuttingDown,
 )
+from app.evidence.vocabulary import Kind
 
 log = structlog.get_logger(__name__)
 

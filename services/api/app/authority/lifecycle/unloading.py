@@ -4,12 +4,13 @@ import asyncio
 
 import structlog
 
-from app.authority.ledger.events import Kind, LedgerEvent
+from app.authority.ledger.events import LedgerEvent
 from app.authority.lifecycle.equipment import Equipment
 from app.authority.lifecycle.residency import Held
 from app.authority.lifecycle.transitions import Cause, State
 from app.domain.actors import Actor
 from app.domain.refusals import AuditUnavailable
+from app.evidence.vocabulary import Kind
 
 log = structlog.get_logger(__name__)
 

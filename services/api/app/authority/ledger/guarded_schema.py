@@ -1,0 +1,86 @@
+# ruff: noqa: E501
+"""The SHA-256 of the SQL of every table, trigger and index that guards the ledger and the keys.
+
+A change here without a migration, or a migration without a change here, is a server that refuses to
+start: tests/unit/ledger/test_guards.py compares it with a fresh database.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+EXPECTED: Final[Mapping[str, Mapping[str, str]]] = {
+    "ledger_event": {
+        "ledger_event": "ec9478ba09b07891a48d24700b20f4f7683ae6b2589b7087749f911f53eb5a47",
+        "ledger_event_new_id": "d5c0802e100ae37f7b6a337ea4afe1e120a391b9c2fdefd6dfb9234dffa5769d",
+        "ledger_event_next_only": "8f5ca26b6e32cc0e43d8c1dde98ca75816adb0fc095cf65c479bc8f881032e46",
+        "ledger_event_no_delete": "1158b2e40f36b8f91de55f2870f4d077492813e7dfd7bdb80ccd916503c253af",
+        "ledger_event_no_update": "2d9be4df49b81884d7171bebdbd3ba4d89a0e0456c129da3322b657aa1da7fd1",
+    },
+    "ledger_node": {
+        "ledger_node": "85798f28a16f640c295295eca282f95e83ca0f3bfb7b4b8ecbbeb911f70bc74c",
+        "ledger_node_next_only": "3ce53196c46b17820ed983a94b16f12292178b8a1ee7aa602546fd938aaa1ee0",
+        "ledger_node_no_delete": "8f45c6b892f56965cfd966addaa585a84566a256b430ef8a76ab6217c1379ffb",
+        "ledger_node_no_update": "46367e3e3a8ddb29d4fd8d88d263f3232b71f56053aa1f337bf08c49007e8136",
+    },
+    "ledger_commit": {
+        "ledger_commit": "501312d57b290dc868e803e6235f4058efc6283426c79ce7cedfc5c858ab7b6f",
+        "ledger_commit_larger_only": "f161587fac65b0ce9a09fd931efde7e35d74e86a1e09491e7bed82c4c52f32e6",
+        "ledger_commit_no_delete": "7898c0c8cd6b5258d380a6c799af04357b3535dd10f5e0e56a37aa48893c2223",
+        "ledger_commit_no_update": "6c071a660f30a21187d774120485a8a2936cab55223645097e61863c05012600",
+    },
+    "ledger_checkpoint": {
+        "ledger_checkpoint": "c4d3aae25130b6974d17191393f1af2ae24d64cfc600e175ddaaeb68abb06651",
+        "ledger_checkpoint_larger_only": "dee9411d57a579709b45b99bccb44ae71c467b81f1b4f9d71d26775735e2a82c",
+        "ledger_checkpoint_no_delete": "38e0dade908481612fcdaa48981b079feacbb0ed41a42b3054634c3cebc452d1",
+        "ledger_checkpoint_no_update": "22009138c51538dccd444eb130c62d45ab9dd9788d690159c1054db093403ca5",
+    },
+    "ledger_cosignature": {
+        "ledger_cosignature": "88a3b6fc839292af28e8b0c3f0fd4fa85babed069b981be04f95b3335621ed1d",
+        "ledger_cosignature_larger_only": "8835441c3a1dff4d31e5fd95c8ed09c16f4c6c6c0c919d9602fdd4360a5e993f",
+        "ledger_cosignature_no_delete": "eb8ca7fbf463c5681a4559698ce731d12a1b955e6525e7c53fe16d9cfaca4029",
+        "ledger_cosignature_no_update": "c0ec62232fbbe95434e7cc9138e20e3f5c10520cbe66d89e098cb33ddc4f18bd",
+    },
+    "ledger_blob": {
+        "ledger_blob": "39b8320e02ab1f0ebf17c11dcc193742aa81d27410efb74deabf2c7890551cd4",
+        "ledger_blob_new_only": "c6fa9fdcdfd324368bcc2f188d8927596d5081c0c123bb322a5bb0bc75ca9598",
+        "ledger_blob_no_delete": "b64129057298c927d03a7a68a26695ca1b76a8bd957d1f38840c4616ec2002df",
+        "ledger_blob_no_update": "86a18f9d5d4449321f4e37d3797fb7ac7cb4deca54900812d1e7e9e6ff764fb8",
+    },
+    "ledger_index": {
+        "ledger_index": "311b252cfd7dd8c1801a568f31f16397b6434dae42e601f1b9519789ec4c9a06",
+        "ledger_index_actor": "47a274e70fbc4b128bbfaf984fda8af656fd9291078122568ce999da87613e83",
+        "ledger_index_digest": "be498c14a4ecea1ca8ee1e763c9c51478745246cd9ce173313e6783eb30b5e85",
+        "ledger_index_intent": "9886695d8d0b230e727200b8e892d69209750816f9b41dbdd657217123008150",
+        "ledger_index_kind": "1d0b6e12867b567147c5baac1ebdf3191bb3a2782660fc5340d6cd4e4a374370",
+        "ledger_index_model": "a481c9f43fc6d104e9dea598c5c0be67b77381973a7128969f7d8470cc97b585",
+        "ledger_index_outcome": "a07e2cc78ddf1f5950c7761c4134eeb8a577d737d63430ad93739ad72a332fe4",
+        "ledger_index_person": "801195f475315fece564bee7ed0f9d0c3fef606c69eacf6142ad8797ccb40ad1",
+        "ledger_index_plan": "8fd780d04283917b7e58cbde590deddf87307375d11b4798aaebd7df480d16df",
+        "ledger_index_reason": "1d43444661809c0d8988eecb44696a10babd13eb44d07cd69927333e70b3a90b",
+        "ledger_index_request": "3c88e31c88e6575a214aca6583c57d7e4b0663ea9520628655cd7b8b323e7f8e",
+        "ledger_index_run": "345a559ae26c37a3c94ab48b0bcb0b37a0044be06553ad99a465110b5d5f1f88",
+        "ledger_index_subject": "7e3c0c14024cdeaa9fbc1effc0e95e4b0a430e4bfcc253577f03515b4b024019",
+        "ledger_index_time": "92c5dfbd5c4b1e8de14833ef08c5cc28fbafe7ecf7cca8a3ceb2b2db9fd44356",
+    },
+    "access_key": {
+        "access_key": "0fe12a7192ba5e542ebff96d884fa228bea4e378f4831e96a19dec24c3b10e30",
+        "access_key_new_only": "0eb62e8d7c1bff7c33de6a25d76003aac4cd427cad76fece2815c88a5639f925",
+        "access_key_no_delete": "6f98404e01c28dc191bb6b2ae399fb0cb827f9198aa501111030b8570c286831",
+        "access_key_revoke_only": "c2885d5ef47eb30759f97d925c0dd9aaeb64eee1579853004774e9fbcc6f69fa",
+    },
+    "person": {
+        "person": "be2075eb4ef0a3040fb7a5143948fa3a09399e1c28029c34f0b78f1df5dc6aca",
+        "person_new_only": "c2b6b0c016db449169104eab8eff422b6fe3567bc603e2f2b4545091aa201298",
+        "person_no_delete": "1e05c24cc9f093a744cef9542cde131fbfdf6c061c162abdeb4a0f9c6cd8dc68",
+        "person_no_update": "ea9f986218fbf1e4407fedc0c816ec4b3417be35312a94672427d1635660f6dd",
+    },
+    "person_name": {
+        "person_name": "0971fb07e7494e2e60c58766b3ee3bce837bfba2916d49309ca6591829c96987",
+    },
+    "key_person": {
+        "key_person": "2b6d11b0cd4f1d454ceca125fd220dc669888de17b2c07fa19e7c3f69c40bf31",
+        "key_person_new_only": "1635a4b3b53fc52beca8af7277f9dc71c286e8d97d0825ac5ea6edcc111c8811",
+        "key_person_no_delete": "273dc53ede3a1602ac609ba8f584b45486cd3db4c0ac66302e0f9851a49707ec",
+        "key_person_no_update": "11a70c3d2b6c02174becb995f471c91a0725fe34d22f36ace3dce73c0a04ce6c",
+    },
+}

@@ -1,0 +1,83 @@
+"""The only place that says what the index holds of an event. Pure: the body decides, nothing else.
+
+The writer fills the index with it and whoever verifies compares with it, so that an index which was
+altered shows.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from app.evidence.vocabulary import ABOUT_A_MODEL, ACTION, OUTCOME_OF, OUTCOMES, Kind
+
+
+class IndexRow(NamedTuple):
+    """One row of `ledger_index`, in the order of its columns."""
+
+    seq: int
+    ts_utc_us: int
+    kind: str
+    action: str
+    actor: str
+    person: str | None
+    roles: str
+    subject: str
+    model: str | None
+    digest: str | None
+    outcome: str | None
+    plan: str | None
+    run: str | None
+    intent_seq: int | None
+    request_id: str | None
+    reason: str | None
+
+
+COLUMNS: Final = IndexRow._fields
+
+
+def index_row(body: Mapping[str, Any]) -> IndexRow:
+    """Return the row for an event's parsed body (version 1 or 2)."""
+    kind, actor, data = body["kind"], body["actor"], body["data"]
+    return IndexRow(
+        seq=body["seq"],
+        ts_utc_us=body["ts_utc_us"],
+        kind=kind,
+        action=_action(kind, data),
+        actor=actor["id"],
+        person=actor.get("person"),
+        roles=f",{','.join(actor['roles'])}," if actor["roles"] else "",
+        subject=body["subject"],
+        model=_model(kind, body["subject"], data),
+        digest=_text(data.get("digest")),
+        outcome=body["outcome"],
+        plan=_text(data.get("plan")),
+        run=_run(body, kind, data),
+        intent_seq=body["intent_seq"],
+        request_id=body["request_id"],
+        reason=_text(data.get("reason")) or _text(data.get("message")),
+    )
+
+
+def _action(kind: str, data: Mapping[str, Any]) -> str:
+    if kind == Kind.REFUSAL:
+        return _text(data.get("permission")) or ACTION[Kind.REFUSAL]
+    return ACTION.get(kind, kind)  # type: ignore[call-overload,no-any-return]
+
+
+def _model(kind: str, subject: str, data: Mapping[str, Any]) -> str | None:
+    """A refusal's subject is a model unless it names a key: that is what routes put there."""
+    if kind in ABOUT_A_MODEL or (kind == Kind.REFUSAL and not subject.startswith("key ")):
+        return subject or None
+    return _text(data.get("model"))
+
+
+def _run(body: Mapping[str, Any], kind: str, data: Mapping[str, Any]) -> str | None:
+    """One attempt: an intent and its outcome, a refusal by itself."""
+    if named := _text(data.get("run")):
+        return named
+    if kind in OUTCOMES:
+        return str(body["intent_seq"])
+    return str(body["seq"]) if kind in OUTCOME_OF or kind == Kind.REFUSAL else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,104 @@
+"""The only place that says which kinds of events there are and what each one means.
+
+Append only: a kind is never renamed, reused or removed, or old records would change their meaning.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class Kind(StrEnum):
+    """What happened."""
+
+    GENESIS = "genesis"
+    BOOT = "boot"
+    SHUTDOWN = "shutdown"
+    KEY_CREATED = "key_created"
+    KEY_REVOKED = "key_revoked"
+    MODEL_IMPORTED = "model_imported"
+    MODEL_VERIFIED = "model_verified"
+    MODEL_QUARANTINED = "model_quarantined"
+    LOAD_INTENT = "load_intent"
+    LOAD_OUTCOME = "load_outcome"
+    UNLOAD_INTENT = "unload_intent"
+    UNLOAD_OUTCOME = "unload_outcome"
+    WORKER_EXITED = "worker_exited"
+    MODEL_RELEASED = "model_released"
+    MODEL_PINNED_RESIDENT = "model_pinned_resident"
+    REFUSAL = "refusal"
+    USAGE_DIGEST = "usage_digest"
+    USAGE_PRUNED = "usage_pruned"
+    SIGNING_KEY_CREATED = "signing_key_created"
+    SIGNING_KEY_ROTATED = "signing_key_rotated"
+    CHECKPOINT_COSIGNED = "checkpoint_cosigned"
+    SINK_REPLACED = "sink_replaced"
+    DISK_WARNING = "disk_warning"
+    RESERVE_USED = "reserve_used"
+    LEDGER_READ = "ledger_read"
+    LEDGER_EXPORTED = "ledger_exported"
+    LEDGER_REINDEXED = "ledger_reindexed"
+    PERSON_NAMED = "person_named"
+    PERSON_NAME_ERASED = "person_name_erased"
+    LEDGER_PRUNED = "ledger_pruned"  # reserved: needs approvals
+    RECOVERY_EPOCH = "recovery_epoch"  # reserved: needs approvals
+
+
+OUTCOME_OF: Final[Mapping[Kind, Kind]] = {
+    Kind.LOAD_INTENT: Kind.LOAD_OUTCOME,
+    Kind.UNLOAD_INTENT: Kind.UNLOAD_OUTCOME,
+}
+"""Every intent and the kind of event that closes it."""
+
+OUTCOMES: Final = frozenset(OUTCOME_OF.values())
+
+ACTION: Final[Mapping[Kind, str]] = {
+    Kind.GENESIS: "start",
+    Kind.BOOT: "start",
+    Kind.SHUTDOWN: "stop",
+    Kind.KEY_CREATED: "key.create",
+    Kind.KEY_REVOKED: "key.revoke",
+    Kind.MODEL_IMPORTED: "model.import",
+    Kind.MODEL_VERIFIED: "model.verify",
+    Kind.MODEL_QUARANTINED: "model.quarantine",
+    Kind.LOAD_INTENT: "model.load",
+    Kind.LOAD_OUTCOME: "model.load",
+    Kind.UNLOAD_INTENT: "model.unload",
+    Kind.UNLOAD_OUTCOME: "model.unload",
+    Kind.WORKER_EXITED: "worker.exit",
+    Kind.MODEL_RELEASED: "model.release",
+    Kind.MODEL_PINNED_RESIDENT: "model.load",
+    Kind.REFUSAL: "refuse",  # or the permission that was asked for, where the event names it
+    Kind.USAGE_DIGEST: "usage.digest",
+    Kind.USAGE_PRUNED: "usage.prune",
+    Kind.SIGNING_KEY_CREATED: "ledger.rotate",
+    Kind.SIGNING_KEY_ROTATED: "ledger.rotate",
+    Kind.CHECKPOINT_COSIGNED: "ledger.cosign",
+    Kind.SINK_REPLACED: "ledger.sink",
+    Kind.DISK_WARNING: "ledger.disk",
+    Kind.RESERVE_USED: "ledger.disk",
+    Kind.LEDGER_READ: "ledger.read",
+    Kind.LEDGER_EXPORTED: "ledger.export",
+    Kind.LEDGER_REINDEXED: "ledger.reindex",
+    Kind.PERSON_NAMED: "person.name",
+    Kind.PERSON_NAME_ERASED: "person.erase",
+    Kind.LEDGER_PRUNED: "ledger.prune",
+    Kind.RECOVERY_EPOCH: "ledger.recover",
+}
+"""What an event is filed under: an intent and its outcome share one action."""
+
+ABOUT_A_MODEL: Final = frozenset(
+    {
+        Kind.MODEL_IMPORTED,
+        Kind.MODEL_VERIFIED,
+        Kind.MODEL_QUARANTINED,
+        Kind.LOAD_INTENT,
+        Kind.LOAD_OUTCOME,
+        Kind.UNLOAD_INTENT,
+        Kind.UNLOAD_OUTCOME,
+        Kind.WORKER_EXITED,
+        Kind.MODEL_RELEASED,
+        Kind.MODEL_PINNED_RESIDENT,
+    }
+)
+"""Kinds whose subject is a model's id."""
