@@ -1,0 +1,102 @@
+"""The only place that fills the ledger's index: from the stored bodies, never from anything else.
+
+The index is derived. It may be behind the log (`catch_up`) or be made anew (`rebuild`), and the
+same bodies always give the same rows.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Final
+
+from app.evidence.indexing import COLUMNS, IndexRow, index_row
+
+CHUNK: Final = 2_000
+"""Events per write transaction of a rebuild: about a twentieth of a second."""
+
+Writing = Callable[[], AbstractContextManager[sqlite3.Connection]]
+"""Opens one write transaction on the driver's connection, as `writing.writing_directly` does."""
+
+_NAMES: Final = ", ".join(COLUMNS)
+_INSERT: Final = f"INSERT INTO ledger_index ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
+_ROWS: Final = f"SELECT {_NAMES} FROM ledger_index WHERE seq BETWEEN ? AND ? ORDER BY seq"  # noqa: S608
+_BODIES: Final = "SELECT seq, body FROM ledger_event WHERE seq > ? AND seq <= ? ORDER BY seq"
+_INDEXED: Final = "SELECT COALESCE(MAX(seq), 0) FROM ledger_index"
+_SIZE: Final = "SELECT COALESCE(MAX(seq), 0) FROM ledger_event"
+_CLEAR: Final = "DELETE FROM ledger_index WHERE seq BETWEEN ? AND ?"
+_OUTSIDE: Final = "DELETE FROM ledger_index WHERE seq < 1 OR seq > ?"
+_LARGEST: Final = 2**63 - 1
+
+
+def insert_rows(connection: sqlite3.Connection, rows: Iterable[IndexRow]) -> None:
+    """Add rows inside the caller's transaction."""
+    connection.executemany(_INSERT, rows)
+
+
+def catch_up(connection: sqlite3.Connection, limit: int | None = None) -> int:
+    """Index up to `limit` events (None: all) past the last indexed one; return how many it were.
+
+    Runs inside the caller's write transaction.
+    """
+    indexed, size = _one(connection, _INDEXED), _one(connection, _SIZE)
+    last = size if limit is None else min(size, indexed + limit)
+    insert_rows(connection, _derived(connection, indexed, last))
+    return max(0, last - indexed)
+
+
+def rebuild(writing: Writing) -> int:
+    """Make every row anew from the bodies; return how many rows were wrong, missing or added.
+
+    One short transaction a chunk, so that appends go on meanwhile and the index is never empty.
+    Events that are appended meanwhile are indexed too. Run it again after a crash: it is the same.
+    """
+    changed = done = 0
+    while True:
+        with writing() as connection:
+            size = _one(connection, _SIZE)
+            last = min(size, done + CHUNK)
+            changed += _remake(connection, done, last)
+            if last == size:
+                changed += connection.execute(_OUTSIDE, (size,)).rowcount
+                return changed
+        done = last
+
+
+def _remake(connection: sqlite3.Connection, done: int, last: int) -> int:
+    """Replace the rows past `done` up to `last`; return in how many places they differed."""
+    found = {row[0]: row for row in connection.execute(_ROWS, (done + 1, last))}
+    right = list(_derived(connection, done, last))
+    wrong = [row for row in right if found.get(row.seq) != tuple(row)]
+    connection.execute(_CLEAR, (done + 1, last))
+    insert_rows(connection, right)
+    return len(wrong)
+
+
+def _derived(connection: sqlite3.Connection, done: int, last: int) -> Iterator[IndexRow]:
+    """Read in steps: a cursor that stays open while its table's index is written costs a copy."""
+    for start in range(done, last, CHUNK):
+        bodies = connection.execute(_BODIES, (start, min(last, start + CHUNK))).fetchall()
+        yield from filter(None, (_row(seq, body) for seq, body in bodies))
+
+
+def _row(seq: int, body: bytes) -> IndexRow | None:
+    """None for a body that was damaged past reading: verification names it, the index goes on."""
+    try:
+        row = index_row(json.loads(body))
+        fits = row.seq == seq and all(map(_storable, row))
+        json.dumps(row, ensure_ascii=False).encode()  # half a character cannot be stored
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+    return row if fits else None
+
+
+def _storable(value: object) -> bool:
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) <= _LARGEST
+    return value is None or isinstance(value, str)
+
+
+def _one(connection: sqlite3.Connection, query: str) -> int:
+    found: int = connection.execute(query).fetchone()[0]
+    return found
