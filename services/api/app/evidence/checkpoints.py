@@ -23,6 +23,8 @@ from app.evidence.notes import (
 )
 
 MAX_PROOF: Final = 63
+MAX_SIZE: Final = 2**63 - 1
+MAX_TIME_S: Final = 2**63 - 1
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 _TIMESTAMP_BYTES: Final = 8
 _COSIGNED_BYTES: Final = _TIMESTAMP_BYTES + 64
@@ -49,11 +51,7 @@ class Checkpoint:
         lines = text.split("\n")
         if len(lines) != 4 or lines[3] or not lines[0]:
             raise CheckpointInvalid("a checkpoint has three lines: origin, size, root")
-        if _SIZE.fullmatch(lines[1]) is None:
-            raise CheckpointInvalid(
-                "a checkpoint's size is a decimal number without leading zeroes"
-            )
-        return cls(lines[0], int(lines[1]), _hash(lines[2]))
+        return cls(lines[0], _size(lines[1], "a checkpoint's size"), _hash(lines[2]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +83,8 @@ def cosign(note: Note, key: VerifierKey, signing: Signing, *, time_s: int) -> Si
     """Return cosignature/v1 by `key` (type 0x04) at POSIX time `time_s`."""
     if key.type != COSIGNATURE:
         raise NoteInvalid("a witness's key has signature type 0x04")
+    if not 0 < time_s <= MAX_TIME_S:
+        raise NoteInvalid("a cosignature's time is a number of seconds after 1970")
     stamp = time_s.to_bytes(_TIMESTAMP_BYTES, "big")
     return Signature(key.name, key.id, stamp + signing(_cosigned_message(note.text, time_s)))
 
@@ -100,6 +100,8 @@ def cosigned_at(note: Note, key: VerifierKey) -> int | None:
         if len(signature.raw) != _COSIGNED_BYTES:
             raise NoteInvalid(f"the cosignature of {key.name} has the wrong length")
         time_s = int.from_bytes(signature.raw[:_TIMESTAMP_BYTES], "big")
+        if not 0 < time_s <= MAX_TIME_S:
+            raise NoteInvalid(f"the cosignature of {key.name} has no time")
         if not key.check(_cosigned_message(note.text, time_s), signature.raw[_TIMESTAMP_BYTES:]):
             raise NoteInvalid(f"the cosignature of {key.name} does not hold")
         times.append(time_s)
@@ -132,12 +134,17 @@ class Bundle:
         first, *proof = head.split("\n")
         if not blank or not first.startswith("old "):
             raise CheckpointInvalid("a bundle begins with `old SIZE`, the proof, and a blank line")
-        if _SIZE.fullmatch(first.removeprefix("old ")) is None:
-            raise CheckpointInvalid("the old size is a decimal number without leading zeroes")
+        old = _size(first.removeprefix("old "), "the old size")
         if len(proof) > MAX_PROOF:
             raise CheckpointInvalid(f"a proof has at most {MAX_PROOF} hashes")
         hashes = tuple(_hash(line) for line in proof)
-        return cls(int(first.removeprefix("old ")), hashes, Note.parse(note))
+        return cls(old, hashes, Note.parse(note))
+
+
+def _size(digits: str, what: str) -> int:
+    if _SIZE.fullmatch(digits) is None or int(digits) > MAX_SIZE:
+        raise CheckpointInvalid(f"{what} is a decimal number below 2^63 without leading zeroes")
+    return int(digits)
 
 
 def _hash(line: str) -> bytes:

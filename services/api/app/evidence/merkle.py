@@ -14,6 +14,9 @@ HASH_BYTES: Final = 32
 Subtree = Callable[[int, int], bytes]
 """(height, index) -> hash of the complete subtree over leaves index * 2^height onwards."""
 
+Completed = Callable[[int, int, bytes], None]
+"""(height, index, hash) of a subtree that has just become complete."""
+
 
 class ProofInvalid(ValueError):
     """A proof that does not prove what it was given for; the message says which part."""
@@ -43,14 +46,16 @@ class Frontier:
         if any(len(root) != HASH_BYTES for root in self.roots):
             raise ValueError("a subtree root has 32 bytes")
 
-    def append(self, leaves: Iterable[bytes]) -> Self:
-        """Return the frontier after these leaf hashes."""
+    def append(self, leaves: Iterable[bytes], completed: Completed | None = None) -> Self:
+        """Return the frontier after these leaf hashes; `completed` is told of each new subtree."""
         size, roots = self.size, list(self.roots)
         for leaf in leaves:
-            joined, level = leaf, size
-            while level & 1:
+            joined, index, height = leaf, size, 0
+            while index & 1:
                 joined = node_hash(roots.pop(), joined)
-                level >>= 1
+                index, height = index >> 1, height + 1
+                if completed is not None:
+                    completed(height, index, joined)
             roots.append(joined)
             size += 1
         return type(self)(size, tuple(roots))
@@ -123,7 +128,37 @@ def verify_consistency(
         return
     if not proof:
         raise ProofInvalid("the consistency proof is too short")
-    path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
+    path = [old_root, *proof] if _complete(old) else proof
+    from_old, from_new = _both_roots(old, new, path)
+    if from_old != old_root:
+        raise ProofInvalid(f"the proof does not lead to the old root at size {old}")
+    if from_new != new_root:
+        raise ProofInvalid(f"the proof does not lead to the new root at size {new}")
+
+
+def implied_old_root(old: int, new: int, new_root: bytes, proof: Sequence[bytes]) -> bytes | None:
+    """Return the root that the new tree has over its first `old` leaves, where the proof shows it.
+
+    Whoever holds another root for that size holds evidence of a rewritten log. None: the proof does
+    not lead to the new root, or takes the old one for granted (`old` is a power of two).
+    """
+    if not 0 < old < new or _complete(old) or not proof:
+        return None
+    try:
+        _check_lengths(proof, new_root)
+        from_old, from_new = _both_roots(old, new, proof)
+    except ProofInvalid:
+        return None
+    return from_old if from_new == new_root else None
+
+
+def _complete(size: int) -> bool:
+    """Whether `size` leaves are one complete subtree, whose root no proof has to repeat."""
+    return size & (size - 1) == 0
+
+
+def _both_roots(old: int, new: int, path: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Return the roots of the old and the new tree that the path of a proof leads to."""
     number, last = old - 1, new - 1
     while number & 1:
         number, last = number >> 1, last >> 1
@@ -140,10 +175,7 @@ def verify_consistency(
         number, last = number >> 1, last >> 1
     if last != 0:
         raise ProofInvalid("the consistency proof is too short")
-    if from_old != old_root:
-        raise ProofInvalid(f"the proof does not lead to the old root at size {old}")
-    if from_new != new_root:
-        raise ProofInvalid(f"the proof does not lead to the new root at size {new}")
+    return from_old, from_new
 
 
 def _check_trivial(

@@ -52,6 +52,12 @@ class VerifierKey:
         typed = self.name.encode() + b"\n" + bytes([self.type]) + self.public
         return hashlib.sha256(typed).digest()[:4]
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the vkey line in groups of four digits: what two people compare aloud."""
+        digest = hashlib.sha256(str(self).encode()).hexdigest()
+        return " ".join(digest[i : i + 4] for i in range(0, len(digest), 4))
+
     def __str__(self) -> str:
         material = base64.b64encode(bytes([self.type]) + self.public).decode()
         return f"{self.name}+{self.id.hex()}+{material}"
@@ -153,10 +159,9 @@ def sign(text: str, key: VerifierKey, signing: Signing) -> Signature:
 
 
 def _decoded(encoded: str | bytes) -> str:
-    size = len(encoded)
     try:
         whole = encoded.decode("utf-8") if isinstance(encoded, bytes) else encoded
-        whole.encode("utf-8")
+        size = len(whole.encode("utf-8"))
     except UnicodeError as error:
         raise NoteInvalid("a note is UTF-8") from error
     if size > MAX_NOTE_BYTES:
