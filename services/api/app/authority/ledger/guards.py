@@ -1,43 +1,25 @@
-"""The only place that knows what the database's own guards look like, and looks.
+"""The only place that looks at the guards of the database that the server writes to.
 
-Each object that keeps the ledger and the keys append-only is compared with the SHA-256 of the SQL
-that made it; one that is missing, altered or added is named.
+Each object that keeps the ledger and the keys append-only is compared with what the migrations made
+(`app.evidence.guarded_schema`); one that is missing, altered or added is named.
 """
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 
-from app.authority.ledger.guarded_schema import EXPECTED
-
-_OBJECTS: Final = text(
-    "SELECT name, sql FROM sqlite_master WHERE tbl_name = :table AND sql IS NOT NULL"
-)
+from app.evidence.guarded_schema import EXPECTED, OBJECTS_SQL, differences
 
 
 def broken_guards(connection: Connection, tables: Iterable[str] = tuple(EXPECTED)) -> list[str]:
     """Return a sentence for every guard that is not what the migrations made; empty is good."""
-    return [line for table in tables for line in _compare(table, _found(connection, table))]
-
-
-def _compare(table: str, found: Mapping[str, str]) -> list[str]:
-    expected = EXPECTED[table]
-    missing = [f"{name} is missing" for name in sorted(expected.keys() - found.keys())]
-    added = [f"{name} was added" for name in sorted(found.keys() - expected.keys())]
-    altered = [
-        f"{name} was altered"
-        for name in sorted(expected.keys() & found.keys())
-        if found[name] != expected[name]
-    ]
-    return missing + altered + added
+    return [line for table in tables for line in differences(table, _found(connection, table))]
 
 
 def _found(connection: Connection, table: str) -> dict[str, str]:
-    rows = connection.execute(_OBJECTS, {"table": table})
-    return {name: hashlib.sha256(sql.encode()).hexdigest() for name, sql in rows}
+    rows = connection.exec_driver_sql(OBJECTS_SQL, (table,))
+    return {name: sql for name, sql in rows.tuples()}  # noqa: C416 - typed, unlike dict(rows)
 
 
 def file_identity(engine: Engine) -> tuple[int, int] | None:

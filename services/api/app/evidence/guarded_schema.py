@@ -1,12 +1,16 @@
 # ruff: noqa: E501
-"""The SHA-256 of the SQL of every table, trigger and index that guards the ledger and the keys.
+"""The SHA-256 of the SQL of every table, trigger and index that guards the ledger and the keys. Pure.
 
+The server compares its database with it before it writes, whoever verifies a copy does the same.
 A change here without a migration, or a migration without a change here, is a server that refuses to
 start: tests/unit/ledger/test_guards.py compares it with a fresh database.
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import Final
+
+OBJECTS_SQL: Final = "SELECT name, sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL"
 
 EXPECTED: Final[Mapping[str, Mapping[str, str]]] = {
     "ledger_event": {
@@ -84,3 +88,20 @@ EXPECTED: Final[Mapping[str, Mapping[str, str]]] = {
         "key_person_no_update": "11a70c3d2b6c02174becb995f471c91a0725fe34d22f36ace3dce73c0a04ce6c",
     },
 }
+
+
+def differences(table: str, found: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each object of `table` (name to SQL) that is not as migrations made it.
+
+    Missing ones come first, then the altered and the added; empty is good.
+    """
+    expected = EXPECTED[table]
+    digests = {name: hashlib.sha256(sql.encode()).hexdigest() for name, sql in found.items()}
+    missing = [f"{name} is missing" for name in sorted(expected.keys() - digests.keys())]
+    added = [f"{name} was added" for name in sorted(digests.keys() - expected.keys())]
+    altered = [
+        f"{name} was altered"
+        for name in sorted(expected.keys() & digests.keys())
+        if digests[name] != expected[name]
+    ]
+    return missing + altered + added
