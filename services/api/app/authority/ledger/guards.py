@@ -19,7 +19,7 @@ def broken_guards(connection: Connection, tables: Iterable[str] = tuple(EXPECTED
 
 def _found(connection: Connection, table: str) -> dict[str, str]:
     rows = connection.exec_driver_sql(OBJECTS_SQL, (table,))
-    return {name: sql for name, sql in rows.tuples()}  # noqa: C416 - typed, unlike dict(rows)
+    return {str(name): str(sql) for name, sql in rows}
 
 
 def file_identity(engine: Engine) -> tuple[int, int] | None:
