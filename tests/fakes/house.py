@@ -24,6 +24,7 @@ class House:
     inference: FakeInference = field(default_factory=FakeInference)
     execution: FakeExecution = field(default_factory=FakeExecution)
     reading: FakeReading = field(default_factory=FakeReading)
+    exports: Any = None  # the tests of exports bring the real ones
     refusals: FakeRefusals = field(default_factory=FakeRefusals)
     parts: dict[str, bool] = field(default_factory=lambda: {"ledger": True, "catalog": True})
     changes: dict[str, Any] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class House:
             inference=self.inference,
             execution=self.execution,
             reading=self.reading,
+            exports=self.exports,
             refusals=self.refusals,
             ready=ready,
             metrics=Metrics(),

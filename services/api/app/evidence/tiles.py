@@ -58,14 +58,19 @@ def hash_tiles(size: int) -> Iterator[Tile]:
         level, count = level + 1, count // WIDTH
 
 
-def entry_bundles(size: int) -> Iterator[Tile]:
-    return _row(None, size)
+def leaf_tiles(size: int, first: int = 0) -> Iterator[Tile]:
+    """Return the tiles of level 0 alone, from number `first` on."""
+    return _row(0, size, first)
 
 
-def _row(level: int | None, count: int) -> Iterator[Tile]:
+def entry_bundles(size: int, first: int = 0) -> Iterator[Tile]:
+    return _row(None, size, first)
+
+
+def _row(level: int | None, count: int, first: int = 0) -> Iterator[Tile]:
     full, partial = divmod(count, WIDTH)
-    yield from (Tile(level, index) for index in range(full))
-    if partial:
+    yield from (Tile(level, index) for index in range(first, full))
+    if partial and first <= full:
         yield Tile(level, full, partial)
 
 

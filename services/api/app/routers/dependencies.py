@@ -82,6 +82,18 @@ class Reading(Protocol):
     async def status(self, actor: Actor) -> Json: ...
 
 
+class Exports(Protocol):
+    async def begin(
+        self, actor: Actor, *, since: int | str | None, purpose: str | None
+    ) -> Json: ...
+    async def checkpoint(self, actor: Actor) -> str: ...
+    async def tile(self, actor: Actor, path: str) -> bytes: ...
+    async def stream(
+        self, actor: Actor, *, leaves: bool, first: int, count: int, size: int | None
+    ) -> AsyncIterator[bytes]: ...
+    async def blob(self, actor: Actor, digest: str) -> bytes: ...
+
+
 class RefusalRecorder(Protocol):
     def record(
         self, actor: Actor, refusal: Refusal, subject: str, request_id: str | None
@@ -99,6 +111,7 @@ class Services:
     inference: Inference
     execution: Execution
     reading: Reading
+    exports: Exports
     refusals: RefusalRecorder
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
     metrics: Metrics

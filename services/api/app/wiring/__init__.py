@@ -8,9 +8,12 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
+from app.authority.auditing.exports import Exports
 from app.authority.execution import Execution
 from app.authority.inference import Inference, InferencePorts
 from app.authority.keys import OperatorKey
+from app.authority.ledger.reads import ReadRecorder
+from app.authority.ledger.tiles import StoredTiles
 from app.authority.lifecycle.equipment import Equipment, Limits
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Access
@@ -160,6 +163,13 @@ def _services(
         inference=inference,
         execution=execution,
         reading=reading,
+        exports=Exports(
+            ledger=authority.ledger,
+            tiles=StoredTiles(authority.database),
+            keys=lambda: authority.ledger.keeping.signer.keys,
+            witnesses=settings.ledger.witnesses,
+            note_read=ReadRecorder(authority.ledger, authority.clock).note,
+        ),
         refusals=authority.refusals,
         ready=ready,
         metrics=Metrics(),

@@ -1,0 +1,1 @@
+"""Use cases for whoever checks the record: questions, reports, proofs, exports."""
