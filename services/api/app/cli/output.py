@@ -23,6 +23,13 @@ def stream(piece: str) -> None:
     sys.stdout.flush()
 
 
+def exactly(text: str) -> None:
+    """A result that other programs check byte for byte: UTF-8, whatever this terminal speaks."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.flush()
+
+
 def note(line: str) -> None:
     """Something about the result: a warning, progress, an error's sentence."""
     sys.stderr.write(text.clean(line) + "\n")
