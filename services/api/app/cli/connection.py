@@ -55,6 +55,18 @@ class Server:
                 raise _refusal_of(answer)
             yield from answer.iter_lines()
 
+    def pieces(self, path: str, **query: Any) -> Generator[bytes, None, None]:
+        """The bytes of an answer of any length as they come; closing the iterator hangs up."""
+        given = {name: value for name, value in query.items() if value is not None}
+        with (
+            self._speaking(),
+            self._client.stream("GET", path, params=given, timeout=_unhurried()) as answer,
+        ):
+            if not answer.is_success:
+                answer.read()
+                raise _refusal_of(answer)
+            yield from answer.iter_bytes()
+
     def close(self) -> None:
         self._client.close()
 

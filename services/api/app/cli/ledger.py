@@ -7,11 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from app.cli import output
+from app.cli.ledger_export import export
 from app.cli.options import SERVER, AsJson, ServerUrl
 from app.cli.outcomes import CommandError
 from app.cli.text import one_line, utc_time
 
 app = typer.Typer(name="ledger", help="Read the append-only record.", no_args_is_help=True)
+
+app.command("export")(export)
 
 _LEAF_PREFIX = b"\x00"  # RFC 6962, section 2.1
 
