@@ -97,6 +97,8 @@ def place_next(places: Places, new: SigningKey, memory: MemoryFile) -> None:
     one is gone. Raises AuditUnavailable, OSError.
     """
     memory.remember(memory.head.frontier, new.id)
+    if not present(places.next_key):
+        new.write(places.next_key)  # a first attempt got as far as the name, and not to the disk
     place(places.next_key, places.key)
 
 
