@@ -1,0 +1,413 @@
+"""Writes that fail, power that fails, and what the file says afterwards."""
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.authority.ledger.sinks import tail as tail_module
+from app.authority.ledger.sinks.file import FileSink, change_of
+from app.authority.ledger.sinks.values import SinkFailed
+from app.evidence.sink_lines import LineKind
+from tests.fakes.log import MemoryLog
+from tests.unit.ledger.test_sinks_file import check_holds, contents, delivery, known, opened
+
+
+class FailingSink(FileSink):
+    """Fails as told: after so many bytes of a write, or when it syncs."""
+
+    after: int | None = None
+    sync_fails = False
+    error = errno.EIO
+
+    def _write(self, data: memoryview) -> int:
+        if self.after is None:
+            return super()._write(data)
+        if self.after == 0:
+            raise OSError(self.error, os.strerror(self.error))
+        written = super()._write(data[: self.after])
+        self.after -= written
+        return written
+
+    def _sync(self) -> None:
+        if self.sync_fails:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super()._sync()
+
+
+def test_a_cut_at_any_byte_of_a_group_is_mended_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = MemoryLog().grow(2)
+    sink = opened(path, log)
+    sink.deliver(delivery(log))
+    whole_before = path.stat().st_size
+    sink.deliver(delivery(log.grow(2, "é" * 20)))
+    sink.close()
+    written = path.read_bytes()
+    log.grow(1)
+    for end in range(whole_before, len(written)):
+        path.write_bytes(written[:end])
+        sink = opened(path, log)
+        assert sink.size == 2, end
+        sink.deliver(delivery(log))
+        sink.close()
+        check_holds(path, log)
+
+
+@given(
+    groups=st.lists(st.integers(1, 3), min_size=1, max_size=4),
+    fractions=st.lists(st.floats(0, 1), min_size=1, max_size=4),
+)
+def test_cuts_after_cuts_lose_nothing(
+    tmp_path_factory: pytest.TempPathFactory, groups: list[int], fractions: list[float]
+) -> None:
+    path = tmp_path_factory.mktemp("sink") / "events.jsonl"
+    log = MemoryLog()
+    for count in groups:
+        log.grow(count, "x" * count)
+        sink = opened(path, log)
+        before = path.stat().st_size
+        for fraction in fractions:
+            sink.deliver(delivery(log))
+            sink.close()
+            os.truncate(path, before + round((path.stat().st_size - before) * fraction))
+            sink = opened(path, log)
+        sink.deliver(delivery(log))
+        sink.close()
+        check_holds(path, log)
+
+
+def test_a_write_that_fails_after_any_byte_is_repeated_by_the_next(tmp_path: Path) -> None:
+    log = MemoryLog().grow(2)
+    length = sum(map(len, log.all_bodies)) + 2
+    for after in range(length + 300):
+        path = tmp_path / f"{after}.jsonl"
+        log = MemoryLog(log.all_bodies[:2], log.private)
+        sink = FailingSink(path)
+        sink.open(known(log))
+        sink.after = after
+        try:
+            sink.deliver(delivery(log))
+        except SinkFailed as error:
+            assert "its volume reports errors" in str(error)  # noqa: PT017
+            assert sink.size == 0
+        sink.after = None
+        sink.deliver(delivery(log.grow(1)))
+        assert sink.size == 3
+        check_holds(path, log)
+        sink.close()
+
+
+def test_writes_that_come_short_are_continued(tmp_path: Path) -> None:
+    class ShortSink(FileSink):
+        def _write(self, data: memoryview) -> int:
+            return super()._write(data[:7])
+
+    path = tmp_path / "events.jsonl"
+    log = MemoryLog().grow(3)
+    sink = ShortSink(path)
+    sink.open(known(log))
+    sink.deliver(delivery(log))
+    check_holds(path, log, unharmed=True)
+    sink.close()
+
+
+def test_what_was_written_but_not_synced_is_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = MemoryLog().grow(2)
+    sink = FailingSink(path)
+    sink.open(known(log))
+    sink.sync_fails = True
+    for _ in range(2):
+        with pytest.raises(SinkFailed, match="its volume reports errors"):
+            sink.deliver(delivery(log))
+    sink.sync_fails = False
+    sink.deliver(delivery(log))
+    check_holds(path, log)
+    repeated = [line.number for line in contents(path) if line.kind is LineKind.REPEATED]
+    assert repeated == [1, 2, 1, 2]
+    sink.close()
+
+
+def test_somebody_elses_bytes_show_even_after_a_write_of_ours_failed(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = MemoryLog().grow(1)
+    sink = FailingSink(path)
+    sink.open(known(log))
+    sink.after = 10
+    with pytest.raises(SinkFailed):
+        sink.deliver(delivery(log))
+    sink.after = None
+    with path.open("ab") as file:
+        file.write(b"!")
+    with pytest.raises(SinkFailed, match="written to by somebody else.* 1 more"):
+        sink.deliver(delivery(log))
+    sink.close()
+
+
+def test_a_long_copy_that_fails_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.authority.ledger.sinks.file.SYNCED_BYTES", 4096)
+    path = tmp_path / "events.jsonl"
+    log = MemoryLog().grow(100)
+    sink = FailingSink(path)
+    sink.open(known(log))
+    sink.after = 20_000
+    with pytest.raises(SinkFailed):
+        sink.deliver(delivery(log))
+    sink.after = None
+    sink.deliver(delivery(log))
+    check_holds(path, log)
+    repeated = sum(line.kind is LineKind.REPEATED for line in contents(path))
+    assert repeated <= 4096 // len(log.all_bodies[0]) + 1
+    sink.close()
+
+
+def test_a_long_copy_that_was_killed_goes_on_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.authority.ledger.sinks.file.SYNCED_BYTES", 4096)
+    path = tmp_path / "events.jsonl"
+    log = MemoryLog().grow(100)
+    sink = FailingSink(path)
+    sink.open(known(log))
+    sink.after = 20_000
+    with pytest.raises(SinkFailed):
+        sink.deliver(delivery(log))
+    sink.close()
+    log.asked.clear()
+    sink = opened(path, log)
+    sink.deliver(delivery(log))
+    confirmed, rest = log.asked
+    assert confirmed[0] == 1
+    assert rest == (confirmed[1] + 1, 100)
+    assert rest[0] > 30
+    check_holds(path, log)
+    sink.close()
+
+
+@pytest.mark.parametrize("spoilt", ["first event", "last event", "checkpoint", "everything"])
+def test_pages_that_a_power_failure_left_empty_are_written_again(
+    tmp_path: Path, spoilt: str
+) -> None:
+    """The size reached the disk, and some of the newest group's pages did not."""
+    path = tmp_path / "events.jsonl"
+    log = MemoryLog().grow(2)
+    sink = opened(path, log)
+    sink.deliver(delivery(log))
+    before = path.stat().st_size
+    sink.deliver(delivery(log.grow(3, "long" * 50)))
+    sink.close()
+    written = path.read_bytes()
+    length = len(log.all_bodies[-1]) + 1
+    start, end = {
+        "first event": (before + 50, before + length - 50),
+        "last event": (before + 2 * length + 10, before + 3 * length - 1),
+        "checkpoint": (before + 3 * length - 5, before + 3 * length + 60),
+        "everything": (before, len(written)),
+    }[spoilt]
+    path.write_bytes(written[:start] + bytes(end - start) + written[end:])
+    sink = FileSink(path)
+    found = sink.open(known(log))
+    assert sink.size == 2
+    change = change_of("own", path, found, known(log), required=True)
+    assert change is not None
+    sink.deliver(delivery(log))
+    lines = contents(path)
+    events = [line.content for line in lines if line.kind is LineKind.EVENT]
+    assert events == log.all_bodies
+    assert lines[-1].kind is LineKind.CHECKPOINT
+    assert lines[-1].number == log.size
+    sink.close()
+
+
+def test_lines_that_were_added_while_the_server_was_away_are_told_and_skipped(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "events.jsonl"
+    log = MemoryLog().grow(2)
+    sink = opened(path, log)
+    sink.deliver(delivery(log))
+    sink.close()
+    with path.open("ab") as file:
+        file.write(b"hello\n")
+    sink = FileSink(path)
+    change = change_of("own", path, sink.open(known(log)), known(log), required=True)
+    assert change is not None
+    assert (change.reason, change.had) == ("damaged", 2)
+    sink.deliver(delivery(log.grow(1)))
+    sink.close()
+    kinds = [line.kind for line in contents(path)]
+    event, checkpoint, damaged = LineKind.EVENT, LineKind.CHECKPOINT, LineKind.DAMAGED
+    assert kinds == [event, event, checkpoint, damaged, event, checkpoint]
+
+
+def test_what_opening_finds_is_told_for_the_ledger_to_record(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = MemoryLog()
+
+    def found(*, required: bool = True) -> object:
+        sink = FileSink(path)
+        change = change_of("own", path, sink.open(known(log)), known(log), required=required)
+        sink.close()
+        return change and (change.reason, change.had)
+
+    assert found() == ("new", 0)
+    path.unlink()
+    log.grow(5)
+    assert found() == ("missing", 0)
+    assert found() == ("missing", 0), "an empty file is no copy either"
+    sink = opened(path, log)
+    sink.deliver(delivery(log))
+    sink.close()
+    assert found() is None
+    log.grow(1)
+    assert found() == ("behind", 5)
+    assert found(required=False) is None
+
+
+def test_only_the_end_of_a_large_file_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.jsonl"
+    log = MemoryLog().grow(2)
+    sink = opened(path, log)
+    sink.deliver(delivery(log))
+    log.grow(1, "y" * 1000)
+    sink.deliver(delivery(log))
+    sink.deliver(delivery(log.grow(1)))
+    sink.close()
+    small = path.read_bytes()
+    read_from: list[int] = []
+
+    def pread(descriptor: int, length: int, offset: int) -> bytes:
+        read_from.append(offset)
+        return os_pread(descriptor, length, offset)
+
+    os_pread = os.pread
+    monkeypatch.setattr(tail_module.os, "pread", pread)
+    hole = 1 << 30  # sparse: a gigabyte of it costs nothing but to read
+    with path.open("wb") as file:
+        file.seek(hole)
+        file.write(b"\n" + small)
+    sink = opened(path, log)
+    assert sink.size == 4
+    assert min(read_from) > hole - (1 << 20)
+    sink.close()
+
+
+def test_a_group_larger_than_the_window_is_checked_at_its_end_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail_module, "WINDOW_BYTES", 2000)
+    monkeypatch.setattr(tail_module, "_BLOCK", 100)
+    path = tmp_path / "events.jsonl"
+    log = MemoryLog().grow(50)
+    sink = opened(path, log)
+    sink.deliver(delivery(log))
+    sink.close()
+    sink = opened(path, log)
+    assert sink.size == 50
+    sink.deliver(delivery(log.grow(1)))
+    sink.deliver(delivery(log.grow(1)))
+    sink.close()
+    sink = opened(path, log)
+    assert sink.size == 52
+    sink.close()
+    check_holds(path, log, unharmed=True)
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+
+
+def test_a_file_at_its_limit_fails_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = MemoryLog().grow(2)
+    sink = opened(path, log)
+    sink.deliver(delivery(log))
+    with largest_file(path.stat().st_size + 100):
+        for _ in range(3):
+            with pytest.raises(SinkFailed, match="largest size a file may have"):
+                sink.deliver(delivery(log.grow(1)))
+    assert sink.size == 2
+    sink.deliver(delivery(log))
+    check_holds(path, log)
+    sink.close()
+
+
+_ON_A_SMALL_VOLUME = """
+import os, subprocess, sys
+from pathlib import Path
+volume = Path(sys.argv[1])
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", volume], check=True)
+from tests.fakes.log import MemoryLog
+from tests.unit.ledger.test_sinks_file import check_holds, delivery, known, opened
+from app.authority.ledger.sinks.file import FileSink
+from app.authority.ledger.sinks.values import SinkFailed
+log = MemoryLog().grow(2)
+sink = opened(volume / "events.jsonl", log)
+sink.deliver(delivery(log))
+(volume / "filler").write_bytes(bytes(40960))
+failures = 0
+for _ in range(200):
+    try:
+        sink.deliver(delivery(log.grow(1)))
+    except SinkFailed as error:
+        assert "its volume is full" in str(error), error
+        failures += 1
+assert failures > 100, failures
+(volume / "filler").unlink()
+sink.close()
+log = MemoryLog(log.all_bodies[:60], log.private)
+sink = opened(volume / "events.jsonl", log)
+sink.deliver(delivery(log))
+check_holds(volume / "events.jsonl", log)
+sink.close()
+subprocess.run(["mount", "-o", "remount,ro", volume], check=True)
+try:
+    FileSink(volume / "events.jsonl").open(known(log))
+except SinkFailed as error:
+    assert "read-only" in str(error), error
+else:
+    raise AssertionError("a read-only volume was opened")
+print("done")
+"""
+
+
+def unshared() -> bool:
+    try:
+        return subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not unshared(), reason="needs a mount namespace of its own")
+def test_a_full_volume_and_a_read_only_one(tmp_path: Path) -> None:
+    command = ["unshare", "-rm", sys.executable, "-c", _ON_A_SMALL_VOLUME, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.stdout == "done\n", done.stderr
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="nothing is read-only for root")
+def test_a_read_only_directory_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(SinkFailed, match="may not write there"):
+        FileSink(tmp_path / "events.jsonl").open(known(MemoryLog()))
+    tmp_path.chmod(0o700)
