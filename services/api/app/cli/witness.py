@@ -110,6 +110,10 @@ def cosign(
         raise CommandError(
             f"{refused.message} [{refused.reason}]", exit_code=ExitCode.REFUSED
         ) from refused
+    except OSError as error:
+        raise CommandError(
+            f"The checkpoint could not be remembered, so it was not cosigned: {error}."
+        ) from error
     carried.hand_out(str(note), out)
 
 

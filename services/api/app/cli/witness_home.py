@@ -83,6 +83,8 @@ class WitnessHome:
             raise _damaged(directory / KEY) from error
         if not line.startswith(_PRIVATE) or key.id.hex() != key_id or seed[0] != COSIGNATURE:
             raise _damaged(directory / KEY)
+        if not (directory / SEEN).is_dir():
+            raise _damaged(directory / SEEN)
         return cls(directory, key, private)
 
     def trusted(self) -> list[VerifierKey]:
