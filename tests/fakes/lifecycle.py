@@ -17,6 +17,7 @@ from app.domain.models import CatalogModel
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import fresh_database
 from tests.fakes.engine import FakeEngine, FakeEngineHost
+from tests.fakes.ledger import new_ledger
 from tests.fakes.memory import GIB, FixedMemory
 from tests.models import tiny_model
 
@@ -95,7 +96,7 @@ def build_house(directory: Path, limits: Limits = LIMITS) -> House:
     """Three tiny models in a catalog of their own, and nothing in memory yet."""
     clock = FixedClock()
     database = open_engine(fresh_database(directory))
-    ledger = Ledger(database, clock=clock, boot_id="boot")
+    ledger = new_ledger(database, clock, boot_id="boot")
     catalog = Catalog(
         ledger, database, clock=clock, store_dir=directory / "store", known=known_models([])
     )

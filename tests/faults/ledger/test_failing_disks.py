@@ -14,16 +14,16 @@ ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import resource, signal, sys
 from pathlib import Path
-from app.authority.ledger import Kind, Ledger, LedgerEvent
 from app.clock import SystemClock
 from app.database import open_engine
-from app.domain.actors import SYSTEM
 from app.domain.refusals import AuditUnavailable
+from tests.fakes.events import saying
+from tests.fakes.ledger import new_ledger
 
 path, room = Path(sys.argv[1]), int(sys.argv[2])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write past the limit fails instead of killing
-ledger = Ledger(open_engine(path), SystemClock(), "limited")
-event = LedgerEvent(Kind.BOOT, SYSTEM, "b", data={"pad": "x" * 1500})
+ledger = new_ledger(open_engine(path), SystemClock(), "limited")
+event = saying("x" * 1500)
 ledger.append(event)
 wal = path.with_name(path.name + "-wal").stat().st_size
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from app.authority.ledger import Ledger
 from app.database import migrate, open_engine
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import fresh_database
+from tests.fakes.ledger import new_ledger
 
 ROOT = Path(__file__).resolve().parents[3]
 WRITER = Path(__file__).with_name("writer.py")
@@ -33,7 +33,7 @@ def killed_after(path: Path, lines: int) -> list[tuple[int, str]]:
 def assert_whole(path: Path, acknowledged: list[tuple[int, str]]) -> None:
     migrate(path)
     engine = open_engine(path)
-    ledger = Ledger(engine, FixedClock(), "after")
+    ledger = new_ledger(engine, FixedClock(), "after")
     ledger.check_guards()
     events = ledger.events(limit=1_000_000)
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
@@ -45,7 +45,7 @@ def assert_whole(path: Path, acknowledged: list[tuple[int, str]]) -> None:
         rows = connection.exec_driver_sql("SELECT count(*) FROM receipt").scalar_one()
     assert indexed == len(events)
     # Every other event is one transaction with a row: neither stands without the other.
-    assert sum(bool(event.data.get("with_row")) for event in events) == rows
+    assert sum(event.kind == "unload_intent" for event in events) == rows
     assert ledger.reconcile()
     assert ledger.open_intents() == []
     engine.dispose()

@@ -4,21 +4,20 @@ import sys
 import time
 from pathlib import Path
 
-from app.authority.ledger import Kind, Ledger, LedgerEvent
 from app.clock import SystemClock
 from app.database import open_engine
-from app.domain.actors import SYSTEM
+from tests.fakes.events import load_intent, unload_intent
+from tests.fakes.ledger import new_ledger
 
 
 def main(path: Path, seconds: float) -> None:
-    ledger = Ledger(open_engine(path), SystemClock(), boot_id="writer")
+    ledger = new_ledger(open_engine(path), SystemClock(), boot_id="writer")
     ends = time.monotonic() + seconds
     number = 0
     while time.monotonic() < ends:
         number += 1
         with_row = number % 2 == 0
-        data = {"pad": "x" * 500, "with_row": with_row}
-        event = LedgerEvent(Kind.LOAD_INTENT, SYSTEM, "lmx/starter", data=data)
+        event = (unload_intent if with_row else load_intent)("x" * 500)
         if not with_row:
             receipt = ledger.append(event)
             say(receipt.seq, receipt.event_id)

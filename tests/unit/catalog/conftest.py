@@ -14,6 +14,7 @@ from app.domain.actors import Actor, Role
 from app.domain.models import CatalogModel
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import fresh_database
+from tests.fakes.ledger import new_ledger
 
 OPERATOR = Actor("key:00000000", "operator", frozenset({Role.OPERATOR}))
 
@@ -30,7 +31,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def ledger(engine: Engine) -> Ledger:
-    return Ledger(engine, FixedClock(), "boot-1")
+    return new_ledger(engine, FixedClock(), "boot-1")
 
 
 @pytest.fixture

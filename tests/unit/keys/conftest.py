@@ -12,6 +12,7 @@ from app.database import open_engine
 from app.domain.actors import SYSTEM
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import connections_closed, fresh_database
+from tests.fakes.ledger import new_ledger
 
 
 def genesis(key_id: str) -> LedgerEvent:
@@ -39,7 +40,7 @@ def engine(home: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def ledger(engine: Engine) -> Ledger:
-    return Ledger(engine, FixedClock(), "boot-1")
+    return new_ledger(engine, FixedClock(), "boot-1")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from app.authority.ledger import Ledger
 from app.database import open_engine
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import connections_closed, fresh_database
+from tests.fakes.ledger import new_ledger
 
 
 @pytest.fixture(autouse=True)
@@ -37,4 +38,4 @@ def clock() -> FixedClock:
 
 @pytest.fixture
 def ledger(engine: Engine, clock: FixedClock) -> Ledger:
-    return Ledger(engine, clock, boot_id="boot-1")
+    return new_ledger(engine, clock, boot_id="boot-1")

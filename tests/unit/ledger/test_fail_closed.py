@@ -5,17 +5,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from app.authority.ledger import Kind, Ledger, LedgerEvent
-from app.domain.actors import SYSTEM
+from app.authority.ledger import Ledger
 from app.domain.refusals import AuditUnavailable
+from tests.fakes import events
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import foreign_connection, weakened_engine
+from tests.fakes.ledger import new_ledger
 
-BOOT = LedgerEvent(Kind.BOOT, SYSTEM, "b", data={"note": "x" * 2_000})
+BOOT = events.saying("x" * 2_000)
 
 
 def ledger_on(engine: Engine) -> Ledger:
-    return Ledger(engine, FixedClock(), "boot-1")
+    return new_ledger(engine, FixedClock(), "boot-1")
 
 
 def pragma(engine: Engine, statement: str) -> None:

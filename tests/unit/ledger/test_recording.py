@@ -9,24 +9,24 @@ from sqlalchemy.exc import IntegrityError
 
 from app.authority.ledger import InvalidEvent, Kind, Ledger, LedgerEvent
 from app.database import open_engine
-from app.domain.actors import SYSTEM, Actor, Role
+from app.domain.actors import Actor, Role
 from app.domain.refusals import EventNotFound
 from app.evidence.merkle import leaf_hash
+from tests.fakes import events
 from tests.fakes.clock import START_UTC_US, FixedClock
+from tests.fakes.ledger import new_ledger
 
 ADA = Actor(id="key:0badcafe", name="Ada", roles=frozenset({Role.OPERATOR}))
-BOOT = LedgerEvent(Kind.BOOT, SYSTEM, subject="b")
+BOOT = events.boot("b")
 RECEIPT = "INSERT INTO receipt VALUES (?, 1, 1, 1, 1, 1, 1)"
 
 
 def intent(subject: str = "lmx/starter") -> LedgerEvent:
-    return LedgerEvent(Kind.LOAD_INTENT, ADA, subject=subject)
+    return events.load_intent(subject, actor=ADA)
 
 
 def outcome(seq: int, subject: str = "lmx/starter") -> LedgerEvent:
-    return LedgerEvent(
-        Kind.LOAD_OUTCOME, ADA, subject=subject, outcome="ready", intent_seq=seq, request_id="r"
-    )
+    return events.load_outcome(seq, subject, actor=ADA, request_id="r")
 
 
 def receipts(engine: Engine) -> int:
@@ -41,7 +41,7 @@ def test_events_are_numbered_from_one_without_gaps(ledger: Ledger) -> None:
 
 
 def test_a_receipt_is_what_is_stored(ledger: Ledger) -> None:
-    receipt = ledger.append(LedgerEvent(Kind.BOOT, ADA, "b", data={"pid": 1}, request_id="r-1"))
+    receipt = ledger.append(events.boot("b", actor=ADA, request_id="r-1"))
     stored = ledger.event(receipt.seq)
     assert stored.intact
     assert (stored.event_id, stored.leaf) == (receipt.event_id, receipt.leaf)
@@ -53,7 +53,7 @@ def test_a_receipt_is_what_is_stored(ledger: Ledger) -> None:
         "b",
         "boot-1",
     )
-    assert stored.data == {"pid": 1}
+    assert stored.data == events.boot().data
     shown = stored.as_dict()
     assert shown["leaf"] == receipt.leaf.hex()
     assert shown["body"]["request_id"] == "r-1"
@@ -63,8 +63,7 @@ def test_another_process_sees_an_event_as_soon_as_it_is_acknowledged(
     ledger: Ledger, path: Path
 ) -> None:
     ledger.append(BOOT)
-    other = Ledger(open_engine(path, read_only=True), FixedClock(), "reader")
-    assert other.size() == 1
+    assert foreign_connection(path).execute("SELECT seq FROM ledger_event").fetchall() == [(1,)]
 
 
 def test_an_event_that_is_not_there_is_not_found(ledger: Ledger) -> None:
@@ -113,14 +112,14 @@ def test_a_conflict_of_the_callers_own_is_the_callers(ledger: Ledger, engine: En
 def test_an_event_that_cannot_be_written_stops_the_change_before_it_begins(
     ledger: Ledger, engine: Engine
 ) -> None:
-    bad = LedgerEvent(Kind.BOOT, SYSTEM, data={"x": 0.1})
+    bad = events.holding(0.1)
     began = False
     with pytest.raises(InvalidEvent), ledger.recording(bad):
         began = True
     with pytest.raises(InvalidEvent):
         ledger.append(bad)
     with pytest.raises(InvalidEvent):
-        ledger.append(LedgerEvent(Kind.BOOT, SYSTEM, data={"x": "a" * 40_000}))
+        ledger.append(events.saying("a" * 40_000))
     assert not began
     assert ledger.size() == 0
     assert ledger.append(BOOT).seq == 1
@@ -141,14 +140,20 @@ def test_eight_threads_leave_no_gap(ledger: Ledger) -> None:
     assert all(event.intact for event in ledger.events(limit=200))
 
 
-def test_two_ledgers_on_one_file_share_one_order(ledger: Ledger, path: Path) -> None:
-    other = Ledger(open_engine(path), FixedClock(), "boot-2")
-    assert [x.append(BOOT).seq for x in (ledger, other, ledger, other)] == [1, 2, 3, 4]
+def test_a_second_writer_on_the_same_files_is_noticed_and_nothing_more_is_signed(
+    ledger: Ledger, path: Path
+) -> None:
+    ledger.append(BOOT)
+    other = new_ledger(open_engine(path), FixedClock(), "boot-2")
+    other.append(BOOT)
+    with pytest.raises(AuditUnavailable):
+        ledger.append(BOOT)
+    assert [event.seq for event in other.events()] == [1, 2]
 
 
 def test_an_intent_is_open_until_its_own_outcome_closes_it(ledger: Ledger) -> None:
     first, second = ledger.append(intent("a")), ledger.append(intent("b"))
-    ledger.append(LedgerEvent(Kind.WORKER_EXITED, SYSTEM, "a", intent_seq=first.seq))
+    ledger.append(events.worker_exited("a", intent_seq=first.seq))
     assert [e.subject for e in ledger.open_intents()] == ["a", "b"]
     ledger.append(outcome(second.seq, "b"))
     assert [e.seq for e in ledger.open_intents()] == [first.seq]
@@ -156,7 +161,7 @@ def test_an_intent_is_open_until_its_own_outcome_closes_it(ledger: Ledger) -> No
 
 def test_reconciling_closes_every_open_intent_once(ledger: Ledger) -> None:
     opened = ledger.append(intent())
-    ledger.append(LedgerEvent(Kind.UNLOAD_INTENT, ADA, subject="other"))
+    ledger.append(events.unload_intent("other", actor=ADA))
     done = ledger.reconcile()
     assert len(done) == 2
     closing = ledger.event(done[0].seq)
@@ -175,7 +180,7 @@ def test_events_are_found_by_what_they_say(ledger: Ledger) -> None:
         "kind": ledger.events(kind="load_intent"),
         "actor": ledger.events(actor="key:0badcafe"),
         "subject": ledger.events(subject="lmx/starter"),
-        "outcome": ledger.events(outcome="ready"),
+        "outcome": ledger.events(outcome="loaded"),
         "two": ledger.events(kind="load_intent", subject="other"),
         "none": ledger.events(kind="no such kind"),
     }
@@ -209,8 +214,8 @@ def test_pages_follow_each_other_in_both_directions(ledger: Ledger, kind: str | 
 
 def test_the_newest_word_on_each_subject(ledger: Ledger) -> None:
     for subject in ("a", "b", "a"):
-        ledger.append(LedgerEvent(Kind.MODEL_QUARANTINED, SYSTEM, subject))
-    ledger.append(LedgerEvent(Kind.MODEL_RELEASED, SYSTEM, "b"))
+        ledger.append(events.quarantined(subject))
+    ledger.append(LedgerEvent(Kind.MODEL_RELEASED, ADA, "b"))
     newest = ledger.latest(Kind.MODEL_QUARANTINED, Kind.MODEL_RELEASED)
     assert {s: (e.seq, e.kind) for s, e in newest.items()} == {
         "a": (3, "model_quarantined"),

@@ -7,13 +7,14 @@ import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
 from sqlalchemy import Engine as Database
 
 from app.authority.catalog import Catalog, known_models
-from app.authority.keys import Keys, OperatorKey
+from app.authority.keys import Keys, NewPerson, OperatorKey, People
 from app.authority.ledger import (
     Kind,
     Ledger,
@@ -23,6 +24,9 @@ from app.authority.ledger import (
     boot_event,
     genesis_event,
 )
+from app.authority.ledger.opening import open_ledger, record_opening
+from app.authority.ledger.reserve import Reserve
+from app.authority.ledger.sinks import Sinks, further_sink, own_sink
 from app.authority.permissions import Permission, grant
 from app.authority.policy.routing import Routing, load_routing
 from app.authority.rules import rules_digest
@@ -30,7 +34,7 @@ from app.clock import SystemClock
 from app.database import REVISIONS, migrate, open_engine
 from app.domain.actors import SYSTEM
 from app.domain.refusals import Refusal
-from app.settings import DEFAULT_PORT, TEMPLATES, Settings
+from app.settings import DEFAULT_PORT, TEMPLATES, LedgerSettings, Settings
 
 log = structlog.get_logger(__name__)
 
@@ -61,11 +65,22 @@ def open_authority(settings: Settings, *, home: Path, version: str) -> Authority
     database = open_engine(path)
     clock = SystemClock()
     boot_id = str(uuid.uuid4())
-    ledger = Ledger(database, clock=clock, boot_id=boot_id)
-    ledger.check_guards()
+    opened = open_ledger(
+        database,
+        clock,
+        boot_id=boot_id,
+        directory=home / "ledger",
+        sinks=partial(_sinks, settings.ledger, home / "ledger"),
+        reserve=Reserve(home / "ledger" / "reserve", settings.ledger.reserve_bytes),
+    )
+    ledger = opened.ledger
     keys = Keys(ledger, database, clock=clock)
-    operator_key = keys.ensure_operator_key(home / "operator.key", genesis=_genesis(version))
-    ledger.append(_boot(settings, boot_id, version))
+    genesis = _genesis(version, opened.install_id)
+    operator_key = keys.ensure_operator_key(
+        home / "operator.key", account=getpass.getuser(), genesis=genesis
+    )
+    record_opening(opened)
+    ledger.append(_boot(settings, boot_id, version, adopted=opened.adopted))
     ledger.reconcile()
     known = known_models([TEMPLATES / "models.yaml", home / "models.yaml"])
     catalog = Catalog(ledger, database, clock=clock, store_dir=home / "store", known=known)
@@ -102,13 +117,14 @@ def import_bundled(authority: Authority) -> None:
             log.error("bundled_model_refused", model=model.id, reason=refusal.message)
 
 
-def _genesis(version: str) -> Callable[[str], LedgerEvent]:
+def _genesis(version: str, install_id: str) -> Callable[[str, NewPerson], LedgerEvent]:
     """The first start: the account that started it is operator and approver (rule C05)."""
 
-    def event(operator_key_id: str) -> LedgerEvent:
+    def event(operator_key_id: str, person: NewPerson) -> LedgerEvent:
         return genesis_event(
-            install_id=str(uuid.uuid4()),
-            account=getpass.getuser(),
+            install_id=install_id,
+            person=person.id,
+            commitment=person.commitment.hex(),
             operator_key_id=operator_key_id,
             rules_digest=rules_digest(),
             schema_version=REVISIONS[-1],
@@ -118,7 +134,7 @@ def _genesis(version: str) -> Callable[[str], LedgerEvent]:
     return event
 
 
-def _boot(settings: Settings, boot_id: str, version: str) -> LedgerEvent:
+def _boot(settings: Settings, boot_id: str, version: str, *, adopted: int) -> LedgerEvent:
     configured = settings.model_dump(mode="json")
     canonical = json.dumps(configured, sort_keys=True, separators=(",", ":"))
     overrides = {} if settings.port == DEFAULT_PORT else {"G-DEPLOY-02": f"port {settings.port}"}
@@ -128,8 +144,22 @@ def _boot(settings: Settings, boot_id: str, version: str) -> LedgerEvent:
         pid=os.getpid(),
         rules_digest=rules_digest(),
         config_digest=hashlib.sha256(canonical.encode()).hexdigest(),
-        extra={"overrides": overrides},
+        extra={"overrides": overrides, "adopted": adopted},
     )
+
+
+def _sinks(settings: LedgerSettings, own: Path, install_id: str) -> Sinks:
+    """The copy beside the database, and those the settings add."""
+    further = (
+        further_sink(
+            sink.directory,
+            install_id=install_id,
+            required=sink.required,
+            timeout_s=sink.timeout_s,
+        )
+        for sink in settings.sinks
+    )
+    return Sinks([own_sink(own), *further])
 
 
 def _own_or_template(home: Path, name: str) -> Path:

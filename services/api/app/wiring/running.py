@@ -18,6 +18,7 @@ from app.wiring.opening import Authority
 log = structlog.get_logger(__name__)
 
 REFUSAL_FLUSH_S = 15.0
+SETTLE_S = 0.25
 
 Lifespan = Callable[[object], AbstractAsyncContextManager[None]]
 
@@ -31,6 +32,7 @@ def running(settings: Settings, authority: Authority, serving: Serving) -> Lifes
             asyncio.create_task(serving.sweep_forever()),
             asyncio.create_task(_preload(settings, authority, serving)),
             asyncio.create_task(_count_refusals(authority)),
+            asyncio.create_task(_settle(authority)),
         ]
         try:
             yield
@@ -51,6 +53,14 @@ async def _count_refusals(authority: Authority) -> None:
         await asyncio.to_thread(authority.refusals.flush_due)
 
 
+async def _settle(authority: Authority) -> None:
+    """Keep the newest checkpoint and the index in the database, until cancelled."""
+    while True:
+        await asyncio.sleep(SETTLE_S)
+        with suppress(AuditUnavailable):  # said in the log by the ledger
+            await asyncio.to_thread(authority.ledger.settle)
+
+
 async def _preload(settings: Settings, authority: Authority, serving: Serving) -> None:
     """Load what the settings name; a refusal is recorded and does not stop the server."""
     for name in settings.preload:
@@ -68,6 +78,7 @@ def _close(authority: Authority) -> None:
     authority.refusals.close()
     with suppress(AuditUnavailable):  # said in the log by the ledger; nothing is left to refuse
         authority.ledger.append(shutdown_event(boot_id=authority.boot_id, reason="asked to stop"))
+    authority.ledger.close()
     authority.database.dispose()
 
 

@@ -4,14 +4,14 @@ Bodies are RFC 8785 JSON without floats, bounded in size and depth. They name an
 by a person's name, and hold no key, prompt or weight.
 """
 
+import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import rfc8785
-
 from app.domain.actors import Actor
+from app.evidence.schemas import InvalidData, check_data, check_outcome
 from app.evidence.vocabulary import OUTCOME_OF, OUTCOMES, Kind
 
 BODY_VERSION: Final = 2
@@ -36,6 +36,8 @@ class LedgerEvent:
     data: Mapping[str, Any] = field(default_factory=dict)
     intent_seq: int | None = None
     request_id: str | None = None
+    evidence: tuple[bytes, ...] = ()
+    """Bytes too large for a body: kept beside it under their SHA-256, which `data` names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,48 +51,75 @@ class Stamp:
     boot_id: str
 
 
-def canonical_body(event: LedgerEvent, stamp: Stamp) -> bytes:
-    """Return the event's bytes, or raise InvalidEvent; equal events have equal bytes."""
-    body = {
-        "v": BODY_VERSION,
-        "seq": stamp.seq,
-        "event_id": stamp.event_id,
-        "ts_utc_us": stamp.ts_utc_us,
-        "mono_us": stamp.mono_us,
-        "boot_id": stamp.boot_id,
-        "kind": str(event.kind),
-        "actor": {
-            "id": event.actor.id,
-            "person": event.actor.person,
-            "roles": sorted(str(role) for role in event.actor.roles),
-        },
-        "subject": event.subject,
-        "outcome": event.outcome,
-        "intent_seq": event.intent_seq,
-        "request_id": event.request_id,
-        "data": event.data,
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event that can be written, in canonical JSON but for its stamp. Made by `draft`.
+
+    Everything that can be wrong with an event is found before anybody waits for its turn to write.
+    """
+
+    event: LedgerEvent
+    _actor: str
+    _data: str
+    _rest: tuple[str, str, str, str, str]
+
+    def body(self, stamp: Stamp) -> bytes:
+        """Return the event's bytes: members in RFC 8785's order; equal events have equal bytes."""
+        intent_seq, kind, outcome, request_id, subject = self._rest
+        return (
+            f'{{"actor":{self._actor},"boot_id":{_json(stamp.boot_id)},"data":{self._data},'
+            f'"event_id":"{stamp.event_id}","intent_seq":{intent_seq},"kind":{kind},'
+            f'"mono_us":{stamp.mono_us},"outcome":{outcome},"request_id":{request_id},'
+            f'"seq":{stamp.seq},"subject":{subject},"ts_utc_us":{stamp.ts_utc_us},'
+            f'"v":{BODY_VERSION}}}'
+        ).encode()
+
+
+def draft(event: LedgerEvent) -> Draft:
+    """Return the event ready to be stamped, or raise InvalidEvent."""
+    check_phase(event)
+    actor = {
+        "id": event.actor.id,
+        "person": event.actor.person,
+        "roles": sorted(str(role) for role in event.actor.roles),
     }
-    encoded = rfc8785.dumps(_plain(body, where="event", depth=0))
-    if len(encoded) > MAX_BODY_BYTES:
+    made = Draft(
+        event,
+        _canonical(actor, "actor"),
+        _canonical(event.data, "data"),
+        (
+            _canonical(event.intent_seq, "intent_seq"),
+            _canonical(str(event.kind), "kind"),
+            _canonical(event.outcome, "outcome"),
+            _canonical(event.request_id, "request_id"),
+            _canonical(event.subject, "subject"),
+        ),
+    )
+    size = len(made.body(_LARGEST_STAMP))
+    if size > MAX_BODY_BYTES:
         raise InvalidEvent(
-            f"the event has {len(encoded)} bytes; at most {MAX_BODY_BYTES} are allowed: "
+            f"the event has {size} bytes; at most {MAX_BODY_BYTES} are allowed: "
             "name large evidence by its digest"
         )
-    return encoded
+    return made
 
 
-def check(event: LedgerEvent) -> None:
-    """Raise InvalidEvent unless the event can be written, wherever it ends up in the log."""
-    check_phase(event)
-    canonical_body(event, _LARGEST_STAMP)
+def canonical_body(event: LedgerEvent, stamp: Stamp) -> bytes:
+    """Return the event's bytes, or raise InvalidEvent."""
+    return draft(event).body(stamp)
 
 
 def check_phase(event: LedgerEvent) -> None:
-    """Raise InvalidEvent where an intent has an outcome, or an outcome no intent."""
+    """Raise InvalidEvent for data or an outcome that its kind has not, or an outcome alone."""
     if event.kind in OUTCOMES and event.intent_seq is None:
         raise InvalidEvent(f"a {event.kind} needs the intent_seq that it closes")
     if event.kind in OUTCOME_OF and event.outcome is not None:
         raise InvalidEvent(f"a {event.kind} has no outcome yet")
+    try:
+        check_outcome(event.kind, event.outcome)
+        check_data(event.kind, event.data)
+    except InvalidData as error:
+        raise InvalidEvent(str(error)) from error
 
 
 def new_event_id(*, ts_utc_us: int, random: bytes) -> str:
@@ -103,6 +132,17 @@ def new_event_id(*, ts_utc_us: int, random: bytes) -> str:
 
 
 _LARGEST_STAMP: Final = Stamp(MAX_INTEGER, "f" * 36, MAX_INTEGER, MAX_INTEGER, "f" * 36)
+
+
+_json: Final = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+).encode
+"""RFC 8785 exactly, for what `_plain` lets through: no floats, and keys in ASCII, which sort alike
+in Python's order and in the RFC's. A test compares it with the RFC's own implementation."""
+
+
+def _canonical(value: object, where: str) -> str:
+    return _json(_plain(value, where=where, depth=1))
 
 
 def _plain(value: object, *, where: str, depth: int) -> Any:
@@ -134,7 +174,9 @@ def _plain(value: object, *, where: str, depth: int) -> Any:
 def _key(key: object, *, where: str) -> str:
     if not isinstance(key, str):
         raise InvalidEvent(f"{where} has a key that is a {type(key).__name__}, not a string")
-    return _text(key, where=f"a key of {where}")
+    if not key.isascii():
+        raise InvalidEvent(f"{where} has a key that is not ASCII")
+    return str(key)
 
 
 def _text(value: str, *, where: str) -> str:

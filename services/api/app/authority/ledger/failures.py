@@ -18,6 +18,12 @@ _WHAT_TO_DO: Final[Mapping[int, str]] = {
     sqlite3.SQLITE_AUTH: "A statement was refused that would have weakened the ledger",
     sqlite3.SQLITE_CONSTRAINT: "The ledger's guards refused an event. Restart the server",
 }
+DISK_FULL: Final = (
+    "The disk is full: what is left is kept for refusals and for the last record. Free some space "
+    "on the volume of LMX_HOME, then try again. Until then nothing else that must be recorded is "
+    "done."
+)
+_FULL: Final = frozenset({"SQLITE_FULL", "ENOSPC", "EDQUOT"})
 _OTHERWISE: Final = "The database failed. The server's log says how"
 
 
@@ -30,3 +36,10 @@ def audit_unavailable(error: Exception) -> AuditUnavailable:
         "Until then nothing that must be recorded is done.",
         details={"reason": getattr(cause, "sqlite_errorname", type(error).__name__)},
     )
+
+
+def of_a_full_disk(error: Exception) -> bool:
+    """Whether room would cure it: SQLite's own report, or a refusal that names the cause."""
+    if isinstance(error, AuditUnavailable):
+        return error.details.get("reason") in _FULL
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.stored import StoredEvent
-from app.domain.actors import SYSTEM
+from app.domain.actors import SYSTEM, Actor
 from app.evidence.vocabulary import OUTCOME_OF, Kind
 
 INTERRUPTED: Final = "interrupted_by_restart"
@@ -14,20 +14,25 @@ INTERRUPTED: Final = "interrupted_by_restart"
 def genesis_event(
     *,
     install_id: str,
-    account: str,
+    person: str,
+    commitment: str,
     operator_key_id: str,
     rules_digest: str,
     schema_version: str,
     version: str,
     profile: str = "solo",
 ) -> LedgerEvent:
-    """Event 1: who this installation belongs to and which rules it began with."""
+    """Event 1: who this installation belongs to and which rules it began with.
+
+    `commitment` stands for the name of `person`, which no event carries.
+    """
     return LedgerEvent(
         kind=Kind.GENESIS,
         actor=SYSTEM,
         subject=install_id,
         data={
-            "account": account,
+            "person": person,
+            "commitment": commitment,
             "profile": profile,
             "operator_key_id": operator_key_id,
             "rules_digest": rules_digest,
@@ -63,6 +68,46 @@ def boot_event(
 
 def shutdown_event(*, boot_id: str, reason: str) -> LedgerEvent:
     return LedgerEvent(kind=Kind.SHUTDOWN, actor=SYSTEM, subject=boot_id, data={"reason": reason})
+
+
+def signing_key_created_event(*, key: str) -> LedgerEvent:
+    """`key`: the verifier key (vkey) that checkpoints are signed with from here on."""
+    return LedgerEvent(kind=Kind.SIGNING_KEY_CREATED, actor=SYSTEM, data={"key": key})
+
+
+def signing_key_rotated_event(actor: Actor, *, old: str, new: str) -> LedgerEvent:
+    """The checkpoint that first covers it is signed by both keys."""
+    return LedgerEvent(
+        kind=Kind.SIGNING_KEY_ROTATED, actor=actor, outcome="done", data={"old": old, "new": new}
+    )
+
+
+def sink_replaced_event(*, name: str, path: str, reason: str, had: int) -> LedgerEvent:
+    """A sink began anew or was damaged. `had`: how many events it held under a checkpoint."""
+    data = {"name": name, "path": path, "reason": reason, "had": had}
+    return LedgerEvent(kind=Kind.SINK_REPLACED, actor=SYSTEM, subject=name, data=data)
+
+
+def disk_warning_event(
+    *, level: int, percent: int, total_bytes: int, free_bytes: int
+) -> LedgerEvent:
+    """The volume of LMX_HOME passed a level (75, 90) or fell below it (0)."""
+    return LedgerEvent(
+        kind=Kind.DISK_WARNING,
+        actor=SYSTEM,
+        data={
+            "level": level,
+            "percent": percent,
+            "total_bytes": total_bytes,
+            "free_bytes": free_bytes,
+        },
+    )
+
+
+def reserve_used_event(*, reserve_bytes: int) -> LedgerEvent:
+    """The disk was full; from here on only what must be written is, until there is room again."""
+    data = {"reserve_bytes": reserve_bytes}
+    return LedgerEvent(kind=Kind.RESERVE_USED, actor=SYSTEM, data=data)
 
 
 def reconciled(intent: StoredEvent) -> LedgerEvent:

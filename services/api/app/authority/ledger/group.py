@@ -1,0 +1,90 @@
+"""The only place that groups appends: callers who arrive while one commits share the next commit.
+
+Whoever comes first commits for everybody waiting; there is no thread of its own, so a single caller
+pays for no hand-over, and under load one durable write serves many.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final, Generic, TypeVar
+
+LARGEST: Final = 256
+
+Asked = TypeVar("Asked")
+Given = TypeVar("Given")
+
+
+class Ticket(Generic[Asked, Given]):
+    """One caller's item and, once its group is committed, what came of it."""
+
+    __slots__ = ("_error", "_given", "_woken", "asked", "settled")
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.settled = False
+        self._given: Given | None = None
+        self._error: Exception | None = None
+        self._woken = threading.Lock()
+        self._woken.acquire()
+
+    def give(self, given: Given) -> None:
+        self._given, self._error, self.settled = given, None, True
+
+    def fail(self, error: Exception) -> None:
+        self._given, self._error, self.settled = None, error, True
+
+    def wait(self) -> None:
+        self._woken.acquire()
+
+    def wake(self) -> None:
+        self._woken.release()
+
+    def result(self) -> Given:
+        if self._error is not None:
+            # Each caller raises its own: a shared traceback would grow with every waiter.
+            raise self._error.with_traceback(None)
+        if self._given is None:
+            raise RuntimeError("a group was committed and forgot one of its members")
+        return self._given
+
+
+class GroupCommit(Generic[Asked, Given]):
+    """`commit` is given the tickets of one group, settles each and raises nothing expected."""
+
+    def __init__(self, commit: Callable[[Sequence[Ticket[Asked, Given]]], None]) -> None:
+        self._commit = commit
+        self._queue: list[Ticket[Asked, Given]] = []
+        self._led = False
+        self._lock = threading.Lock()
+
+    def submit(self, asked: Asked) -> Given:
+        ticket: Ticket[Asked, Given] = Ticket(asked)
+        with self._lock:
+            self._queue.append(ticket)
+            follows, self._led = self._led, True
+        if follows:
+            ticket.wait()
+        if not ticket.settled:  # nobody committed for this one: it leads the next group
+            self._lead(ticket)
+        return ticket.result()
+
+    def _lead(self, own: Ticket[Asked, Given]) -> None:
+        with self._lock:
+            group, self._queue = self._queue[:LARGEST], self._queue[LARGEST:]
+        try:
+            self._commit(group)
+        except BaseException as error:
+            for ticket in group:
+                if not ticket.settled:
+                    ticket.fail(error if isinstance(error, Exception) else InterruptedError())
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            with self._lock:
+                successor = self._queue[0] if self._queue else None
+                self._led = successor is not None
+            for ticket in group:
+                if ticket is not own:
+                    ticket.wake()
+            if successor is not None:
+                successor.wake()

@@ -1,0 +1,162 @@
+"""Opens the ledger at a start: what the signer and the sinks remember must be in the database.
+
+A database that is older than what was signed, or that tells another story, is refused here, before
+anything is written to it.
+"""
+
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Engine
+
+from app.authority.ledger.keeping import Keeping
+from app.authority.ledger.lifetime import (
+    signing_key_created_event,
+    signing_key_rotated_event,
+    sink_replaced_event,
+)
+from app.authority.ledger.reserve import Reserve
+from app.authority.ledger.signing import Signer, agrees
+from app.authority.ledger.sinks import SinkChange, Sinks
+from app.authority.ledger.store import Ledger
+from app.authority.ledger.stored import StoredEvent
+from app.authority.ledger.tree import NodeMissing, stored_tree
+from app.authority.ledger.writing import reading_directly
+from app.authority.ports import Clock
+from app.domain.actors import Actor
+from app.domain.refusals import StartRefused
+from app.evidence.notes import NoteInvalid, VerifierKey
+from app.evidence.vocabulary import Kind
+
+ORIGIN: Final = "lmx-authority/"
+"""What the log's name, its origin, begins with; the installation's id follows."""
+KEYS: Final = "keys"
+
+_FIRST: Final = "SELECT seq, event_id, body, leaf FROM ledger_event WHERE seq = 1"
+_COUNTS: Final = (
+    "SELECT (SELECT COALESCE(MAX(seq), 0) FROM ledger_event),"
+    " (SELECT COUNT(*) FROM (SELECT 1 FROM ledger_commit LIMIT 1))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The ledger, and what its opening found that is to be recorded after the genesis event."""
+
+    ledger: Ledger
+    install_id: str
+    new_key: bool
+    sink_changes: tuple[SinkChange, ...]
+    adopted: int
+    """Events that an earlier run committed and had not signed when it ended."""
+
+
+def open_ledger(
+    engine: Engine,
+    clock: Clock,
+    *,
+    boot_id: str,
+    directory: Path,
+    sinks: Callable[[str], Sinks],
+    reserve: Reserve | None = None,
+) -> Opened:
+    """Open or begin the ledger whose keys and memory lie in `directory`; `sinks` by install id."""
+    size, commits, genesis = _found(engine)
+    install_id = genesis.subject if genesis else _begun(directory) or str(uuid.uuid4())
+    signer = Signer.open(directory, origin=ORIGIN + install_id, may_create=commits == 0)
+    new_key = signer.size == 0
+    root_at = _roots(engine)
+    if not new_key:
+        agrees(signer, size, root_at)
+    kept = sinks(install_id)
+    changes = kept.open(size=size, root_at=root_at, keys=signer.keys)
+    adopted = size - signer.size
+    ledger = Ledger(engine, clock, boot_id, Keeping(signer, kept, reserve))
+    ledger.check_guards()
+    if reserve is not None:
+        reserve.restore()
+    ledger.seal()
+    _settle_rotation(ledger, signer)
+    return Opened(ledger, install_id, new_key, tuple(changes), adopted)
+
+
+def record_opening(opened: Opened) -> None:
+    """Append what opening found: a new signing key, sinks that began anew or were damaged."""
+    if opened.new_key:
+        key = str(opened.ledger.keeping.signer.key)
+        opened.ledger.append(signing_key_created_event(key=key))
+    record_sink_changes(opened.ledger, opened.sink_changes)
+
+
+def record_sink_changes(ledger: Ledger, changes: Iterable[SinkChange]) -> None:
+    for change in changes:
+        ledger.append(
+            sink_replaced_event(
+                name=change.name, path=str(change.path), reason=change.reason, had=change.had
+            )
+        )
+
+
+def rotate(ledger: Ledger, actor: Actor) -> tuple[str, str]:
+    """Change the signing key; the checkpoint over the event that says so is signed by both."""
+    signer = ledger.keeping.signer
+    old, new = str(signer.key), str(signer.begin_rotation())
+    try:
+        ledger.append(signing_key_rotated_event(actor, old=old, new=new))
+    except Exception:
+        _settle_rotation(ledger, signer)
+        raise
+    signer.finish_rotation()
+    ledger.keeping.sinks.trust(signer.keys)
+    return old, new
+
+
+def _settle_rotation(ledger: Ledger, signer: Signer) -> None:
+    """A rotation that was cut off: it happened if, and only if, the ledger says so."""
+    if signer.pending is None:
+        return
+    said = ledger.events(kind=Kind.SIGNING_KEY_ROTATED, limit=1, newest_first=True)
+    if said and said[0].data.get("new") == str(signer.pending):
+        signer.finish_rotation()
+    else:
+        signer.cancel_rotation()
+
+
+def _found(engine: Engine) -> tuple[int, int, StoredEvent | None]:
+    """The number of events, whether any was committed with a tag, and the genesis event."""
+    with reading_directly(engine) as connection:
+        size, commits = connection.execute(_COUNTS).fetchone()
+        first = connection.execute(_FIRST).fetchone()
+    genesis = StoredEvent(*first) if first else None
+    return size, commits, genesis if genesis and genesis.kind == Kind.GENESIS else None
+
+
+def _begun(directory: Path) -> str | None:
+    """The installation whose keys were made by a first start that ended before its first event."""
+    keys = directory / KEYS
+    if not keys.is_file():
+        return None
+    try:
+        first = keys.read_text("utf-8").partition("\n")[0]
+        return VerifierKey.parse(first).name.removeprefix(ORIGIN)
+    except (NoteInvalid, UnicodeError, OSError):
+        return None  # the signer says what is wrong with it
+
+
+def _roots(engine: Engine) -> Callable[[int], bytes]:
+    """The root at a size, for whoever remembers one; a sink asks on a thread of its own."""
+
+    def root_at(size: int) -> bytes:
+        try:
+            with reading_directly(engine) as connection:
+                return stored_tree(connection, size).root()
+        except NodeMissing as error:
+            raise StartRefused(
+                f"The ledger's tree in lmx.db is damaged: {error}. Keep a copy of LMX_HOME as "
+                "evidence, look at it with `lmx ledger verify`, and restore a backup."
+            ) from error
+
+    return root_at
