@@ -54,7 +54,7 @@ def test_the_private_key_shows_nowhere(key: SigningKey, path: Path) -> None:
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o601])
 def test_a_key_others_may_open_is_refused(path: Path, mode: int) -> None:
     path.chmod(mode)
-    with pytest.raises(StartRefused, match=r"chmod 600 .*rotate the key"):
+    with pytest.raises(StartRefused, match=r"chmod 600 .*rotate a key"):
         SigningKey.read(path, ORIGIN)
 
 
@@ -124,4 +124,16 @@ def test_a_file_that_does_not_hold_this_logs_keys_is_refused(
     path.write_bytes(content)
     path.chmod(0o600)
     with pytest.raises(StartRefused, match=why):
+        read_keys(path, ORIGIN)
+
+
+def test_the_public_keys_may_be_read_by_others_and_not_written(
+    tmp_path: Path, key: SigningKey
+) -> None:
+    path = tmp_path / "keys"
+    write_keys(path, (key.vkey,))
+    path.chmod(0o644)
+    assert read_keys(path, ORIGIN) == (key.vkey,)
+    path.chmod(0o664)
+    with pytest.raises(StartRefused, match="chmod 600"):
         read_keys(path, ORIGIN)

@@ -14,6 +14,8 @@ from app.domain.refusals import AuditUnavailable, StartRefused
 
 PRIVATE: Final = 0o600
 MAX_BYTES: Final = 1 << 20
+_READ_OR_WRITE: Final = 0o077
+_WRITE: Final = 0o022
 _NO_LINKS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
 
 NO_RECOVERY: Final = (
@@ -78,8 +80,8 @@ def check_directory(directory: Path) -> None:
         raise unusable(directory, "others can write to it", f"Close it: chmod 700 {directory}")
 
 
-def open_private(path: Path, flags: int) -> int:
-    """Open a file that only its owner can read; raises StartRefused for any other.
+def open_private(path: Path, flags: int, closed_to_others: int = _READ_OR_WRITE) -> int:
+    """Open a file that only its owner can open; raises StartRefused for any other.
 
     The caller closes the descriptor. Links of both kinds, pipes and files of others are refused.
     """
@@ -89,30 +91,35 @@ def open_private(path: Path, flags: int) -> int:
         why = "it is a symbolic link" if path.is_symlink() else error.strerror or str(error)
         raise unusable(path, why) from error
     try:
-        _check_private(path, os.fstat(descriptor))
+        _check_private(path, os.fstat(descriptor), closed_to_others)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _check_private(path: Path, found: os.stat_result) -> None:
+def _check_private(path: Path, found: os.stat_result, closed_to_others: int) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise unusable(path, "it is not a regular file")
     if found.st_uid != os.geteuid():
         raise unusable(path, "it belongs to another account")
     if found.st_nlink != 1:
         raise unusable(path, "it has a second name (a hard link)")
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        raise unusable(
-            path,
-            "others may open it",
-            f"Close it: chmod 600 {path}. If somebody else may have copied it, rotate the key.",
-        )
+    if stat.S_IMODE(found.st_mode) & closed_to_others:
+        remedy = f"Close it: chmod 600 {path} (and rotate a key that others may have read)."
+        raise unusable(path, "others may open it", remedy)
 
 
 def read_private(path: Path) -> bytes:
-    descriptor = open_private(path, os.O_RDONLY)
+    return _read(open_private(path, os.O_RDONLY))
+
+
+def read_public(path: Path) -> bytes:
+    """As `read_private`, of a file that others may read and must not write."""
+    return _read(open_private(path, os.O_RDONLY, _WRITE))
+
+
+def _read(descriptor: int) -> bytes:
     with os.fdopen(descriptor, "rb") as file:
         return file.read(MAX_BYTES)
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from app.authority.ledger.signing.files import read_private, unusable, write_private
+from app.authority.ledger.signing.files import read_private, read_public, unusable, write_private
 from app.evidence.notes import NoteInvalid, VerifierKey, verifier_key
 
 _TAG_LABEL: Final = b"lmx-authority ledger commit tag v1"
@@ -77,7 +77,7 @@ class SigningKey:
 def read_keys(path: Path, origin: str) -> tuple[VerifierKey, ...]:
     """Return the verifier keys at `path`, oldest first; raises StartRefused."""
     try:
-        lines = read_private(path).decode("utf-8").splitlines()
+        lines = read_public(path).decode("utf-8").splitlines()
         keys = tuple(VerifierKey.parse(line) for line in lines)
     except UnicodeError as error:
         raise unusable(path, "it is not text") from error
