@@ -10,10 +10,11 @@ from sqlalchemy.exc import IntegrityError
 from app.authority.ledger import InvalidEvent, Kind, Ledger, LedgerEvent
 from app.database import open_engine
 from app.domain.actors import Actor, Role
-from app.domain.refusals import EventNotFound
+from app.domain.refusals import AuditUnavailable, EventNotFound
 from app.evidence.merkle import leaf_hash
 from tests.fakes import events
 from tests.fakes.clock import START_UTC_US, FixedClock
+from tests.fakes.database import foreign_connection
 from tests.fakes.ledger import new_ledger
 
 ADA = Actor(id="key:0badcafe", name="Ada", roles=frozenset({Role.OPERATOR}))
