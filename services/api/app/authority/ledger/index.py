@@ -84,17 +84,18 @@ def _row(seq: int, body: bytes) -> IndexRow | None:
     """None for a body that was damaged past reading: verification names it, the index goes on."""
     try:
         row = index_row(json.loads(body))
-        fits = row.seq == seq and all(map(_storable, row))
-        json.dumps(row, ensure_ascii=False).encode()  # half a character cannot be stored
+        return row if row.seq == seq and _storable(row) else None
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
-    return row if fits else None
 
 
-def _storable(value: object) -> bool:
-    if isinstance(value, int):
-        return not isinstance(value, bool) and abs(value) <= _LARGEST
-    return value is None or isinstance(value, str)
+def _storable(row: IndexRow) -> bool:
+    numbers = [row.ts_utc_us, row.intent_seq or 0]
+    texts = [row.kind, row.action, row.actor, row.roles, row.subject]
+    perhaps = [row.person, row.model, row.digest, row.outcome, row.plan, row.run, row.request_id]
+    texts += [text for text in [*perhaps, row.reason] if text is not None]
+    "".join(texts).encode()  # half a character cannot be stored: a ValueError
+    return all(type(number) is int and abs(number) <= _LARGEST for number in numbers)
 
 
 def _one(connection: sqlite3.Connection, query: str) -> int:

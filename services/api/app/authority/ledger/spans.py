@@ -1,0 +1,126 @@
+"""The only place that knows where in the log a span of time is. Reads block by block.
+
+Numbers only grow; clocks jump, so time and number agree only mostly. An index keeps the earliest
+and the latest time of every 2,048 events within reach: whole blocks are taken or left by them, and
+a block that a boundary runs through is looked at closely.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import Any, Final, NamedTuple
+
+BLOCK: Final = 2_048
+DAY_US: Final = 86_400_000_000
+_SEARCHED: Final = 3
+"""A block with more boundaries than this in it is read row by row: its clock jumped."""
+
+_BLOCKS: Final = f"""\
+WITH RECURSIVE block(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM block WHERE n < ? / {BLOCK})
+SELECT n,
+    (SELECT min(ts_utc_us) FROM ledger_index INDEXED BY ledger_index_time WHERE seq / {BLOCK} = n),
+    (SELECT max(ts_utc_us) FROM ledger_index INDEXED BY ledger_index_time WHERE seq / {BLOCK} = n)
+FROM block"""  # noqa: S608
+_EDGE: Final = f"""\
+SELECT
+    (SELECT max(seq) FROM ledger_index INDEXED BY ledger_index_time
+     WHERE seq / {BLOCK} = ? AND ts_utc_us < ?),
+    (SELECT min(seq) FROM ledger_index INDEXED BY ledger_index_time
+     WHERE seq / {BLOCK} = ? AND ts_utc_us >= ?)"""  # noqa: S608
+_ROWS: Final = "SELECT seq, ts_utc_us FROM ledger_index WHERE seq BETWEEN ? AND ? ORDER BY seq"
+
+
+class Run(NamedTuple):
+    """Events `first` to `last` are all on day `day` (counted from 1970; 0 where days are not)."""
+
+    first: int
+    last: int
+    day: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ruler:
+    """Which times count, and whether by day. `until_us` is exclusive."""
+
+    since_us: int | None = None
+    until_us: int | None = None
+    by_day: bool = False
+
+    @property
+    def measures(self) -> bool:
+        return self.by_day or self.since_us is not None or self.until_us is not None
+
+    def day(self, time_us: int) -> int | None:
+        """The mark that events of this time share; None for a time that does not count."""
+        early = self.since_us is not None and time_us < self.since_us
+        late = self.until_us is not None and time_us >= self.until_us
+        if early or late:
+            return None
+        return time_us // DAY_US if self.by_day else 0
+
+    def edges(self, earliest: int, latest: int) -> list[int]:
+        """Boundaries past `earliest` up to `latest`, oldest first; not all where many are."""
+        found = [e for e in (self.since_us, self.until_us) if e is not None]
+        if self.by_day:
+            first, last = earliest // DAY_US + 1, latest // DAY_US
+            found += [day * DAY_US for day in range(first, min(last, first + _SEARCHED) + 1)]
+        return sorted({edge for edge in found if earliest < edge <= latest})
+
+
+def runs(connection: sqlite3.Connection, ruler: Ruler, size: int) -> list[Run]:
+    """The parts of the log, in its order, whose times count; neighbours of one day are joined."""
+    if not size:
+        return []
+    if not ruler.measures:
+        return [Run(1, size, 0)]
+    marked = (
+        (first, last, mark)
+        for number, earliest, latest in connection.execute(_BLOCKS, (size,))
+        if earliest is not None
+        for first, last, mark in _of_block(connection, ruler, number, (earliest, latest))
+    )
+    joined: list[Run] = []
+    for first, last, mark in marked:
+        if mark is None:
+            continue
+        if joined and joined[-1].day == mark and joined[-1].last == first - 1:
+            joined[-1] = Run(joined[-1].first, min(last, size), mark)
+        else:
+            joined.append(Run(max(first, 1), min(last, size), mark))
+    return joined
+
+
+def _of_block(
+    connection: sqlite3.Connection, ruler: Ruler, number: int, times: tuple[int, int]
+) -> Iterator[tuple[int, int, int | None]]:
+    start, end = number * BLOCK, (number + 1) * BLOCK - 1
+    edges = ruler.edges(*times)
+    if not edges:
+        yield start, end, ruler.day(times[0])
+        return
+    starts = _starts(connection, number, edges)
+    if starts is None:
+        rows = connection.execute(_ROWS, (start, end)).fetchall()
+        for mark, same in groupby(rows, key=lambda row: ruler.day(row[1])):
+            together = list(same)
+            yield together[0][0], together[-1][0], mark
+        return
+    marks = [ruler.day(times[0]), *map(ruler.day, edges)]
+    places = [start, *starts, end + 1]
+    for (first, past), mark in zip(pairwise(places), marks, strict=True):
+        yield first, past - 1, mark
+
+
+def _starts(connection: sqlite3.Connection, number: int, edges: list[int]) -> list[int] | None:
+    """Where in a block each boundary is; None where time does not go forward throughout."""
+    if len(edges) > _SEARCHED:
+        return None
+    found: list[int] = []
+    for edge in edges:
+        before: Any
+        before, after = connection.execute(_EDGE, (number, edge, number, edge)).fetchone()
+        if before is None or after is None or before >= after:
+            return None
+        found.append(after)
+    return found
