@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 import typer
 
-from app.authority.ledger.events import LedgerEvent, Stamp, canonical_body
+from app.authority.ledger.events import Stamp, canonical_body
 from app.cli import text
 from app.cli.ledger import canonical_bytes, leaf_hash
 from app.cli.main import app
-from app.domain.actors import SYSTEM
 from app.evidence.merkle import leaf_hash as ledgers_leaf_hash
-from app.evidence.vocabulary import Kind
 from tests.cli.runs import Run, environment
 from tests.fakes.authority_http import MODEL, FakeAuthority, answer_of, event_of
+from tests.fakes.events import holding
 
 ROOT = Path(__file__).parents[2]
 TRICKS = "\x1b[2J\x07\x9b31m\u202e\u2066\u200b\ufeff\u2028\U000e0041\u3164\x7f"
@@ -102,7 +101,7 @@ def test_an_error_cannot_drive_the_terminal(lmx: Run, authority: FakeAuthority) 
 
 
 def test_the_leaf_is_the_one_that_the_ledger_computes() -> None:
-    event = LedgerEvent(kind=Kind.BOOT, actor=SYSTEM, data={"é": "\u2028", "n": 2**53 - 1})
+    event = holding({"n": ["é\u2028", 2**53 - 1]})
     body = canonical_body(event, Stamp(3, "e", 1, 2, "b"))
     assert canonical_bytes(json.loads(body)) == body
     assert leaf_hash(body) == ledgers_leaf_hash(body).hex()

@@ -78,6 +78,12 @@ def printable(text: str) -> str:
     return "".join(_escaped(char) if _is_hidden(char) else char for char in text)
 
 
+def shortened(text: str, limit: int) -> str:
+    """Redacted first, so that cutting cannot leave half a key; one line, printable, bounded."""
+    safe = printable(redact_text(text[: 8 * limit]))
+    return safe if len(safe) <= limit else safe[: limit - 1] + "\u2026"
+
+
 def configure_logging(path: Path | None, level: str = "info") -> None:
     """Log as JSON to a rotating file at `path`, or readably to stderr when there is none."""
     shared: list[Any] = [

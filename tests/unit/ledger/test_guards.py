@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from app.authority.ledger import Kind, Ledger, LedgerEvent
-from app.domain.actors import SYSTEM
+from app.authority.ledger import Ledger
 from app.domain.refusals import AuditUnavailable
+from tests.fakes import events
 from tests.fakes.database import foreign_connection
 
 ID, NEW = "0" * 36, "1" * 36
@@ -20,7 +20,7 @@ ROW = f"x'7b7d', x'{'00' * 32}'"
 def raw(ledger: Ledger, path: Path) -> Iterator[sqlite3.Connection]:
     """Another program's connection: no authorizer, SQLite's own defaults, three events."""
     for _ in range(2):
-        ledger.append(LedgerEvent(Kind.BOOT, SYSTEM, "b"))
+        ledger.append(events.boot("b"))
     connection = foreign_connection(path)
     connection.execute(f"INSERT INTO ledger_event VALUES (3, '{ID}', {ROW})")
     yield connection
@@ -128,7 +128,7 @@ def test_an_event_that_is_swallowed_is_not_acknowledged(
 ) -> None:
     raw.executescript(VANDALISM["a trigger that swallows events"][0])
     with pytest.raises(AuditUnavailable):
-        ledger.append(LedgerEvent(Kind.BOOT, SYSTEM, "b"))
+        ledger.append(events.boot("b"))
     assert not ledger.available
 
 

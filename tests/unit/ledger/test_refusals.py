@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from app.authority.ledger import Kind, Ledger, LedgerEvent, RefusalRecorder
+from app.authority.ledger import Ledger, RefusalRecorder
 from app.authority.ledger.refusals import IN_FULL, OTHERS, WINDOW_S
 from app.authority.permissions import Permission, check
-from app.domain.actors import ANONYMOUS, SYSTEM, Actor, Role
+from app.domain.actors import ANONYMOUS, Actor, Role
 from app.domain.refusals import Forbidden, InvalidRequest, ModelNotFound, Refusal
+from tests.fakes import events
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import weakened_engine
+from tests.fakes.ledger import new_ledger
 
 BOT = Actor(id="key:0badcafe", name="bot", roles=frozenset({Role.CLIENT}))
 MISSING = ModelNotFound("There is no model 'x'.")
@@ -72,6 +74,20 @@ def test_a_flood_is_a_hundred_events_and_one_count(
     assert recorder.pending == 0
 
 
+def test_ten_thousand_in_a_second_are_a_hundred_and_a_count_of_the_rest(
+    recorder: RefusalRecorder, ledger: Ledger, clock: FixedClock
+) -> None:
+    for _ in range(10_000):
+        recorder.record(ANONYMOUS, MISSING, "x", None)
+        clock.advance(0.0001)
+    clock.advance(WINDOW_S)
+    recorder.flush_due()
+    said = refusals(ledger)
+    assert len(said) == IN_FULL + 1
+    assert [r.get("count") for r in said] == [None] * IN_FULL + [9_900]
+    assert total(ledger) == 10_000
+
+
 def test_a_new_minute_is_recorded_in_full_again(
     recorder: RefusalRecorder, ledger: Ledger, clock: FixedClock
 ) -> None:
@@ -112,7 +128,7 @@ def test_a_flood_of_different_subjects_is_bounded_too(
 
 def test_a_refusal_the_ledger_cannot_take_is_written_when_it_can(path: Path) -> None:
     engine, clock = weakened_engine(path), FixedClock()
-    ledger = Ledger(engine, clock, "boot-1")
+    ledger = new_ledger(engine, clock, "boot-1")
     recorder = RefusalRecorder(ledger, clock)
     for value in ("ON", "OFF"):
         raw = engine.raw_connection()
@@ -159,6 +175,6 @@ def test_a_huge_refusal_is_recorded_bounded(recorder: RefusalRecorder, ledger: L
 
 def test_other_events_are_not_disturbed(recorder: RefusalRecorder, ledger: Ledger) -> None:
     recorder.record(BOT, MISSING, "x", None)
-    ledger.append(LedgerEvent(Kind.BOOT, SYSTEM))
+    ledger.append(events.boot())
     recorder.close()
     assert [e.kind for e in ledger.events()] == ["refusal", "boot"]

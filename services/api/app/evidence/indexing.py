@@ -32,6 +32,7 @@ class IndexRow(NamedTuple):
 
 
 COLUMNS: Final = IndexRow._fields
+_NO_MODEL: Final = ("key ", "person ", "the ledger", "/")
 
 
 def index_row(body: Mapping[str, Any]) -> IndexRow:
@@ -64,8 +65,8 @@ def _action(kind: str, data: Mapping[str, Any]) -> str:
 
 
 def _model(kind: str, subject: str, data: Mapping[str, Any]) -> str | None:
-    """A refusal's subject is a model unless it names a key: that is what routes put there."""
-    if kind in ABOUT_A_MODEL or (kind == Kind.REFUSAL and not subject.startswith("key ")):
+    """A refusal's subject is a model unless it names something else: routes put that there."""
+    if kind in ABOUT_A_MODEL or (kind == Kind.REFUSAL and not subject.startswith(_NO_MODEL)):
         return subject or None
     return _text(data.get("model"))
 
