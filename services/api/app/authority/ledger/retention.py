@@ -1,0 +1,27 @@
+"""How long the record is kept: for good by default, and never less than six months. Pure.
+
+Pruning is an act of two persons and is refused until approvals can be taken; what may never be
+pruned, whoever approves, is decided here.
+"""
+
+from typing import Final
+
+DAY_US: Final = 86_400_000_000
+LONGEST_MONTH_DAYS: Final = 31
+FLOOR_MONTHS: Final = 6
+FLOOR_DAYS: Final = 183
+"""Nothing younger is prunable, whatever is asked for; a calendar's six months are kept whole."""
+
+
+def may_prune_before(now_us: int, event_ts_us: int, *, months: int = FLOOR_MONTHS) -> bool:
+    """Whether an event of this time (UTC, microseconds) is old enough to be pruned at all.
+
+    `months` can ask for longer keeping, never for shorter. An event from the future is not old:
+    a clock that was set wrong must not make evidence prunable.
+    """
+    return now_us - event_ts_us >= keep_days(months) * DAY_US
+
+
+def keep_days(months: int) -> int:
+    """Days that cover so many months, whichever they are; at least the floor."""
+    return max(FLOOR_DAYS, months * LONGEST_MONTH_DAYS)

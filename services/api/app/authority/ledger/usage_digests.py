@@ -1,0 +1,172 @@
+"""The only place that seals usage: one event an hour over its rows, and old rows deleted after it.
+
+Rows are covered by their ids, each exactly once: a digest takes up where the last one ended and
+stops before the first row of the hour that still runs, so that a row which comes late goes into the
+next one. Empty hours are recorded too: they say that nothing happened, signed. Hours that were
+missed while no server ran are one event.
+"""
+
+import hashlib
+import json
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, func, select
+
+from app.authority.ledger.events import LedgerEvent
+from app.authority.ledger.retention import DAY_US
+from app.authority.ledger.store import Ledger
+from app.authority.ledger.tables import USAGE
+from app.authority.ports import Clock
+from app.domain.actors import SYSTEM
+from app.evidence.vocabulary import Kind
+
+HOUR_US: Final = 3_600_000_000
+PRUNE_EVERY_S: Final = 86_400.0
+PRUNED_AT_ONCE: Final = 20_000
+"""Rows a transaction deletes: others who write wait that long."""
+
+_LOG: Final = logging.getLogger(__name__)
+_COLUMNS: Final = tuple(column.name for column in USAGE.columns)
+
+
+class Hours(NamedTuple):
+    """From when until when a digest tells, in microseconds of UTC."""
+
+    from_us: int
+    until_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """Where the digests so far end: the time, and the last row."""
+
+    until_us: int
+    last_id: int
+
+
+def hour_of(time_us: int) -> int:
+    """The full hour at or before a moment."""
+    return time_us - time_us % HOUR_US
+
+
+def due(sealed: Sealed, now_us: int) -> Hours | None:
+    """Return the hours to seal now, None while the running one has not ended.
+
+    A clock that was set back by more than an hour makes the last full hour due again: the digests
+    go on, and their ids still cover each row once.
+    """
+    hour = hour_of(now_us)
+    if sealed.until_us < hour:
+        return Hours(sealed.until_us, hour)
+    if sealed.until_us > hour + HOUR_US:
+        return Hours(hour - HOUR_US, hour)
+    return None
+
+
+def row_line(row: Mapping[str, Any]) -> bytes:
+    """One row as RFC 8785 JSON and a newline: ASCII keys, integers and text, no floats."""
+    named = {name: row[name] for name in _COLUMNS}
+    line = json.dumps(named, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return line.encode() + b"\n"
+
+
+class UsageDigests:
+    """`tick` is called by one timer; every method may be called from any thread."""
+
+    def __init__(self, ledger: Ledger, engine: Engine, clock: Clock, *, keep_days: int) -> None:
+        self._ledger = ledger
+        self._engine = engine
+        self._clock = clock
+        self._keep_us = keep_days * DAY_US
+        self._sealed: Sealed | None = None
+        self._pruned: float | None = None
+        self._one = threading.Lock()
+
+    def tick(self) -> None:
+        """Seal the hours that are over, and once a day delete what is old; else do nothing.
+
+        Raises AuditUnavailable: then nothing was deleted, and the next call takes up from here.
+        """
+        with self._one:
+            self._seal()
+            now = self._clock.monotonic()
+            if self._pruned is None or now - self._pruned >= PRUNE_EVERY_S:
+                self._prune()
+                self._pruned = now
+
+    def _seal(self) -> None:
+        sealed = self._sealed or self._last()
+        now_us = self._clock.utc_us()
+        hours = due(sealed, now_us)
+        if hours is not None:
+            with self._engine.connect() as connection:
+                data = _digest(connection, sealed, hours, now_us)
+            self._ledger.append(LedgerEvent(Kind.USAGE_DIGEST, SYSTEM, data=data))
+            sealed = Sealed(hours.until_us, data["last_id"])
+        self._sealed = sealed
+
+    def _last(self) -> Sealed:
+        """Where the last digest ended; before the first one, the hour in which the log began."""
+        for digest in self._ledger.events(kind=Kind.USAGE_DIGEST, newest_first=True, limit=1):
+            return Sealed(digest.data["until_us"], digest.data["last_id"])
+        began = [event.ts_utc_us for event in self._ledger.events(limit=1)]
+        return Sealed(hour_of(min(began, default=self._clock.utc_us())), 0)
+
+    def _prune(self) -> None:
+        """Delete covered rows that are old, oldest first; the newest row stays.
+
+        SQLite gives the highest id again once its row is gone, and digests count by id.
+        """
+        until_us = self._clock.utc_us() - self._keep_us
+        while ids := self._prunable(until_us):
+            data = {"until_us": until_us, "rows": len(ids)}
+            event = LedgerEvent(Kind.USAGE_PRUNED, SYSTEM, data=data)
+            with self._ledger.recording(event) as connection:
+                connection.exec_driver_sql("DELETE FROM usage WHERE id = ?", [(i,) for i in ids])
+            _LOG.info("%d rows of usage older than the setting were deleted", len(ids))
+
+    def _prunable(self, until_us: int) -> list[int]:
+        covered = self._sealed.last_id if self._sealed else 0
+        old = select(USAGE.c.id).where(
+            USAGE.c.started_us < until_us,
+            USAGE.c.id <= covered,
+            USAGE.c.id < select(func.max(USAGE.c.id)).scalar_subquery(),
+        )
+        with self._engine.connect() as connection:
+            return list(connection.scalars(old.order_by(USAGE.c.id).limit(PRUNED_AT_ONCE)))
+
+
+def _digest(
+    connection: Connection, sealed: Sealed, hours: Hours, now_us: int
+) -> dict[str, int | str]:
+    """Sum and hash the rows that follow the last digest's."""
+    sums = dict.fromkeys(("rows", "requests", "prompt_tokens", "completion_tokens"), 0)
+    lines, last_id = hashlib.sha256(), sealed.last_id
+    for row in _rows(connection, sealed.last_id, hours.until_us, now_us):
+        lines.update(row_line(row))
+        last_id = row["id"]
+        sums["rows"] += 1
+        for name in ("requests", "prompt_tokens", "completion_tokens"):
+            sums[name] += row[name]
+    return {
+        **hours._asdict(),
+        "first_id": sealed.last_id + 1,
+        "last_id": last_id,
+        **sums,
+        "digest": lines.hexdigest(),
+    }
+
+
+def _rows(
+    connection: Connection, after: int, until_us: int, now_us: int
+) -> Iterator[Mapping[str, Any]]:
+    """Rows by id, up to the first that began in the hour that still runs."""
+    query = select(USAGE).where(USAGE.c.id > after).order_by(USAGE.c.id)
+    for row in connection.execute(query.execution_options(yield_per=1_000)).mappings():
+        if until_us <= row["started_us"] <= now_us:
+            return
+        yield row
