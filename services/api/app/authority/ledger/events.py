@@ -142,7 +142,7 @@ in Python's order and in the RFC's. A test compares it with the RFC's own implem
 
 
 def _canonical(value: object, where: str) -> str:
-    return _json(_plain(value, where=where, depth=1))
+    return _json(_plain(value, where=f"event.{where}", depth=1))
 
 
 def _plain(value: object, *, where: str, depth: int) -> Any:

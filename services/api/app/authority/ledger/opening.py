@@ -15,7 +15,6 @@ from sqlalchemy import Engine
 from app.authority.ledger.keeping import Keeping
 from app.authority.ledger.lifetime import (
     signing_key_created_event,
-    signing_key_rotated_event,
     sink_replaced_event,
 )
 from app.authority.ledger.reserve import Reserve
@@ -26,7 +25,6 @@ from app.authority.ledger.stored import StoredEvent
 from app.authority.ledger.tree import NodeMissing, stored_tree
 from app.authority.ledger.writing import reading_directly
 from app.authority.ports import Clock
-from app.domain.actors import Actor
 from app.domain.refusals import StartRefused
 from app.evidence.notes import NoteInvalid, VerifierKey
 from app.evidence.vocabulary import Kind
@@ -100,27 +98,13 @@ def record_sink_changes(ledger: Ledger, changes: Iterable[SinkChange]) -> None:
         )
 
 
-def rotate(ledger: Ledger, actor: Actor) -> tuple[str, str]:
-    """Change the signing key; the checkpoint over the event that says so is signed by both."""
-    signer = ledger.keeping.signer
-    old, new = str(signer.key), str(signer.begin_rotation())
-    try:
-        ledger.append(signing_key_rotated_event(actor, old=old, new=new))
-    except Exception:
-        _settle_rotation(ledger, signer)
-        raise
-    signer.finish_rotation()
-    ledger.keeping.sinks.trust(signer.keys)
-    return old, new
-
-
 def _settle_rotation(ledger: Ledger, signer: Signer) -> None:
     """A rotation that was cut off: it happened if, and only if, the ledger says so."""
     if signer.pending is None:
         return
     said = ledger.events(kind=Kind.SIGNING_KEY_ROTATED, limit=1, newest_first=True)
     if said and said[0].data.get("new") == str(signer.pending):
-        signer.finish_rotation()
+        ledger.finish_rotation()
     else:
         signer.cancel_rotation()
 

@@ -1,143 +1,36 @@
-"""The only place that appends to the ledger: one writer, durable, and closed when it fails.
-
-`append` returns after the event is on the disk, has been read back and hashed again, is under a
-signed checkpoint that the signer remembers, and is in every sink that is required. Whatever keeps
-that from happening becomes AuditUnavailable, and the caller must not act.
-"""
+"""The ledger as everybody else sees it: what `writer` appends, read back from its database."""
 
 import logging
-import os
-import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
-from app.authority.ledger import appending, reading
-from app.authority.ledger.appending import Receipt, Written, current_head
-from app.authority.ledger.events import Draft, LedgerEvent, Stamp, draft, new_event_id
-from app.authority.ledger.failures import DISK_FULL, audit_unavailable, of_a_full_disk
-from app.authority.ledger.group import GroupCommit, Ticket
+from app.authority.ledger import reading
+from app.authority.ledger.appending import Receipt
+from app.authority.ledger.failures import audit_unavailable
 from app.authority.ledger.guards import broken_guards
-from app.authority.ledger.index import catch_up
-from app.authority.ledger.keeping import ESSENTIAL, Keeping
-from app.authority.ledger.lifetime import reconciled, reserve_used_event
-from app.authority.ledger.sealing import Sealing
+from app.authority.ledger.lifetime import reconciled
 from app.authority.ledger.stored import StoredEvent
 from app.authority.ledger.tree import stored_subtree
-from app.authority.ledger.writing import (
-    driver,
-    one_writer,
-    reading_directly,
-    transaction,
-    transaction_directly,
-)
-from app.authority.ports import Clock
+from app.authority.ledger.writer import Writer
+from app.authority.ledger.writing import reading_directly
 from app.domain.refusals import AuditUnavailable, EventNotFound
-from app.evidence.merkle import Frontier, Subtree
+from app.evidence.merkle import Subtree
 from app.evidence.notes import Note
 from app.evidence.vocabulary import Kind
 
 _LOG: Final = logging.getLogger(__name__)
 
-_CHECKPOINT: Final = "INSERT INTO ledger_checkpoint (size, root, note) VALUES (?, ?, ?)"
-_LAST_STORED: Final = "SELECT COALESCE(MAX(size), 0) FROM ledger_checkpoint"
-_Waiting = Ticket[Draft, Receipt]
-_UNINDEXED_AT_MOST: Final = 2_000
-"""Behind this many events the next group fills the index itself, whatever the timer does."""
 
-
-class Ledger:
+class Ledger(Writer):
     """The append-only log. Every method may be called from any thread."""
-
-    def __init__(self, engine: Engine, clock: Clock, boot_id: str, keeping: Keeping) -> None:
-        self._engine = engine
-        self._clock = clock
-        self._boot_id = boot_id
-        self._keeping = keeping
-        self._sealing = Sealing(engine, keeping)
-        self._groups: GroupCommit[Draft, Receipt] = GroupCommit(self._commit)
-        self._head: Frontier | None = None
-        self._newest: Note | None = None
-        self._unstored: tuple[int, bytes, str] | None = None
-        self._indexed = -1
-        self._available = True
-        self._on_reserve = False
-        self._unsaid: list[Draft] = []
-        self._state = threading.Lock()
-
-    @property
-    def boot_id(self) -> str:
-        return self._boot_id
-
-    @property
-    def available(self) -> bool:
-        """Whether the last attempt to write succeeded; the next attempt decides anew."""
-        return self._available and not self._on_reserve
-
-    @property
-    def on_reserve(self) -> bool:
-        """Whether the disk is full and only what must be written is, from the reserve."""
-        return self._on_reserve
-
-    @property
-    def keeping(self) -> Keeping:
-        return self._keeping
-
-    # --- writing ----------------------------------------------------------------------------
-
-    def append(self, event: LedgerEvent) -> Receipt:
-        """Write one event; it is durable, signed and in the sinks when this returns."""
-        return self._groups.submit(draft(event))
-
-    @contextmanager
-    def recording(self, event: LedgerEvent) -> Iterator[Connection]:
-        """One transaction for a change of state and the event that records it.
-
-        The event is checked first and written last: a block that raises changes and records
-        nothing. An IntegrityError of the block's own statements passes as it is.
-        """
-        ready = draft(event)
-        with self._fail_closed(), one_writer(self._engine):
-            if event.kind not in ESSENTIAL and self._short_of_room():
-                raise _disk_full()
-            with transaction(self._engine) as connection:
-                yield connection
-                written = self._write(driver(connection), [ready])
-            self._seal(written)
-
-    def seal(self) -> None:
-        """Sign what an earlier run committed and did not sign; called once, at the start."""
-        with self._fail_closed(), one_writer(self._engine):
-            with transaction_directly(self._engine) as connection:
-                head = current_head(connection, self._head, self._keeping.signer)
-            if head.size:
-                self._seal(Written(head, ()))
-
-    def settle(self) -> None:
-        """Bring what is derived up to date: the newest checkpoint's row, and the index."""
-        with self._fail_closed(), one_writer(self._engine):
-            size = None if self._head is None else self._head.size
-            if self._unstored is None and self._indexed >= 0 and size in (None, self._indexed):
-                return
-            with transaction_directly(self._engine) as connection:
-                indexed = self._settle(connection)
-            self._unstored, self._indexed = None, indexed
 
     def reconcile(self) -> list[Receipt]:
         """Close every intent an earlier run left open; called once, before anything is loaded."""
         return [self.append(reconciled(intent)) for intent in self.open_intents()]
-
-    def close(self) -> None:
-        """Settle what can be settled and let go of the sinks; nothing is appended afterwards."""
-        with suppress(AuditUnavailable):  # said in the log; the next start derives it again
-            self.settle()
-        self._keeping.sinks.close()
-
-    # --- reading ----------------------------------------------------------------------------
 
     def checkpoint(self) -> Note | None:
         """Return the newest checkpoint over recorded events; None while there are none."""
@@ -206,120 +99,6 @@ class Ledger:
         with self._readable() as connection:
             yield connection
 
-    # --- the one writer ---------------------------------------------------------------------
-
-    def _commit(self, tickets: Sequence[_Waiting]) -> None:
-        try:
-            with self._fail_closed(), one_writer(self._engine):
-                self._serve(self._admitted(tickets))
-        except AuditUnavailable as refusal:
-            for ticket in tickets:
-                if not ticket.settled:  # each caller raises one of its own
-                    ticket.fail(AuditUnavailable(refusal.message, details=refusal.details))
-
-    def _serve(self, tickets: Sequence[_Waiting]) -> None:
-        if not tickets:
-            return
-        try:
-            receipts = self._append([ticket.asked for ticket in tickets])
-        except sqlite3.Error as error:
-            if not (of_a_full_disk(error) and self._took_reserve()):
-                raise
-            self._serve(self._admitted(tickets))
-            return
-        for ticket, receipt in zip(tickets, receipts, strict=True):
-            ticket.give(receipt)
-
-    def _append(self, drafts: list[Draft]) -> tuple[Receipt, ...]:
-        """One group in one transaction; a sqlite3.Error means that none of it is there."""
-        said = self._unsaid
-        with transaction_directly(self._engine) as connection:
-            written = self._write(connection, [*said, *drafts])
-            indexed = self._indexed
-            if written.tree.size - indexed > _UNINDEXED_AT_MOST:
-                indexed = self._settle(connection)
-        self._unsaid, self._indexed = [], indexed
-        self._seal(written)
-        return written.receipts[len(said) :]
-
-    def _write(self, connection: sqlite3.Connection, drafts: Sequence[Draft]) -> Written:
-        head = current_head(connection, self._head, self._keeping.signer)
-        try:
-            return appending.append(connection, drafts, head, self._keeping.signer, self._stamp)
-        except sqlite3.IntegrityError as error:
-            raise audit_unavailable(error) from error
-
-    def _seal(self, written: Written) -> None:
-        self._head = written.tree
-        try:
-            note = self._sealing.seal(written.tree.size, written.receipts)
-        except AuditUnavailable as refusal:
-            if not (of_a_full_disk(refusal) and self._took_reserve()):
-                raise
-            note = self._sealing.seal(written.tree.size, written.receipts)
-        self._newest = note
-        self._unstored = (written.tree.size, written.tree.root(), str(note))
-
-    # --- a full disk ------------------------------------------------------------------------
-
-    def _took_reserve(self) -> bool:
-        """Make room by letting go of the reserve; False where there is none left."""
-        reserve = self._keeping.reserve
-        if reserve is None or not reserve.release():
-            return False
-        self._on_reserve = True
-        self._unsaid = [draft(reserve_used_event(reserve_bytes=reserve.size_bytes))]
-        _LOG.error("the disk is full: the reserve is in use, only what must be written is")
-        return True
-
-    def _admitted(self, tickets: Sequence[_Waiting]) -> list[_Waiting]:
-        """The tickets that may be written now; the others are refused."""
-        if not self._short_of_room():
-            return list(tickets)
-        for ticket in tickets:
-            if ticket.asked.event.kind not in ESSENTIAL:
-                ticket.fail(_disk_full())
-        return [ticket for ticket in tickets if not ticket.settled]
-
-    def _short_of_room(self) -> bool:
-        reserve = self._keeping.reserve
-        if self._on_reserve and reserve is not None and reserve.restore():
-            self._on_reserve = False
-            _LOG.warning("there is room on the disk again")
-        return self._on_reserve
-
-    def _settle(self, connection: sqlite3.Connection) -> int:
-        """Returns how far the index reaches. What is remembered changes after the commit only."""
-        if self._unstored is not None and self._unstored[0] > _last_stored(connection):
-            connection.execute(_CHECKPOINT, self._unstored)
-        catch_up(connection)
-        return appending.stored_size(connection)
-
-    def _stamp(self, seq: int) -> Stamp:
-        now_us = self._clock.utc_us()
-        return Stamp(
-            seq=seq,
-            event_id=new_event_id(ts_utc_us=now_us, random=os.urandom(10)),
-            ts_utc_us=now_us,
-            mono_us=int(self._clock.monotonic() * 1_000_000),
-            boot_id=self._boot_id,
-        )
-
-    @contextmanager
-    def _fail_closed(self) -> Iterator[None]:
-        try:
-            yield
-        except AuditUnavailable as known:
-            self._note(available=False, why=known.message)
-            raise
-        except IntegrityError:
-            raise  # of the caller's own statements; `_write` has converted the ledger's
-        except (SQLAlchemyError, sqlite3.Error) as error:
-            refusal = audit_unavailable(error)
-            self._note(available=False, why=refusal.message)
-            raise refusal from error
-        self._note(available=True, why="")
-
     @contextmanager
     def _readable(self) -> Iterator[Connection]:
         try:
@@ -327,20 +106,3 @@ class Ledger:
                 yield connection
         except SQLAlchemyError as error:
             raise audit_unavailable(error) from error
-
-    def _note(self, *, available: bool, why: str) -> None:
-        with self._state:
-            changed, self._available = self._available is not available, available
-        if changed and available:
-            _LOG.warning("the ledger can be written again")
-        elif changed:
-            _LOG.error("the ledger cannot be written: %s", why)
-
-
-def _last_stored(connection: sqlite3.Connection) -> int:
-    found: int = connection.execute(_LAST_STORED).fetchone()[0]
-    return found
-
-
-def _disk_full() -> AuditUnavailable:
-    return AuditUnavailable(DISK_FULL, details={"reason": "SQLITE_FULL"})
