@@ -25,6 +25,7 @@ class House:
     execution: FakeExecution = field(default_factory=FakeExecution)
     reading: FakeReading = field(default_factory=FakeReading)
     exports: Any = None  # the tests of exports bring the real ones
+    proofs: Any = None  # the tests of proofs bring the real ones
     refusals: FakeRefusals = field(default_factory=FakeRefusals)
     parts: dict[str, bool] = field(default_factory=lambda: {"ledger": True, "catalog": True})
     changes: dict[str, Any] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class House:
             execution=self.execution,
             reading=self.reading,
             exports=self.exports,
+            proofs=self.proofs,
             refusals=self.refusals,
             ready=ready,
             metrics=Metrics(),

@@ -8,6 +8,7 @@ import typer
 
 from app.cli import output
 from app.cli.ledger_export import export
+from app.cli.ledger_proofs import checkpoint, cosigned, key
 from app.cli.options import SERVER, AsJson, ServerUrl
 from app.cli.outcomes import CommandError
 from app.cli.text import one_line, utc_time
@@ -15,6 +16,9 @@ from app.cli.text import one_line, utc_time
 app = typer.Typer(name="ledger", help="Read the append-only record.", no_args_is_help=True)
 
 app.command("export")(export)
+app.command("checkpoint")(checkpoint)
+app.command("cosigned")(cosigned)
+app.command("key")(key)
 
 _LEAF_PREFIX = b"\x00"  # RFC 6962, section 2.1
 

@@ -12,7 +12,15 @@ from starlette.responses import Response
 
 from app.domain.refusals import Refusal
 from app.routers import health
-from app.routers.authority import imports, keys, ledger, ledger_exports, models, status
+from app.routers.authority import (
+    imports,
+    keys,
+    ledger,
+    ledger_exports,
+    ledger_proofs,
+    models,
+    status,
+)
 from app.routers.dependencies import Services, actor_of, request_id_of, services_of
 from app.routers.edge import Edge
 from app.routers.errors import error_response, fault_of
@@ -56,6 +64,7 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         keys.router,
         ledger.router,
         ledger_exports.router,
+        ledger_proofs.router,
     ):
         api.include_router(router)
     api.add_middleware(

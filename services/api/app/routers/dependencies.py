@@ -94,6 +94,14 @@ class Exports(Protocol):
     async def blob(self, actor: Actor, digest: str) -> bytes: ...
 
 
+class Proofs(Protocol):
+    async def log_keys(self, actor: Actor) -> Json: ...
+    async def bundle_for_witness(self, actor: Actor, old: int) -> str: ...
+    async def inclusion(self, actor: Actor, seq: int, size: int | None) -> Json: ...
+    async def consistency(self, actor: Actor, old: int, new: int | None) -> Json: ...
+    async def cosigned(self, actor: Actor, note: str) -> Json: ...
+
+
 class RefusalRecorder(Protocol):
     def record(
         self, actor: Actor, refusal: Refusal, subject: str, request_id: str | None
@@ -112,6 +120,7 @@ class Services:
     execution: Execution
     reading: Reading
     exports: Exports
+    proofs: Proofs
     refusals: RefusalRecorder
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
     metrics: Metrics

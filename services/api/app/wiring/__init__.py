@@ -9,9 +9,11 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from app.authority.auditing.exports import Exports
+from app.authority.auditing.proofs import Proofs
 from app.authority.execution import Execution
 from app.authority.inference import Inference, InferencePorts
 from app.authority.keys import OperatorKey
+from app.authority.ledger.cosignatures import StoredCosignatures
 from app.authority.ledger.reads import ReadRecorder
 from app.authority.ledger.tiles import StoredTiles
 from app.authority.lifecycle.equipment import Equipment, Limits
@@ -23,6 +25,7 @@ from app.domain.refusals import AuditUnavailable
 from app.engines.memory_probe import SystemMemoryProbe
 from app.engines.supervisor import WorkerHost
 from app.engines.worker_engine import Patience
+from app.evidence.notes import VerifierKey
 from app.routers.app import build_api
 from app.routers.dependencies import Services
 from app.routers.metrics import Metrics
@@ -151,6 +154,8 @@ def _services(
         installation=installation,
     )
 
+    reads = ReadRecorder(authority.ledger, authority.clock)
+
     async def ready() -> Mapping[str, bool]:
         try:
             await asyncio.to_thread(authority.ledger.size)
@@ -168,7 +173,15 @@ def _services(
             tiles=StoredTiles(authority.database),
             keys=lambda: authority.ledger.keeping.signer.keys,
             witnesses=settings.ledger.witnesses,
-            note_read=ReadRecorder(authority.ledger, authority.clock).note,
+            note_read=reads.note,
+        ),
+        proofs=Proofs(
+            ledger=authority.ledger,
+            cosignatures=StoredCosignatures(authority.database),
+            keys=lambda: authority.ledger.keeping.signer.keys,
+            witnesses=tuple(map(VerifierKey.parse, settings.ledger.witnesses)),
+            clock=authority.clock,
+            note_read=reads.note,
         ),
         refusals=authority.refusals,
         ready=ready,
