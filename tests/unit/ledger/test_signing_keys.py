@@ -116,6 +116,7 @@ def test_the_public_keys_are_one_a_line_oldest_first(tmp_path: Path, key: Signin
         (b"\xff\xfe\n", "not text"),
         (f"{SigningKey.generate('another/log').vkey}\n".encode(), "another log"),
     ],
+    ids=["no key", "no text", "another log"],
 )
 def test_a_file_that_does_not_hold_this_logs_keys_is_refused(
     tmp_path: Path, content: bytes, why: str
