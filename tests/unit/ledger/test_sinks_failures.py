@@ -8,11 +8,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.authority.ledger.sinks import file as file_module
 from app.authority.ledger.sinks import tail as tail_module
 from app.authority.ledger.sinks.file import FileSink, change_of
 from app.authority.ledger.sinks.values import SinkFailed
@@ -43,6 +46,11 @@ class FailingSink(FileSink):
         super()._sync()
 
 
+unsynced = patch.object(file_module, "sync_data", lambda _: None)
+"""For tests that write thousands of files and cut the power to none."""
+
+
+@unsynced
 def test_a_cut_at_any_byte_of_a_group_is_mended_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     log = MemoryLog().grow(2)
@@ -62,6 +70,7 @@ def test_a_cut_at_any_byte_of_a_group_is_mended_after_a_restart(tmp_path: Path) 
         check_holds(path, log)
 
 
+@unsynced
 @given(
     groups=st.lists(st.integers(1, 3), min_size=1, max_size=4),
     fractions=st.lists(st.floats(0, 1), min_size=1, max_size=4),
@@ -85,6 +94,7 @@ def test_cuts_after_cuts_lose_nothing(
         check_holds(path, log)
 
 
+@unsynced
 def test_a_write_that_fails_after_any_byte_is_repeated_by_the_next(tmp_path: Path) -> None:
     log = MemoryLog().grow(2)
     length = sum(map(len, log.all_bodies)) + 2
@@ -403,6 +413,62 @@ def test_a_full_volume_and_a_read_only_one(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     assert done.stdout == "done\n", done.stderr
+
+
+_DELIVERS_UNTIL_KILLED = """
+import sys
+from pathlib import Path
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.fakes.log import MemoryLog
+from tests.unit.ledger.test_sinks_file import delivery, opened
+private = Ed25519PrivateKey.from_private_bytes(bytes(32))
+log = MemoryLog([], private).grow(int(sys.argv[2]))
+sink = opened(Path(sys.argv[1]), log)
+while True:
+    sink.deliver(delivery(log.grow(3)))
+    print(log.size, flush=True)
+"""
+
+
+def test_a_killed_server_leaves_a_file_that_holds_all_it_acknowledged(tmp_path: Path) -> None:
+    path, acknowledged = tmp_path / "events.jsonl", 1
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for lines in (5, 40):
+        command = [sys.executable, "-c", _DELIVERS_UNTIL_KILLED, str(path), str(acknowledged + 3)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
+            assert child.stdout is not None
+            acknowledged = [int(child.stdout.readline()) for _ in range(lines)][-1]
+            child.kill()
+            acknowledged = max([acknowledged, *map(int, child.stdout.read().split())])
+    log = MemoryLog([], Ed25519PrivateKey.from_private_bytes(bytes(32))).grow(acknowledged + 3)
+    sink = opened(path, log)
+    assert acknowledged <= sink.size
+    sink.deliver(delivery(log))
+    check_holds(path, log)
+    sink.close()
+
+
+def test_where_there_is_a_full_sync_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS, where fsync leaves bytes in the disk's own cache."""
+    asked: list[str] = []
+    supported = True
+
+    def fcntl(_descriptor: int, command: int) -> None:
+        assert command == 51
+        asked.append("full")
+        if not supported:
+            raise OSError(errno.ENOTSUP, "not on this volume")
+
+    monkeypatch.setattr(file_module, "_FULL_SYNC", 51)
+    monkeypatch.setattr(file_module.fcntl, "fcntl", fcntl)
+    monkeypatch.setattr(file_module.os, "fsync", lambda _: asked.append("fsync"))
+    with (tmp_path / "x").open("wb") as file:
+        file_module.sync_data(file.fileno())
+        supported = False
+        file_module.sync_data(file.fileno())
+    assert asked == ["full", "full", "fsync"]
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="nothing is read-only for root")

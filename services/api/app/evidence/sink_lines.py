@@ -47,6 +47,10 @@ class Line(NamedTuple):
     why: str = ""
 
 
+_EVENT: Final = LineKind.EVENT
+_COUNTED: Final = (LineKind.EVENT, LineKind.CHECKPOINT)
+
+
 class Lines(Protocol):
     """A binary file, as far as it is read here."""
 
@@ -79,28 +83,50 @@ def read(file: Lines, *, first: int | None = 1, at: int = 0) -> Iterator[Line]:
     offset, expected = at, first
     while line := file.readline(MAX_LINE_BYTES):
         length = len(line)
-        if not line.endswith(b"\n"):
-            if length < MAX_LINE_BYTES:
-                yield Line(LineKind.UNFINISHED, offset, why="it ends inside a line")
-                return
-            length += _skip(file)
-            yield Line(LineKind.DAMAGED, offset, why="a line is longer than any event")
-        elif line.startswith(CHECKPOINT_START):
-            found = _checkpoint(line, offset, expected)
-            if expected is None and found.kind is LineKind.CHECKPOINT:
-                expected = found.number + 1
-            yield found
+        if expected is not None and _is_event(line, expected):
+            yield Line(_EVENT, offset, line[:-1], expected)
+            expected += 1
+            offset += length
+            continue
+        if line.endswith(b"\n"):
+            found = _found(line, offset, expected)
+        elif length < MAX_LINE_BYTES:
+            yield Line(LineKind.UNFINISHED, offset, why="it ends inside a line")
+            return
         else:
-            found = _event(line, offset, expected)
-            if found.kind is LineKind.EVENT:
-                expected = found.number + 1
-            yield found
+            length += _skip(file)
+            found = Line(LineKind.DAMAGED, offset, why="a line is longer than any event")
+        if found.kind in _COUNTED:
+            expected = found.number + 1
+        yield found
         offset += length
 
 
-def _event(line: bytes, offset: int, expected: int | None) -> Line:
+def _is_event(line: bytes, seq: int) -> bool:
+    """Whether a line is this very event. Nearly all are, and it takes a third of the time.
+
+    Only the subject, the time and the version follow a canonical body's number, and no string holds
+    an unescaped quote: so the last `,"seq":` is the event's own.
+    """
+    at = line.rfind(_SEQ)
+    return (
+        at > 0
+        and line.startswith(b"%d%b" % (seq, _AFTER_SEQ), at + len(_SEQ))
+        and line.endswith(b"}\n")
+        and line.startswith(_EVENT_START)
+        and line.find(0) < 0
+    )
+
+
+def _found(line: bytes, offset: int, expected: int | None) -> Line:
     if line.endswith(CUT_OFF):
         return Line(LineKind.CUT_OFF, offset)
+    if line.startswith(CHECKPOINT_START):
+        return _checkpoint(line, offset, expected)
+    return _event(line, offset, expected)
+
+
+def _event(line: bytes, offset: int, expected: int | None) -> Line:
     body = line[:-1]
     seq = _seq(body)
     if seq is None:
@@ -113,8 +139,6 @@ def _event(line: bytes, offset: int, expected: int | None) -> Line:
 
 
 def _checkpoint(line: bytes, offset: int, expected: int | None) -> Line:
-    if line.endswith(CUT_OFF):
-        return Line(LineKind.CUT_OFF, offset)
     note = note_of(line)
     size = _size(note or "")
     if note is None or size is None:
@@ -126,19 +150,7 @@ def _checkpoint(line: bytes, offset: int, expected: int | None) -> Line:
 
 
 def _seq(body: bytes) -> int | None:
-    """Return a whole event's number.
-
-    Only the subject, the time and the version follow a canonical body's number, and no string holds
-    an unescaped quote: so the last `,"seq":` is the event's own, and parsing is not needed.
-    """
-    if not body.endswith(b"}") or b"\0" in body:
-        return None
-    at = body.rfind(_SEQ)
-    if at > 0 and body.startswith(_EVENT_START):
-        start = at + len(_SEQ)
-        digits = body[start : body.find(_AFTER_SEQ, start)]
-        if digits.isdigit() and len(digits) < 20:
-            return int(digits)
+    """Return a whole event's number, None for anything else."""
     parsed = _json(body)
     seq = parsed.get("seq") if isinstance(parsed, dict) else None
     return seq if isinstance(seq, int) and not isinstance(seq, bool) else None
