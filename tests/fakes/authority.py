@@ -4,7 +4,7 @@ Roles are judged by the real `grant`, so that a route's answer to the wrong key 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -163,20 +163,22 @@ class FakeReading:
         grant(actor, Permission.RULES_READ)
         return {"digest": "00", "rules": []}
 
-    async def events(
-        self,
-        actor: Actor,
-        *,
-        after: int,
-        limit: int,
-        kind: str | None,
-        subject: str | None,
-        actor_id: str | None,
-        newest_first: bool,
-    ) -> Json:
+    async def status(self, actor: Actor) -> Json:
+        grant(actor, Permission.STATUS_READ)
+        return {"version": "0"}
+
+
+class FakeQuestions:
+    """Answers with what it was asked."""
+
+    async def events(self, actor: Actor, asked: Mapping[str, str | None], **how: Any) -> Json:
         grant(actor, Permission.LEDGER_READ)
-        asked = [after, limit, kind, subject, actor_id, newest_first]
-        return {"events": [{"asked": asked}], "size": 1}
+        given = {name: value for name, value in asked.items() if value is not None}
+        return {"events": [{"asked": given, **how}], "size": 1}
+
+    async def counts(self, actor: Actor, asked: Mapping[str, str | None], *, by: str) -> Json:
+        grant(actor, Permission.LEDGER_READ)
+        return {"by": by, "counts": [], "asked": {n: v for n, v in asked.items() if v is not None}}
 
     async def event(self, actor: Actor, seq: int) -> Json:
         grant(actor, Permission.LEDGER_READ)
@@ -184,9 +186,9 @@ class FakeReading:
             raise EventNotFound(f"There is no event {seq}.")
         return {"seq": seq}
 
-    async def status(self, actor: Actor) -> Json:
-        grant(actor, Permission.STATUS_READ)
-        return {"version": "0"}
+    async def reindex(self, actor: Actor) -> Json:
+        grant(actor, Permission.LEDGER_REINDEX)
+        return {"rows": 1, "changed": 0, "event": 2}
 
 
 @dataclass

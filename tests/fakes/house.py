@@ -11,7 +11,7 @@ import httpx
 from app.routers.app import build_api
 from app.routers.dependencies import Services
 from app.routers.metrics import Metrics
-from tests.fakes.authority import FakeExecution, FakeKeys, FakeReading, FakeRefusals
+from tests.fakes.authority import FakeExecution, FakeKeys, FakeQuestions, FakeReading, FakeRefusals
 from tests.fakes.inference import FakeInference
 
 BASE = "http://127.0.0.1:1234"
@@ -24,6 +24,7 @@ class House:
     inference: FakeInference = field(default_factory=FakeInference)
     execution: FakeExecution = field(default_factory=FakeExecution)
     reading: FakeReading = field(default_factory=FakeReading)
+    questions: Any = field(default_factory=FakeQuestions)
     exports: Any = None  # the tests of exports bring the real ones
     proofs: Any = None  # the tests of proofs bring the real ones
     refusals: FakeRefusals = field(default_factory=FakeRefusals)
@@ -39,6 +40,7 @@ class House:
             inference=self.inference,
             execution=self.execution,
             reading=self.reading,
+            questions=self.questions,
             exports=self.exports,
             proofs=self.proofs,
             refusals=self.refusals,

@@ -22,8 +22,6 @@ from app.domain.models import CatalogModel
 from app.domain.refusals import InvalidRequest
 from app.domain.shapes import ModelShape
 
-MAX_EVENTS = 1000
-
 
 @dataclass(frozen=True, slots=True)
 class Installation:
@@ -108,34 +106,6 @@ class Reading:
     async def rules(self, actor: Actor) -> dict[str, Any]:
         grant(actor, Permission.RULES_READ)
         return {"digest": rules_digest(), "rules": [rule.as_dict() for rule in RULES]}
-
-    async def events(
-        self,
-        actor: Actor,
-        *,
-        after: int = 0,
-        limit: int = 100,
-        kind: str | None = None,
-        subject: str | None = None,
-        actor_id: str | None = None,
-        newest_first: bool = False,
-    ) -> dict[str, Any]:
-        grant(actor, Permission.LEDGER_READ)
-        found = await asyncio.to_thread(
-            self.ledger.events,
-            after=after,
-            limit=max(1, min(limit, MAX_EVENTS)),
-            kind=kind,
-            actor=actor_id,
-            subject=subject,
-            newest_first=newest_first,
-        )
-        return {"events": [e.as_dict() for e in found], "size": self.ledger.size()}
-
-    async def event(self, actor: Actor, seq: int) -> dict[str, Any]:
-        grant(actor, Permission.LEDGER_READ)
-        stored = await asyncio.to_thread(self.ledger.event, seq)
-        return stored.as_dict()
 
     async def status(self, actor: Actor) -> dict[str, Any]:
         grant(actor, Permission.STATUS_READ)

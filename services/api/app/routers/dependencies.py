@@ -67,19 +67,23 @@ class Reading(Protocol):
     ) -> Json: ...
     async def keys(self, actor: Actor) -> Any: ...
     async def rules(self, actor: Actor) -> Json: ...
+    async def status(self, actor: Actor) -> Json: ...
+
+
+class Questions(Protocol):
     async def events(
         self,
         actor: Actor,
+        asked: Mapping[str, str | None],
         *,
         after: int,
         limit: int,
-        kind: str | None,
-        subject: str | None,
-        actor_id: str | None,
         newest_first: bool,
+        total: bool,
     ) -> Json: ...
+    async def counts(self, actor: Actor, asked: Mapping[str, str | None], *, by: str) -> Json: ...
     async def event(self, actor: Actor, seq: int) -> Json: ...
-    async def status(self, actor: Actor) -> Json: ...
+    async def reindex(self, actor: Actor) -> Json: ...
 
 
 class Exports(Protocol):
@@ -119,6 +123,7 @@ class Services:
     inference: Inference
     execution: Execution
     reading: Reading
+    questions: Questions
     exports: Exports
     proofs: Proofs
     refusals: RefusalRecorder

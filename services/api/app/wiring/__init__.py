@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from starlette.types import ASGIApp
 
 from app.authority.auditing.exports import Exports
 from app.authority.auditing.proofs import Proofs
+from app.authority.auditing.questions import Questions
 from app.authority.execution import Execution
 from app.authority.inference import Inference, InferencePorts
 from app.authority.keys import OperatorKey
 from app.authority.ledger.cosignatures import StoredCosignatures
+from app.authority.ledger.index import rebuild_of
 from app.authority.ledger.reads import ReadRecorder
 from app.authority.ledger.tiles import StoredTiles
 from app.authority.lifecycle.equipment import Equipment, Limits
@@ -156,6 +159,15 @@ def _services(
 
     reads = ReadRecorder(authority.ledger, authority.clock)
 
+    proofs = Proofs(
+        ledger=authority.ledger,
+        cosignatures=StoredCosignatures(authority.database),
+        keys=lambda: authority.ledger.keeping.signer.keys,
+        witnesses=tuple(map(VerifierKey.parse, settings.ledger.witnesses)),
+        clock=authority.clock,
+        note_read=reads.note,
+    )
+
     async def ready() -> Mapping[str, bool]:
         try:
             await asyncio.to_thread(authority.ledger.size)
@@ -168,6 +180,12 @@ def _services(
         inference=inference,
         execution=execution,
         reading=reading,
+        questions=Questions(
+            ledger=authority.ledger,
+            note_read=reads.note,
+            rebuild=partial(rebuild_of, authority.database),
+            prove=proofs.inclusion,
+        ),
         exports=Exports(
             ledger=authority.ledger,
             tiles=StoredTiles(authority.database),
@@ -175,14 +193,7 @@ def _services(
             witnesses=settings.ledger.witnesses,
             note_read=reads.note,
         ),
-        proofs=Proofs(
-            ledger=authority.ledger,
-            cosignatures=StoredCosignatures(authority.database),
-            keys=lambda: authority.ledger.keeping.signer.keys,
-            witnesses=tuple(map(VerifierKey.parse, settings.ledger.witnesses)),
-            clock=authority.clock,
-            note_read=reads.note,
-        ),
+        proofs=proofs,
         refusals=authority.refusals,
         ready=ready,
         metrics=Metrics(),

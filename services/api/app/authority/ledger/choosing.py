@@ -48,14 +48,15 @@ _RUN_APART: Final = (
 class Range(NamedTuple):
     """One index and the values that are fixed in it: its entries are in the order of `seq`."""
 
-    index: str
+    by: str
+    """Name of the index; empty for the table itself."""
     where: Condition
     fixed: Mapping[str, str | None]
     """Columns that have one value throughout."""
 
     @property
     def source(self) -> str:
-        return f"ledger_index INDEXED BY {self.index}" if self.index else "ledger_index NOT INDEXED"
+        return f"ledger_index INDEXED BY {self.by}" if self.by else "ledger_index NOT INDEXED"
 
 
 class Way(NamedTuple):

@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple
 
+from app.evidence.indexing import IndexRow
+
 LARGEST: Final = 2**63 - 1
 SAYS: Final = "lmx_says"
 """The SQL function, lent to a connection for one question, that looks for words in a reason."""
@@ -63,6 +65,26 @@ def conditions(wanted: Filter, *, except_for: Collection[str] = ()) -> Condition
 def joined(parts: Collection[Condition]) -> Condition:
     sql = " AND ".join(part.sql for part in parts) or "1"
     return Condition(sql, tuple(value for part in parts for value in part.values))
+
+
+def matches(wanted: Filter, row: IndexRow) -> bool:
+    """Whether an event is like that, by what its own body says."""
+    return all(_matches(name, wanted, row) for name in wanted.given)
+
+
+def _matches(name: str, wanted: Filter, row: IndexRow) -> bool:
+    value = getattr(wanted, name)
+    match name:
+        case "since_us":
+            return row.ts_utc_us >= int(value)
+        case "until_us":
+            return row.ts_utc_us < int(value)
+        case "role":
+            return "," not in value and f",{value}," in row.roles
+        case "text":
+            return says(wanted.words)(row.reason)
+        case _:
+            return bool(getattr(row, name) == value)
 
 
 def says(words: tuple[str, ...]) -> Callable[[str | None], bool]:

@@ -7,9 +7,13 @@ same bodies always give the same rows.
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
-from typing import Final
+from contextlib import AbstractContextManager, contextmanager
+from typing import Final, NamedTuple
 
+from sqlalchemy import Engine
+
+from app.authority.ledger.failures import audit_unavailable
+from app.authority.ledger.writing import one_writer, transaction_directly
 from app.evidence.indexing import COLUMNS, IndexRow, index_row
 
 CHUNK: Final = 2_000
@@ -45,8 +49,15 @@ def catch_up(connection: sqlite3.Connection, limit: int | None = None) -> int:
     return max(0, last - indexed)
 
 
-def rebuild(writing: Writing) -> int:
-    """Make every row anew from the bodies; return how many rows were wrong, missing or added.
+class Rebuilt(NamedTuple):
+    """How many events there are, and how many rows were altered, missing or added."""
+
+    size: int
+    changed: int
+
+
+def rebuild(writing: Writing) -> Rebuilt:
+    """Make every row anew from the bodies.
 
     One short transaction a chunk, so that appends go on meanwhile and the index is never empty.
     Events that are appended meanwhile are indexed too. Run it again after a crash: it is the same.
@@ -59,8 +70,22 @@ def rebuild(writing: Writing) -> int:
             changed += _remake(connection, done, last)
             if last == size:
                 changed += connection.execute(_OUTSIDE, (size,)).rowcount
-                return changed
+                return Rebuilt(size, changed)
         done = last
+
+
+def rebuild_of(engine: Engine) -> Rebuilt:
+    """As `rebuild`, queueing with every other writer for each step."""
+
+    @contextmanager
+    def turn() -> Iterator[sqlite3.Connection]:
+        with one_writer(engine), transaction_directly(engine) as connection:
+            yield connection
+
+    try:
+        return rebuild(turn)
+    except sqlite3.Error as error:
+        raise audit_unavailable(error) from error
 
 
 def _remake(connection: sqlite3.Connection, done: int, last: int) -> int:

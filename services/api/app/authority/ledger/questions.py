@@ -186,12 +186,13 @@ class _Reader:
 
     def _walk(self, one: Range, steps: int) -> tuple[int, int]:
         edge = "min" if self._newest_first else "max"
-        return _one(
+        count, last = _one(
             self._connection,
             f"SELECT count(*), {edge}(seq) FROM (SELECT seq FROM {one.source} WHERE "  # noqa: S608
             f"{one.where.sql} AND seq BETWEEN ? AND ? ORDER BY seq {self._order} LIMIT ?)",
             *one.where.values, self._low, self._high, steps,
         )  # fmt: skip
+        return int(count), int(last or 0)
 
     def _seqs(self, one: Range, low: int, high: int, rest: Condition, limit: int) -> Iterator[int]:
         rows = self._connection.execute(

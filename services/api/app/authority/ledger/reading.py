@@ -1,6 +1,6 @@
 """The only place that queries the ledger. The index chooses rows; the bodies answer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, exists, func, select
@@ -10,6 +10,7 @@ from app.authority.ledger.tables import EVENT, INDEX
 from app.evidence.vocabulary import OUTCOME_OF
 
 LARGEST: Final = 2**63 - 1
+_AT_ONCE: Final = 500
 
 _EVENT: Final = select(EVENT.c.seq, EVENT.c.event_id, EVENT.c.body, EVENT.c.leaf)
 _INTENTS: Final = [str(kind) for kind in OUTCOME_OF]
@@ -44,6 +45,18 @@ def events(
     else:
         query = query.where(table.c.seq > after).order_by(table.c.seq)
     return _all(connection.execute(query.limit(limit)))
+
+
+def numbered(connection: Connection, seqs: Sequence[int]) -> list[StoredEvent]:
+    """Return the events with these numbers, in this order; one that is not there is left out."""
+    found = {
+        stored.seq: stored
+        for start in range(0, len(seqs), _AT_ONCE)
+        for stored in _all(
+            connection.execute(_EVENT.where(EVENT.c.seq.in_(seqs[start : start + _AT_ONCE])))
+        )
+    }
+    return [found[seq] for seq in seqs if seq in found]
 
 
 def size(connection: Connection) -> int:

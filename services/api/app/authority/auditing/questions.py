@@ -1,0 +1,176 @@
+"""Use cases: what a compliance review asks of the ledger, and making its index anew.
+
+The index chooses events; what is answered is read from their bodies, and an event whose body is
+not like what was asked is left out and named: the index was altered then.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from app.authority.auditing.asked import described, filter_of, one_of
+from app.authority.auditing.ports import AskedLedger, NoteRead, Prove
+from app.authority.ledger import questions, reading
+from app.authority.ledger.events import LedgerEvent
+from app.authority.ledger.filters import Filter, matches
+from app.authority.ledger.index import Rebuilt
+from app.authority.ledger.questions import BY, Span
+from app.authority.ledger.reasons import Reasons
+from app.authority.ledger.stored import StoredEvent
+from app.authority.ledger.writing import driver
+from app.authority.permissions import Permission, grant
+from app.domain.actors import Actor
+from app.domain.refusals import ProofUnavailable
+from app.evidence.indexing import index_row
+from app.evidence.vocabulary import Kind
+
+MAX_EVENTS: Final = 1_000
+MAX_OF_A_RUN: Final = 50
+
+Asked = Mapping[str, str | None]
+"""Filters as they were typed; `asked.FILTERS` are their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Each method asks for a grant first, and is itself recorded as a read."""
+
+    ledger: AskedLedger
+    note_read: NoteRead
+    rebuild: Callable[[], Rebuilt]
+    prove: Prove
+    reasons: Reasons = field(default_factory=Reasons)
+
+    async def events(
+        self,
+        actor: Actor,
+        asked: Asked,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        newest_first: bool = False,
+        total: bool = False,
+    ) -> dict[str, Any]:
+        """One page, the part of the log it covers, and where the next page goes on."""
+        grant(actor, Permission.LEDGER_READ)
+        wanted = filter_of(asked)
+        limit = max(1, min(limit, MAX_EVENTS))
+        await self._note(actor, "events", {**asked, "after": after or None})
+
+        def answer(connection: Connection) -> dict[str, Any]:
+            direct = driver(connection)
+            page = questions.page(
+                direct,
+                wanted,
+                self.reasons,
+                after=after,
+                limit=limit,
+                newest_first=newest_first,
+            )
+            stored = reading.numbered(connection, page.seqs)
+            found = {
+                "events": [one.as_dict() for one in stored if _is_like(wanted, one)],
+                **_range(page.span),
+                "next": page.next,
+            }
+            if altered := [one.seq for one in stored if not _is_like(wanted, one)]:
+                found["index_altered_at"] = altered
+            if total:
+                found["total"] = questions.total(direct, wanted, self.reasons)
+            return found
+
+        return await self._ask(answer)
+
+    async def counts(self, actor: Actor, asked: Asked, *, by: str) -> dict[str, Any]:
+        """How many events are like that, by one of `BY`; days count from 1970-01-01, UTC."""
+        grant(actor, Permission.LEDGER_READ)
+        wanted, names = filter_of(asked), BY[one_of("by", by)]
+        await self._note(actor, "counts", {"by": by, **asked})
+
+        def answer(connection: Connection) -> dict[str, Any]:
+            direct = driver(connection)
+            found = questions.counts(direct, wanted, self.reasons, by)
+            return {
+                "by": by,
+                "counts": [
+                    {**dict(zip(names, one.values, strict=True)), "events": one.events}
+                    for one in found
+                ],
+                "total": sum(one.events for one in found),
+                **_range(questions.covered(direct, wanted)),
+            }
+
+        return await self._ask(answer)
+
+    async def event(self, actor: Actor, seq: int) -> dict[str, Any]:
+        """One event, the others of its run, its proof, and how to check all that oneself."""
+        grant(actor, Permission.LEDGER_READ)
+        await self._note(actor, "event", {"seq": seq})
+        stored = await asyncio.to_thread(self.ledger.event, seq)
+        run = _run_of(stored)
+
+        def others(connection: Connection) -> dict[str, Any]:
+            if run is None:
+                return {"run": None, "run_events": []}
+            direct = driver(connection)
+            page = questions.page(direct, Filter(run=run), self.reasons, limit=MAX_OF_A_RUN)
+            found = reading.numbered(connection, [n for n in page.seqs if n != seq])
+            return {"run": run, "run_events": [one.as_dict() for one in found]}
+
+        return {
+            **stored.as_dict(),
+            **await self._ask(others),
+            "proof": await self._proof(actor, seq),
+            "verify": [f"lmx ledger show {seq}", "lmx ledger verify"],
+        }
+
+    async def reindex(self, actor: Actor) -> dict[str, Any]:
+        """Make the index anew from the bodies, and record how many rows were not as they say."""
+        grant(actor, Permission.LEDGER_REINDEX)
+        return await asyncio.to_thread(self._reindex, actor)
+
+    async def _proof(self, actor: Actor, seq: int) -> Mapping[str, Any] | None:
+        try:
+            return await self.prove(actor, seq)
+        except ProofUnavailable:
+            return None  # appended a moment ago, and not under a checkpoint yet
+
+    def _reindex(self, actor: Actor) -> dict[str, Any]:
+        rebuilt = self.rebuild()
+        self.reasons.forget()
+        data = {"rows": rebuilt.size, "changed": rebuilt.changed}
+        receipt = self.ledger.append(LedgerEvent(Kind.LEDGER_REINDEXED, actor, data=data))
+        return {**data, "event": receipt.seq}
+
+    async def _ask(self, answer: Callable[[Connection], dict[str, Any]]) -> dict[str, Any]:
+        return await asyncio.to_thread(self._answer, answer)
+
+    def _answer(self, answer: Callable[[Connection], dict[str, Any]]) -> dict[str, Any]:
+        """The checkpoint is taken after the rows: it covers at least what they say."""
+        with self.ledger.answering() as connection:
+            found = answer(connection)
+        note = self.ledger.checkpoint()
+        return {**found, "checkpoint": None if note is None else str(note)}
+
+    async def _note(self, actor: Actor, what: str, asked: Mapping[str, object]) -> None:
+        await asyncio.to_thread(self.note_read, actor, what, described(asked))
+
+
+def _range(span: Span) -> dict[str, Any]:
+    covered = asdict(span)
+    size = covered.pop("size")
+    return {"range": covered, "size": size}
+
+
+def _is_like(wanted: Filter, stored: StoredEvent) -> bool:
+    """By the body itself; a damaged body shows as not intact, and is not hidden for it."""
+    if not stored.intact:
+        return True
+    return matches(wanted, index_row(stored.fields))
+
+
+def _run_of(stored: StoredEvent) -> str | None:
+    return index_row(stored.fields).run if stored.intact else None
