@@ -1,22 +1,50 @@
 """Keys on a real database, begun as a first start begins them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
-from app.authority.keys import Keys, OperatorKey
-from app.authority.ledger import Kind, Ledger, LedgerEvent
+from app.authority.keys import Keys, NewPerson, OperatorKey
+from app.authority.ledger import Ledger, LedgerEvent, genesis_event
+from app.authority.ledger.opening import ORIGIN
 from app.database import open_engine
-from app.domain.actors import SYSTEM
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import connections_closed, fresh_database
 from tests.fakes.ledger import new_ledger
 
+ACCOUNT = "Grace Brewster Hopper"
 
-def genesis(key_id: str) -> LedgerEvent:
-    return LedgerEvent(Kind.GENESIS, SYSTEM, "install", data={"operator_key_id": key_id})
+
+def genesis_of(ledger: Ledger) -> Callable[[str, NewPerson], LedgerEvent]:
+    """The first event, of the installation that the signer's keys were made for."""
+
+    def genesis(key_id: str, person: NewPerson) -> LedgerEvent:
+        return genesis_event(
+            install_id=ledger.keeping.signer.origin.removeprefix(ORIGIN),
+            person=person.id,
+            commitment=person.commitment.hex(),
+            operator_key_id=key_id,
+            rules_digest="r",
+            schema_version="0003",
+            version="0",
+        )
+
+    return genesis
+
+
+def make_read_only(engine: Engine) -> None:
+    """From now on nothing can be written through this (weakened) engine."""
+    raw = engine.raw_connection()
+    raw.cursor().execute("PRAGMA query_only = ON").fetchall()
+    raw.close()
+
+
+def begin(keys: Keys, ledger: Ledger, home: Path, account: str = ACCOUNT) -> OperatorKey:
+    """What every start does with the operator's key."""
+    path = home / "operator.key"
+    return keys.ensure_operator_key(path, account=account, genesis=genesis_of(ledger))
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +78,8 @@ def empty(ledger: Ledger, engine: Engine) -> Keys:
 
 
 @pytest.fixture
-def operator(empty: Keys, home: Path) -> OperatorKey:
-    return empty.ensure_operator_key(home / "operator.key", genesis=genesis)
+def operator(empty: Keys, ledger: Ledger, home: Path) -> OperatorKey:
+    return begin(empty, ledger, home)
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from app.domain.refusals import (
 )
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import weakened_engine
+from tests.fakes.ledger import new_ledger
+from tests.unit.keys.conftest import make_read_only
 
 Make = Callable[..., NewKey]
 
@@ -111,7 +113,7 @@ def test_keys_outlive_a_restart(
     kept, gone = make("kept"), make("gone")
     revoke(keys, may, gone.key.id)
     engine = open_engine(home / "lmx.db")
-    again = Keys(Ledger(engine, FixedClock(), "boot-2"), engine, FixedClock())
+    again = Keys(new_ledger(engine, FixedClock(), "boot-2"), engine, FixedClock())
     assert again.identify(kept.secret) == keys.identify(kept.secret)
     assert again.identify(secret).name == "operator"
     with pytest.raises(KeyInvalid):
@@ -237,8 +239,9 @@ def test_no_secret_is_in_the_ledger_the_database_or_a_repr(
 
 
 def test_a_key_that_cannot_be_recorded_is_not_made(home: Path, secret: str) -> None:
-    engine = weakened_engine(home / "lmx.db", "PRAGMA query_only = ON")
-    keys = Keys(Ledger(engine, FixedClock(), "boot-2"), engine, FixedClock())
+    engine = weakened_engine(home / "lmx.db")
+    keys = Keys(new_ledger(engine, FixedClock(), "boot-2"), engine, FixedClock())
+    make_read_only(engine)
     may = grant(keys.identify(secret), Permission.KEYS_MANAGE)
     with pytest.raises(AuditUnavailable):
         keys.create(may, "bot", ["client"], "yes, create key bot")

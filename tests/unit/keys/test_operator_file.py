@@ -15,15 +15,16 @@ from app.authority.permissions import Permission, grant
 from app.database import open_engine
 from app.domain.refusals import AuditUnavailable, StartRefused
 from tests.fakes.clock import FixedClock
-from tests.fakes.database import weakened_engine
-from tests.unit.keys.conftest import genesis
+from tests.fakes.database import foreign_connection, weakened_engine
+from tests.fakes.ledger import new_ledger
+from tests.unit.keys.conftest import begin, make_read_only
 
 
 def start(home: Path) -> OperatorKey:
     """What a start does, in a new process as it were."""
     engine = open_engine(home / "lmx.db")
-    keys = Keys(Ledger(engine, FixedClock(), "boot"), engine, FixedClock())
-    return keys.ensure_operator_key(home / "operator.key", genesis=genesis)
+    ledger = new_ledger(engine, FixedClock(), "boot")
+    return begin(Keys(ledger, engine, FixedClock()), ledger, home)
 
 
 def count(home: Path) -> int:
@@ -114,10 +115,11 @@ def test_what_is_no_file_is_neither_read_nor_written_through(home: Path, what: s
 
 
 def test_a_crash_before_the_key_was_recorded_leaves_no_trace(home: Path) -> None:
-    engine = weakened_engine(home / "lmx.db", "PRAGMA query_only = ON")
-    keys = Keys(Ledger(engine, FixedClock(), "boot"), engine, FixedClock())
+    engine = weakened_engine(home / "lmx.db")
+    ledger = new_ledger(engine, FixedClock(), "boot")
+    make_read_only(engine)
     with pytest.raises(AuditUnavailable):
-        keys.ensure_operator_key(home / "operator.key", genesis=genesis)
+        begin(Keys(ledger, engine, FixedClock()), ledger, home)
     assert not (home / "operator.key").exists()
     made = start(home)
     assert made.state is FileState.CREATED
@@ -136,9 +138,13 @@ def test_a_crash_after_the_key_was_recorded_is_finished_by_the_next_start(
 def test_keys_that_vanished_from_a_database_with_a_ledger_stop_the_start(
     home: Path, engine: Engine, operator: OperatorKey
 ) -> None:
-    weak = weakened_engine(home / "lmx.db", "DROP TRIGGER access_key_no_delete")
-    with weak.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM access_key")
+    intruder = foreign_connection(home / "lmx.db")
+    kept = "SELECT sql FROM sqlite_master WHERE name GLOB '*_no_delete' AND tbl_name GLOB '*key*'"
+    guards = [row[0] for row in intruder.execute(kept)]
+    intruder.executescript(
+        "DROP TRIGGER access_key_no_delete; DROP TRIGGER key_person_no_delete;"
+        "DELETE FROM key_person; DELETE FROM access_key;" + ";".join(guards)
+    )
     operator.path.unlink()
     with pytest.raises(StartRefused, match="restore a backup"):
         start(home)
@@ -146,7 +152,7 @@ def test_keys_that_vanished_from_a_database_with_a_ledger_stop_the_start(
 
 def test_a_directory_that_cannot_be_written_is_a_sentence(home: Path) -> None:
     engine = open_engine(home / "lmx.db")
-    keys = Keys(Ledger(engine, FixedClock(), "boot"), engine, FixedClock())
+    ledger = new_ledger(engine, FixedClock(), "boot")
     with pytest.raises(StartRefused, match="cannot be used"):
-        keys.ensure_operator_key(home / "nowhere" / "operator.key", genesis=genesis)
+        begin(Keys(ledger, engine, FixedClock()), ledger, home / "nowhere")
     assert count(home) == 0

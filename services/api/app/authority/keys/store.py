@@ -10,8 +10,12 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine
 
 from app.authority.keys import operator_file as file
+from app.authority.keys import people
 from app.authority.keys import secret as secrets
+from app.authority.keys.confirmation import confirmed
 from app.authority.keys.operator_file import FileState, OperatorKey
+from app.authority.keys.people import People
+from app.authority.keys.person import PERSONAL, NewPerson, new_person
 from app.authority.keys.values import Key, NewKey, parse_name, parse_roles
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.store import Ledger
@@ -19,7 +23,6 @@ from app.authority.permissions import Grant, Permission, require
 from app.authority.ports import Clock
 from app.domain.actors import ANONYMOUS, SYSTEM, Actor, Role
 from app.domain.refusals import (
-    ConfirmationRequired,
     Forbidden,
     KeyInvalid,
     KeyMissing,
@@ -32,7 +35,9 @@ OPERATOR_NAME: Final = "operator"
 OPERATOR_ROLES: Final = frozenset({Role.OPERATOR, Role.APPROVER, Role.AUDITOR, Role.CLIENT})
 """One person, until `lmx setup` names more."""
 
-_COLUMNS: Final = "id, name, roles, created_us, created_by, revoked_us, revoked_by, secret_sha256"
+_KEYS: Final = """\
+SELECT id, name, roles, created_us, created_by, revoked_us, revoked_by, secret_sha256, person
+FROM access_key LEFT JOIN key_person ON key_person.key_id = access_key.id"""
 _NOBODY: Final = bytes(32)
 
 
@@ -51,10 +56,10 @@ class Keys:
     def __init__(self, ledger: Ledger, engine: Engine, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
+        self._people = People(ledger, engine, clock)
         self._changing = threading.Lock()
         with engine.connect() as connection:
-            rows = connection.exec_driver_sql(f"SELECT {_COLUMNS} FROM access_key")  # noqa: S608
-            self._held = {row.id: _from_row(row) for row in rows}
+            self._held = {row.id: _from_row(row) for row in connection.exec_driver_sql(_KEYS)}
 
     def identify(self, secret: str | None) -> Actor:
         """Return who presents `secret`: nobody known is anonymous, a revoked key is refused."""
@@ -80,9 +85,10 @@ class Keys:
         """Make a key; its secret is returned this once and kept nowhere."""
         require(grant, Permission.KEYS_MANAGE)
         name, parsed = parse_name(name), parse_roles(roles)
-        _confirmed(confirmation, f"yes, create key {name}")
+        confirmed(confirmation, f"yes, create key {name}")
         with self._changing:
-            key, secret = self._new(name, parsed, by=grant.actor)
+            person = grant.actor.person if parsed & PERSONAL else None
+            key, secret = self._new(name, parsed, by=grant.actor, person=person)
             with self._ledger.recording(_created(key, grant.actor)) as connection:
                 _insert(connection, key, secrets.digest(secret))
             self._hold(key, secrets.digest(secret))
@@ -93,7 +99,7 @@ class Keys:
         require(grant, Permission.KEYS_MANAGE)
         with self._changing:
             key = self._revocable(key_id)
-            _confirmed(confirmation, f"yes, revoke key {key.id}")
+            confirmed(confirmation, f"yes, revoke key {key.id}")
             now_us, by = self._clock.utc_us(), grant.actor.id
             event = LedgerEvent(Kind.KEY_REVOKED, grant.actor, subject=key.id, outcome="done")
             with self._ledger.recording(event) as connection:
@@ -106,16 +112,18 @@ class Keys:
         return revoked
 
     def ensure_operator_key(
-        self, path: Path, *, genesis: Callable[[str], LedgerEvent]
+        self, path: Path, *, account: str, genesis: Callable[[str, NewPerson], LedgerEvent]
     ) -> OperatorKey:
         """At every start: make the first key, or say how `path` relates to the ones there are.
 
-        The first key and the ledger's first event, `genesis(key id)`, are one transaction. A lost
-        file is never replaced by a new key, and a file that is there is never overwritten.
+        The first key, the person it belongs to (`account` by name) and the ledger's first event,
+        `genesis(key id, person)`, are one transaction. A lost file is never replaced by a new key,
+        and a file that is there is never overwritten.
         """
         with self._changing:
             if not self._held:
-                return self._first(path, genesis)
+                return self._first(path, new_person(account), genesis)
+            self._name_owner(account)
             if file.read(path) is None and self._operator(file.read(file.waiting_path(path))):
                 file.settle(path)  # the last start ended between recording and renaming
             return self._compare(path)
@@ -133,7 +141,19 @@ class Keys:
             raise KeyInvalid(f"Key {key_id} was revoked. Ask an operator for a new one.")
         return held.actor
 
-    def _first(self, path: Path, genesis: Callable[[str], LedgerEvent]) -> OperatorKey:
+    def _name_owner(self, account: str) -> None:
+        """Keys of people, from before there were people: they belong to the one who starts this."""
+        if self._people.known():
+            return
+        person = new_person(account)
+        theirs = [held for held in self._held.values() if held.key.roles & PERSONAL]
+        self._people.name(person, (held.key.id for held in theirs))
+        for held in theirs:
+            self._hold(replace(held.key, person=person.id), held.digest)
+
+    def _first(
+        self, path: Path, person: NewPerson, genesis: Callable[[str, NewPerson], LedgerEvent]
+    ) -> OperatorKey:
         if self._ledger.size() > 0:
             raise StartRefused(
                 "The ledger knows this installation, but its keys are gone from lmx.db. "
@@ -144,9 +164,10 @@ class Keys:
                 f"{path} is there, but lmx.db is new and knows no key. Restore the lmx.db that "
                 f"belongs to it, or move {path.name} away to begin a new installation."
             )
-        key, secret = self._new(OPERATOR_NAME, OPERATOR_ROLES, by=SYSTEM)
+        key, secret = self._new(OPERATOR_NAME, OPERATOR_ROLES, by=SYSTEM, person=person.id)
         file.write_waiting(path, secret)
-        with self._ledger.recording(genesis(key.id)) as connection:
+        with self._ledger.recording(genesis(key.id, person)) as connection:
+            people.insert(connection, person, created_us=key.created_us)
             _insert(connection, key, secrets.digest(secret))
         self._hold(key, secrets.digest(secret))
         file.settle(path)
@@ -187,11 +208,14 @@ class Keys:
             )
         return held.key
 
-    def _new(self, name: str, roles: frozenset[Role], *, by: Actor) -> tuple[Key, str]:
+    def _new(
+        self, name: str, roles: frozenset[Role], *, by: Actor, person: str | None
+    ) -> tuple[Key, str]:
         key_id = secrets.new_id()
         while key_id in self._held:
             key_id = secrets.new_id()
-        key = Key(key_id, name, roles, created_us=self._clock.utc_us(), created_by=by.id)
+        now_us = self._clock.utc_us()
+        key = Key(key_id, name, roles, created_us=now_us, created_by=by.id, person=person)
         return key, secrets.new_secret(key_id)
 
     def _hold(self, key: Key, digest: bytes) -> None:
@@ -206,15 +230,10 @@ def _by_age(key: Key) -> tuple[int, str]:
     return key.created_us, key.id
 
 
-def _confirmed(said: str | None, phrase: str) -> None:
-    if said != phrase:
-        raise ConfirmationRequired(
-            f"To go on, confirm it by typing exactly: {phrase}", details={"confirmation": phrase}
-        )
-
-
 def _created(key: Key, by: Actor) -> LedgerEvent:
-    data = {"name": key.name, "roles": sorted(str(role) for role in key.roles)}
+    data: dict[str, Any] = {"name": key.name, "roles": sorted(str(role) for role in key.roles)}
+    if key.person is not None:
+        data["person"] = key.person
     return LedgerEvent(Kind.KEY_CREATED, by, subject=key.id, outcome="done", data=data)
 
 
@@ -224,6 +243,8 @@ def _insert(connection: Connection, key: Key, digest: bytes) -> None:
         " VALUES (?, ?, ?, ?, ?, ?)",
         (key.id, key.name, ",".join(sorted(key.roles)), digest, key.created_us, key.created_by),
     )
+    if key.person is not None:
+        people.bind(connection, key.id, key.person)
 
 
 def _from_row(row: Any) -> _Held:
@@ -235,5 +256,6 @@ def _from_row(row: Any) -> _Held:
         created_by=row.created_by,
         revoked_us=row.revoked_us,
         revoked_by=row.revoked_by,
+        person=row.person,
     )
     return _Held(key, key.actor, row.secret_sha256)

@@ -17,7 +17,7 @@ _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key without its secret."""
+    """A key without its secret. `person`: the id of whom it belongs to, None for a bot's."""
 
     id: str
     name: str
@@ -26,6 +26,7 @@ class Key:
     created_by: str
     revoked_us: int | None = None
     revoked_by: str | None = None
+    person: str | None = None
 
     @property
     def active(self) -> bool:
@@ -33,7 +34,7 @@ class Key:
 
     @property
     def actor(self) -> Actor:
-        return Actor(id=f"key:{self.id}", name=self.name, roles=self.roles)
+        return Actor(id=f"key:{self.id}", name=self.name, roles=self.roles, person=self.person)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -42,6 +43,7 @@ class Key:
             "roles": sorted(str(role) for role in self.roles),
             "created": self.created_us // 1_000_000,
             "created_by": self.created_by,
+            "person": self.person,
             "revoked": None if self.revoked_us is None else self.revoked_us // 1_000_000,
             "revoked_by": self.revoked_by,
         }

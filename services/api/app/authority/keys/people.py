@@ -1,0 +1,148 @@
+"""The only place that knows who people are, and the only one that forgets a name.
+
+A person is an id. The ledger's events carry it, and beside it a salted commitment to the name; the
+name and the salt are in `person_name` alone, and erasing them changes no event and breaks no proof.
+"""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, Engine
+
+from app.authority.keys.confirmation import confirmed
+from app.authority.keys.person import NewPerson, Person, is_id
+from app.authority.ledger.events import LedgerEvent
+from app.authority.ledger.store import Ledger
+from app.authority.ledger.writing import one_writer, reading_directly
+from app.authority.permissions import Grant, Permission, require
+from app.authority.ports import Clock
+from app.domain.actors import SYSTEM
+from app.domain.refusals import PersonNotFound
+from app.evidence.vocabulary import Kind
+
+WAL_TRIES: Final = 3
+"""Each waits for readers as long as SQLite waits for a lock, five seconds, and writers wait too."""
+
+_LOG: Final = logging.getLogger(__name__)
+
+_PEOPLE: Final = """\
+SELECT person.id, person.commitment, person.created_us, person_name.name,
+       (SELECT group_concat(key_id, ' ') FROM key_person WHERE person = person.id) AS keys
+FROM person LEFT JOIN person_name ON person_name.person = person.id
+ORDER BY person.created_us, person.id"""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """Whose name is gone; `no_trace` says that the write-ahead log does not hold it either."""
+
+    person: Person
+    no_trace: bool
+
+
+class People:
+    """The people of this installation. Every method may be called from any thread."""
+
+    def __init__(self, ledger: Ledger, engine: Engine, clock: Clock) -> None:
+        self._ledger = ledger
+        self._engine = engine
+        self._clock = clock
+        self._changing = threading.Lock()
+
+    def list(self, grant: Grant) -> "list[Person]":
+        """Return everybody there ever was, with the names that were not erased."""
+        require(grant, Permission.LEDGER_READ)
+        return self._all()
+
+    def known(self) -> bool:
+        """Whether there is anybody: there is nobody in a database from before there were people."""
+        return bool(self._all())
+
+    def name(self, person: NewPerson, keys: Iterable[str]) -> None:
+        """Record somebody to whom keys belong that were made before there were people."""
+        bound = sorted(keys)
+        data = {"person": person.id, "commitment": person.commitment.hex(), "keys": bound}
+        event = LedgerEvent(Kind.PERSON_NAMED, SYSTEM, subject=person.id, data=data)
+        with self._changing, self._ledger.recording(event) as connection:
+            insert(connection, person, created_us=self._clock.utc_us())
+            for key_id in bound:
+                bind(connection, key_id, person.id)
+
+    def erase_name(self, grant: Grant, person_id: str, confirmation: str | None) -> Erased:
+        """Delete a person's name and salt, for good, and record that this was done."""
+        require(grant, Permission.PERSON_ERASE)
+        with self._changing:
+            person = self._erasable(person_id)
+            confirmed(confirmation, f"yes, erase the name of {person.id}")
+            event = LedgerEvent(
+                Kind.PERSON_NAME_ERASED,
+                grant.actor,
+                subject=person.id,
+                outcome="done",
+                data={"person": person.id},
+            )
+            with self._ledger.recording(event) as connection:
+                connection.exec_driver_sql("DELETE FROM person_name WHERE person = ?", (person.id,))
+        return Erased(self._one(person.id), no_trace=self._emptied_log())
+
+    def _erasable(self, person_id: str) -> Person:
+        person = self._one(person_id)
+        if person.name is None:
+            raise PersonNotFound(f"The name of {person_id} was erased already.")
+        return person
+
+    def _one(self, person_id: str) -> Person:
+        found = [person for person in self._all() if person.id == person_id]
+        if not is_id(person_id) or not found:
+            raise PersonNotFound("There is no such person. `lmx people ls` lists people.")
+        return found[0]
+
+    def _all(self) -> "list[Person]":
+        with self._engine.connect() as connection:
+            rows = connection.exec_driver_sql(_PEOPLE)
+            return [
+                Person(
+                    id=row.id,
+                    commitment=row.commitment.hex(),
+                    created_us=row.created_us,
+                    name=row.name,
+                    keys=tuple(sorted((row.keys or "").split())),
+                )
+                for row in rows
+            ]
+
+    def _emptied_log(self) -> bool:
+        """Whether the name is out of SQLite's write-ahead log, which still held its old page."""
+        for _ in range(WAL_TRIES):
+            try:
+                with one_writer(self._engine), reading_directly(self._engine) as connection:
+                    busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.Error:
+                busy = True
+            if not busy:
+                return True
+        _LOG.error("an erased name may still be in lmx.db-wal until the server is restarted")
+        return False
+
+
+def insert(connection: Connection, person: NewPerson, *, created_us: int) -> None:
+    """Put a person and the name into their tables, in the caller's transaction."""
+    connection.exec_driver_sql(
+        "INSERT INTO person (id, commitment, created_us) VALUES (?, ?, ?)",
+        (person.id, person.commitment, created_us),
+    )
+    connection.exec_driver_sql(
+        "INSERT INTO person_name (person, salt, name) VALUES (?, ?, ?)",
+        (person.id, person.salt, person.name),
+    )
+
+
+def bind(connection: Connection, key_id: str, person_id: str) -> None:
+    """Say whose key it is, in the caller's transaction; that is never changed."""
+    connection.exec_driver_sql(
+        "INSERT INTO key_person (key_id, person) VALUES (?, ?)", (key_id, person_id)
+    )
