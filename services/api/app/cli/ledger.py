@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli import output
+from app.cli import ledger_questions, output
 from app.cli.ledger_export import export
 from app.cli.ledger_proofs import checkpoint, cosigned, key
 from app.cli.options import SERVER, AsJson, ServerUrl
 from app.cli.outcomes import CommandError
-from app.cli.text import one_line, utc_time
+from app.cli.text import one_line, pick, utc_time
 
 app = typer.Typer(name="ledger", help="Read the append-only record.", no_args_is_help=True)
 
@@ -20,53 +20,12 @@ app.command("checkpoint")(checkpoint)
 app.command("cosigned")(cosigned)
 app.command("key")(key)
 
+app.command("ls")(ledger_questions.ls)
+app.command("counts")(ledger_questions.counts)
+app.command("watch")(ledger_questions.watch)
+app.command("reindex")(ledger_questions.reindex)
+
 _LEAF_PREFIX = b"\x00"  # RFC 6962, section 2.1
-
-
-@app.command("ls")
-def ls(
-    *,
-    after: Annotated[
-        int | None, typer.Option("--after", metavar="N", min=0, help="Only events after number N.")
-    ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, max=1000, help="At most so many.")
-    ] = 50,
-    kind: Annotated[str | None, typer.Option("--kind", metavar="K", help="One kind only.")] = None,
-    actor: Annotated[
-        str | None, typer.Option("--actor", metavar="A", help="One actor's id only.")
-    ] = None,
-    subject: Annotated[
-        str | None, typer.Option("--subject", metavar="S", help="One model or key only.")
-    ] = None,
-    server: ServerUrl = SERVER,
-    as_json: AsJson = False,
-) -> None:
-    """List events, newest last: the latest ones, or those that follow --after. Times are UTC."""
-    from app.cli.connection import connected, rows
-
-    latest = after is None
-    with connected(server) as authority:
-        answer = authority.get(
-            "/authority/ledger/events",
-            after=after,
-            limit=limit,
-            kind=kind,
-            actor=actor,
-            subject=subject,
-            newest_first="true" if latest else None,
-        )
-    found = rows(answer, "events")
-    events = found[::-1] if latest else found
-    if as_json:
-        output.as_json({**answer, "events": events})
-        return
-    output.show_table(
-        ("seq", "time", "kind", "actor", "outcome", "subject"),
-        map(_row, events),
-        empty="No event is like that.",
-        right=frozenset({"seq"}),
-    )
 
 
 @app.command("show")
@@ -100,6 +59,7 @@ def show(
                 ("verdict", "matches" if holds else "DOES NOT MATCH"),
             ]
         )
+        _say_context(event)
     if not holds:
         raise CommandError(
             f"Event {seq} is not as it was recorded: its body, its place or its leaf was changed."
@@ -133,9 +93,25 @@ def _names(body: bytes, seq: int) -> bool:
     return isinstance(fields, dict) and fields.get("seq") == seq
 
 
-def _row(event: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        one_line(event.get("seq")),
-        utc_time(event.get("ts_utc_us")),
-        *(one_line(event.get(name)) for name in ("kind", "actor", "outcome", "subject")),
-    )
+def _say_context(event: dict[str, Any]) -> None:
+    """What belongs to the same attempt, and how to check the event against the whole log."""
+    others = event.get("run_events")
+    if isinstance(others, list) and others:
+        output.say("", f"Of the same run, {one_line(event.get('run'))}:")
+        output.show_table(
+            ("seq", "time", "kind", "outcome"),
+            [
+                (
+                    one_line(pick(other, "seq")),
+                    utc_time(pick(other, "ts_utc_us")),
+                    one_line(pick(other, "kind")),
+                    one_line(pick(other, "outcome")),
+                )
+                for other in others
+            ],
+            empty="",
+            right=frozenset({"seq"}),
+        )
+    commands = event.get("verify")
+    if isinstance(commands, list):
+        output.say("", "Check it:", *(f"  {one_line(command)}" for command in commands))

@@ -7,6 +7,7 @@ not like what was asked is left out and named: the index was altered then.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -17,7 +18,7 @@ from app.authority.ledger import questions, reading
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.filters import Filter, matches
 from app.authority.ledger.index import Rebuilt
-from app.authority.ledger.questions import BY, Span
+from app.authority.ledger.questions import BY, Count, Span
 from app.authority.ledger.reasons import Reasons
 from app.authority.ledger.stored import StoredEvent
 from app.authority.ledger.writing import driver
@@ -85,7 +86,7 @@ class Questions:
         return await self._ask(answer)
 
     async def counts(self, actor: Actor, asked: Asked, *, by: str) -> dict[str, Any]:
-        """How many events are like that, by one of `BY`; days count from 1970-01-01, UTC."""
+        """How many events are like that, by one of `BY`. Days are UTC."""
         grant(actor, Permission.LEDGER_READ)
         wanted, names = filter_of(asked), BY[one_of("by", by)]
         await self._note(actor, "counts", {"by": by, **asked})
@@ -96,7 +97,7 @@ class Questions:
             return {
                 "by": by,
                 "counts": [
-                    {**dict(zip(names, one.values, strict=True)), "events": one.events}
+                    {**dict(zip(names, _shown(names, one), strict=True)), "events": one.events}
                     for one in found
                 ],
                 "total": sum(one.events for one in found),
@@ -157,6 +158,17 @@ class Questions:
 
     async def _note(self, actor: Actor, what: str, asked: Mapping[str, object]) -> None:
         await asyncio.to_thread(self.note_read, actor, what, described(asked))
+
+
+def _shown(names: tuple[str, ...], one: Count) -> list[Any]:
+    return [_day(v) if n == "day" else v for n, v in zip(names, one.values, strict=True)]
+
+
+def _day(number: int) -> str:
+    try:
+        return (date(1970, 1, 1) + timedelta(days=number)).isoformat()
+    except OverflowError:
+        return f"day {number}"  # a clock that was set past the calendar's end
 
 
 def _range(span: Span) -> dict[str, Any]:
