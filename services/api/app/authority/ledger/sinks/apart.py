@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from app.authority.ledger.sinks.file import FileSink, change_of
+from app.authority.ledger.sinks.comparing import change_of
+from app.authority.ledger.sinks.file import FileSink
 from app.authority.ledger.sinks.values import Delivery, Known, SinkChange, SinkFailed
+from app.domain.refusals import Refusal
 from app.evidence.notes import VerifierKey
 
 RETRY_S: Final = 5.0
@@ -150,6 +152,8 @@ class Apart:
                 self._file.deliver(delivery)
         except SinkFailed as error:
             return self._closed(error)
+        except Refusal as error:
+            return self._closed(SinkFailed(f"could not be given the events. {error.message}"))
         except Exception as error:  # noqa: BLE001 - a thread that ended would be a sink that hangs
             name = type(error).__name__
             return self._closed(SinkFailed(f"could not be given the events ({name})."))

@@ -19,12 +19,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from app.authority.ledger.sinks.comparing import compare
 from app.authority.ledger.sinks.tail import SYNCED_BYTES, Tail, read_tail
 from app.authority.ledger.sinks.values import (
     Bodies,
     Delivery,
     Known,
-    SinkChange,
     SinkContradicts,
     SinkFailed,
 )
@@ -34,6 +34,8 @@ from app.evidence.sink_lines import CUT_OFF, checkpoint_line, event_line
 
 _WRITING: Final = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _READING: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_BATCH: Final = 256
+"""Events asked for at a time: at most 8 MiB of them."""
 _FULL_SYNC: Final[int | None] = getattr(fcntl, "F_FULLFSYNC", None)
 
 _WHAT_TO_DO: Final[Mapping[int, str]] = {
@@ -147,7 +149,7 @@ class FileSink:
             tail = read_tail(reading, self._bytes, known.keys)
         finally:
             os.close(reading)
-        _compare(tail, known)
+        compare(tail, known)
         return tail
 
     def _check_place(self) -> None:
@@ -194,19 +196,14 @@ class FileSink:
     def _write_all(self, delivery: Delivery) -> None:
         parts = [CUT_OFF] if self._cut else []
         held, following = 0, self._next
-        if following <= delivery.size:
-            for body in delivery.bodies(following, delivery.size):
-                parts.append(event_line(body))
-                held += len(body)
-                following += 1
-                if held >= SYNCED_BYTES:
-                    self._append(b"".join(parts))
-                    parts, held, self._next = [], 0, following
-        if following != delivery.size + 1:
-            raise SinkFailed(
-                f"was given events up to {following - 1}, not {delivery.size}: the database "
-                "lacks some. Stop the server and run: lmx ledger verify"
-            )
+        for first in range(following, delivery.size + 1, _BATCH):
+            bodies = _taken(delivery.bodies, first, min(first + _BATCH - 1, delivery.size))
+            parts += map(event_line, bodies)
+            held += sum(map(len, bodies))
+            following += len(bodies)
+            if held >= SYNCED_BYTES:
+                self._append(b"".join(parts))
+                parts, held, self._next = [], 0, following
         parts.append(checkpoint_line(str(delivery.note)))
         self._append(b"".join(parts))
         self._next = following
@@ -247,35 +244,15 @@ def sync_data(descriptor: int) -> None:
     os.fdatasync(descriptor)
 
 
-def change_of(
-    name: str, path: Path, tail: Tail | None, known: Known, *, required: bool
-) -> SinkChange | None:
-    """Return what the ledger should record about a file that was opened; pure."""
-    if tail is None:
-        return SinkChange(name, path, "missing" if known.size else "new", 0)
-    if tail.damage:
-        return SinkChange(name, path, "damaged", tail.size)
-    if required and tail.size < known.size:
-        return SinkChange(name, path, "behind", tail.size)
-    return None
-
-
-def _compare(tail: Tail, known: Known) -> None:
-    """Raise SinkContradicts where the file knows more than the database, or something else."""
-    newest = tail.newest.checkpoint if tail.newest else None
-    more = max(newest.size if newest else 0, tail.size + tail.uncovered)
-    if more > known.size:
-        raise SinkContradicts(
-            f"holds {more} events, the database {known.size}: the database was rolled back or "
-            "rewritten, or the copy belongs to another one. Restore the database that it belongs "
-            "to; only if you know that the copy is wrong, move it away and keep it."
+def _taken(bodies: Bodies, first: int, last: int) -> list[bytes]:
+    """A list, so that a volume that blocks does not leave a query open meanwhile."""
+    taken = list(bodies(first, last))
+    if len(taken) != last - first + 1:
+        raise SinkFailed(
+            f"was given {len(taken)} of the events {first} to {last}: the database lacks some. "
+            "Stop the server and run: lmx ledger verify"
         )
-    if newest is not None and newest.root != known.root_at(newest.size):
-        raise SinkContradicts(
-            f"has a signed checkpoint over {newest.size} events, and the first {newest.size} of "
-            f"the database's {known.size} have another root: the database was rewritten, or the "
-            "copy belongs to another one. Keep both as evidence and restore a backup."
-        )
+    return taken
 
 
 def _reason(error: OSError) -> str:

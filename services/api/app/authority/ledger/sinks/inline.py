@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.authority.ledger.sinks.file import FileSink, change_of
+from app.authority.ledger.sinks.comparing import change_of
+from app.authority.ledger.sinks.file import FileSink
 from app.authority.ledger.sinks.values import Delivery, Known, SinkChange, SinkFailed
 from app.evidence.notes import VerifierKey
 

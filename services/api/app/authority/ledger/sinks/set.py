@@ -55,18 +55,12 @@ class Sinks:
         """
         known = Known(size, root_at, tuple(keys))
         self._size = size
-        changes = []
-        for sink in self._sinks:
-            try:
-                change = sink.open(known)
-            except SinkFailed as error:
-                if sink.required or isinstance(error, SinkContradicts):
-                    self.close()
-                    raise StartRefused(_sentence(sink, error)) from error
-                _LOG.error("%s", _sentence(sink, error))
-            else:
-                changes += [change] if change else []
-        return changes
+        try:
+            changes = [self._opened(sink, known) for sink in self._sinks]
+        except BaseException:
+            self.close()
+            raise
+        return [change for change in changes if change is not None]
 
     def trust(self, keys: Sequence[VerifierKey]) -> None:
         """The log's keys changed: sinks that are opened anew are read with these."""
@@ -107,6 +101,16 @@ class Sinks:
     def close(self) -> None:
         for sink in self._sinks:
             sink.close()
+
+    @staticmethod
+    def _opened(sink: Sink, known: Known) -> SinkChange | None:
+        try:
+            return sink.open(known)
+        except SinkFailed as error:
+            if sink.required or isinstance(error, SinkContradicts):
+                raise StartRefused(_sentence(sink, error)) from error
+            _LOG.error("%s", _sentence(sink, error))
+            return None
 
     def _state(self, sink: Sink) -> SinkState:
         size, why = sink.size, sink.why

@@ -19,6 +19,7 @@ from app.evidence.sink_lines import CHECKPOINT_START, MAX_LINE_BYTES, LineKind, 
 
 SYNCED_BYTES: Final = 4 << 20
 WINDOW_BYTES: Final = 4 * SYNCED_BYTES
+"""More than was ever written without a sync between: SYNCED_BYTES, one batch, one checkpoint."""
 _BLOCK: Final = 64 << 10
 _MARK: Final = b"\n" + CHECKPOINT_START
 
