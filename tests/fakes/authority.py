@@ -12,6 +12,7 @@ from app.authority.permissions import Permission, grant
 from app.domain.actors import ANONYMOUS, Actor, Role
 from app.domain.models import CatalogModel, Trust
 from app.domain.refusals import (
+    ApprovalUnavailable,
     AuditUnavailable,
     ConfirmationRequired,
     EventNotFound,
@@ -189,6 +190,28 @@ class FakeQuestions:
     async def reindex(self, actor: Actor) -> Json:
         grant(actor, Permission.LEDGER_REINDEX)
         return {"rows": 1, "changed": 0, "event": 2}
+
+
+class FakeCustody:
+    """One person; pruning and recovery are refused as they really are."""
+
+    async def everybody(self, actor: Actor) -> list[Json]:
+        grant(actor, Permission.LEDGER_READ)
+        return [{"id": "p-00000001", "name": "Ada", "erased": False, "keys": []}]
+
+    async def erase_name(self, actor: Actor, person: str, confirmation: str | None) -> Json:
+        grant(actor, Permission.PERSON_ERASE, subject=person)
+        if confirmation != f"yes, erase the name of {person}":
+            raise ConfirmationRequired(f"Type: yes, erase the name of {person}")
+        return {"id": person, "name": None, "erased": True, "remains": []}
+
+    async def prune(self, actor: Actor, before_us: int) -> Json:
+        grant(actor, Permission.LEDGER_PRUNE)
+        raise ApprovalUnavailable("Pruning needs approvals.")
+
+    async def recover(self, actor: Actor) -> Json:
+        grant(actor, Permission.LEDGER_RECOVER)
+        raise ApprovalUnavailable("A recovery epoch needs approvals.")
 
 
 @dataclass

@@ -11,7 +11,14 @@ import httpx
 from app.routers.app import build_api
 from app.routers.dependencies import Services
 from app.routers.metrics import Metrics
-from tests.fakes.authority import FakeExecution, FakeKeys, FakeQuestions, FakeReading, FakeRefusals
+from tests.fakes.authority import (
+    FakeCustody,
+    FakeExecution,
+    FakeKeys,
+    FakeQuestions,
+    FakeReading,
+    FakeRefusals,
+)
 from tests.fakes.inference import FakeInference
 
 BASE = "http://127.0.0.1:1234"
@@ -27,6 +34,7 @@ class House:
     questions: Any = field(default_factory=FakeQuestions)
     exports: Any = None  # the tests of exports bring the real ones
     proofs: Any = None  # the tests of proofs bring the real ones
+    custody: Any = field(default_factory=FakeCustody)
     refusals: FakeRefusals = field(default_factory=FakeRefusals)
     parts: dict[str, bool] = field(default_factory=lambda: {"ledger": True, "catalog": True})
     changes: dict[str, Any] = field(default_factory=dict)
@@ -43,6 +51,7 @@ class House:
             questions=self.questions,
             exports=self.exports,
             proofs=self.proofs,
+            custody=self.custody,
             refusals=self.refusals,
             ready=ready,
             metrics=Metrics(),

@@ -12,7 +12,7 @@ from tests.fakes.house import BASE, House, assert_openai_error, chat
 
 Route = tuple[str, str, Any]
 
-PHRASES = ("yes, create key bot", "yes, revoke key k1")
+PHRASES = ("yes, create key bot", "yes, revoke key k1", "yes, erase the name of p-00000001")
 OPERATOR_ROUTES: list[Route] = [
     ("GET", "/authority/status", None),
     ("POST", "/authority/models/import", {"path": "/m", "name": "lab/new"}),
@@ -30,12 +30,19 @@ OPERATOR_ROUTES: list[Route] = [
     ("GET", "/authority/rules", None),
     ("GET", "/authority/ledger/events?after=3&limit=5&kind=load_intent&newest_first=true", None),
     ("GET", "/authority/ledger/events/1", None),
+    ("GET", "/authority/people", None),
+    ("POST", "/authority/people/p-00000001/erase", {"confirmation": PHRASES[2]}),
 ]
 CLIENT_ROUTES: list[Route] = [
     ("GET", "/authority/models", None),
     ("GET", "/authority/models/lab/echo", None),
 ]
-ALL = OPERATOR_ROUTES + CLIENT_ROUTES
+WAITING_FOR_APPROVALS: list[Route] = [
+    ("POST", "/authority/ledger/prune", {"before_us": 1}),
+    ("POST", "/authority/ledger/recover", {}),
+]
+ALLOWED = OPERATOR_ROUTES + CLIENT_ROUTES
+ALL = ALLOWED + WAITING_FOR_APPROVALS
 each = pytest.mark.parametrize("route", ALL, ids=lambda r: f"{r[0]} {r[1]}")
 
 
@@ -75,7 +82,9 @@ async def test_unknown_or_revoked_key(route: Route, key: str, client: httpx.Asyn
     assert key not in response.text
 
 
-@pytest.mark.parametrize("route", OPERATOR_ROUTES, ids=lambda r: f"{r[0]} {r[1]}")
+@pytest.mark.parametrize(
+    "route", OPERATOR_ROUTES + WAITING_FOR_APPROVALS, ids=lambda r: f"{r[0]} {r[1]}"
+)
 async def test_forbidden(route: Route, client: httpx.AsyncClient, house: House) -> None:
     response = await ask(client, route, CLIENT_KEY)
     assert_problem(response, 403, "forbidden")
@@ -83,7 +92,7 @@ async def test_forbidden(route: Route, client: httpx.AsyncClient, house: House) 
     assert house.execution.acts == []
 
 
-@each
+@pytest.mark.parametrize("route", ALLOWED, ids=lambda r: f"{r[0]} {r[1]}")
 async def test_allowed(route: Route, client: httpx.AsyncClient, house: House) -> None:
     house.execution.import_steps = [{"done": {"id": "lab/new"}}]
     response = await ask(client, route, OPERATOR_KEY if route not in CLIENT_ROUTES else CLIENT_KEY)
@@ -91,6 +100,18 @@ async def test_allowed(route: Route, client: httpx.AsyncClient, house: House) ->
         response = await ask(client, route, AUDITOR_KEY)
     assert response.status_code == 200, response.text
     assert house.refusals.recorded == []
+
+
+@pytest.mark.parametrize("route", WAITING_FOR_APPROVALS, ids=lambda r: f"{r[0]} {r[1]}")
+async def test_what_needs_approvals_is_refused_and_on_record(
+    route: Route, client: httpx.AsyncClient, house: House
+) -> None:
+    assert_problem(await ask(client, route, AUDITOR_KEY), 403, "forbidden")
+    assert_problem(await ask(client, route, OPERATOR_KEY), 403, "approval_unavailable")
+    assert [entry[:3] for entry in house.refusals.recorded] == [
+        ("key:auditor", "forbidden", "the ledger"),
+        ("key:operator", "approval_unavailable", "the ledger"),
+    ]
 
 
 @each

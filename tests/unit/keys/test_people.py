@@ -39,7 +39,7 @@ def phrase(person: str | None) -> str:
 
 
 def listed(people: People, actor: Actor) -> list[dict[str, object]]:
-    return [p.as_dict() for p in people.list(grant(actor, Permission.LEDGER_READ))]
+    return [p.as_dict() for p in people.everybody(grant(actor, Permission.LEDGER_READ))]
 
 
 def everything(home: Path) -> bytes:
@@ -261,4 +261,4 @@ def test_acts_on_people_need_their_grant(people: People, keys: Keys, actor: Acto
     with pytest.raises(TypeError):
         people.erase_name(grant(actor, Permission.KEYS_MANAGE), str(actor.person), None)
     with pytest.raises(TypeError):
-        people.list(grant(actor, Permission.KEYS_MANAGE))
+        people.everybody(grant(actor, Permission.KEYS_MANAGE))

@@ -16,6 +16,7 @@ from app.routers.authority import (
     imports,
     keys,
     ledger,
+    ledger_custody,
     ledger_exports,
     ledger_proofs,
     models,
@@ -63,6 +64,7 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         models.router,
         keys.router,
         ledger.router,
+        ledger_custody.router,
         ledger_exports.router,
         ledger_proofs.router,
     ):

@@ -106,6 +106,13 @@ class Proofs(Protocol):
     async def cosigned(self, actor: Actor, note: str) -> Json: ...
 
 
+class Custody(Protocol):
+    async def everybody(self, actor: Actor) -> list[Json]: ...
+    async def erase_name(self, actor: Actor, person: str, confirmation: str | None) -> Json: ...
+    async def prune(self, actor: Actor, before_us: int) -> Json: ...
+    async def recover(self, actor: Actor) -> Json: ...
+
+
 class RefusalRecorder(Protocol):
     def record(
         self, actor: Actor, refusal: Refusal, subject: str, request_id: str | None
@@ -126,6 +133,7 @@ class Services:
     questions: Questions
     exports: Exports
     proofs: Proofs
+    custody: Custody
     refusals: RefusalRecorder
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
     metrics: Metrics

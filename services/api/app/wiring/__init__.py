@@ -9,6 +9,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
+from app.authority.auditing.custody import Custody
 from app.authority.auditing.exports import Exports
 from app.authority.auditing.proofs import Proofs
 from app.authority.auditing.questions import Questions
@@ -17,7 +18,6 @@ from app.authority.inference import Inference, InferencePorts
 from app.authority.keys import OperatorKey
 from app.authority.ledger.cosignatures import StoredCosignatures
 from app.authority.ledger.index import rebuild_of
-from app.authority.ledger.reads import ReadRecorder
 from app.authority.ledger.tiles import StoredTiles
 from app.authority.lifecycle.equipment import Equipment, Limits
 from app.authority.lifecycle.serving import Serving
@@ -156,9 +156,7 @@ def _services(
         access=access,
         installation=installation,
     )
-
-    reads = ReadRecorder(authority.ledger, authority.clock)
-
+    reads = authority.reads
     proofs = Proofs(
         ledger=authority.ledger,
         cosignatures=StoredCosignatures(authority.database),
@@ -194,6 +192,7 @@ def _services(
             note_read=reads.note,
         ),
         proofs=proofs,
+        custody=Custody(people=authority.people, ledger=authority.ledger, clock=authority.clock),
         refusals=authority.refusals,
         ready=ready,
         metrics=Metrics(),

@@ -25,8 +25,10 @@ from app.authority.ledger import (
     genesis_event,
 )
 from app.authority.ledger.opening import open_ledger, record_opening
+from app.authority.ledger.reads import ReadRecorder
 from app.authority.ledger.reserve import Reserve
 from app.authority.ledger.sinks import Sinks, further_sink, own_sink
+from app.authority.ledger.usage_digests import UsageDigests
 from app.authority.permissions import Permission, grant
 from app.authority.policy.routing import Routing, load_routing
 from app.authority.rules import rules_digest
@@ -51,11 +53,14 @@ class Authority:
     boot_id: str
     ledger: Ledger
     keys: Keys
+    people: People
     operator_key: OperatorKey
     catalog: Catalog
     routing: Routing
     usage: UsageLog
+    usage_digests: UsageDigests
     refusals: RefusalRecorder
+    reads: ReadRecorder
 
 
 def open_authority(settings: Settings, *, home: Path, version: str) -> Authority:
@@ -91,11 +96,14 @@ def open_authority(settings: Settings, *, home: Path, version: str) -> Authority
         boot_id=boot_id,
         ledger=ledger,
         keys=keys,
+        people=People(ledger, database, clock=clock),
         operator_key=operator_key,
         catalog=catalog,
         routing=load_routing(_own_or_template(home, "routing.yaml")),
         usage=UsageLog(database),
+        usage_digests=UsageDigests(ledger, database, clock, keep_days=settings.ledger.usage_days),
         refusals=RefusalRecorder(ledger, clock=clock),
+        reads=ReadRecorder(ledger, clock=clock),
     )
 
 

@@ -17,8 +17,10 @@ from app.wiring.opening import Authority
 
 log = structlog.get_logger(__name__)
 
-REFUSAL_FLUSH_S = 15.0
+COUNTS_S = 15.0
+USAGE_S = 20.0
 SETTLE_S = 0.25
+WATCH_S = 30.0
 
 Lifespan = Callable[[object], AbstractAsyncContextManager[None]]
 
@@ -31,8 +33,7 @@ def running(settings: Settings, authority: Authority, serving: Serving) -> Lifes
         tasks = [
             asyncio.create_task(serving.sweep_forever()),
             asyncio.create_task(_preload(settings, authority, serving)),
-            asyncio.create_task(_count_refusals(authority)),
-            asyncio.create_task(_settle(authority)),
+            *(asyncio.create_task(_repeat(every_s, job)) for every_s, job in _jobs(authority)),
         ]
         try:
             yield
@@ -46,19 +47,27 @@ def running(settings: Settings, authority: Authority, serving: Serving) -> Lifes
     return lifespan
 
 
-async def _count_refusals(authority: Authority) -> None:
-    """Write the counts of refusal floods when their minute is over, until cancelled."""
-    while True:
-        await asyncio.sleep(REFUSAL_FLUSH_S)
-        await asyncio.to_thread(authority.refusals.flush_due)
+def _jobs(authority: Authority) -> list[tuple[float, Callable[[], object]]]:
+    """What is done again and again beside the endpoint: every so many seconds, what."""
+    return [
+        (SETTLE_S, authority.ledger.settle),
+        (WATCH_S, authority.watching.look),
+        (COUNTS_S, authority.refusals.flush_due),
+        (COUNTS_S, authority.reads.flush_due),
+        (USAGE_S, authority.usage_digests.tick),
+    ]
 
 
-async def _settle(authority: Authority) -> None:
-    """Keep the newest checkpoint and the index in the database, until cancelled."""
+async def _repeat(every_s: float, job: Callable[[], object]) -> None:
+    """Run `job` on a thread until cancelled; one that fails is run again next time."""
     while True:
-        await asyncio.sleep(SETTLE_S)
-        with suppress(AuditUnavailable):  # said in the log by the ledger
-            await asyncio.to_thread(authority.ledger.settle)
+        try:
+            await asyncio.to_thread(job)
+        except AuditUnavailable:
+            pass  # said in the log by the ledger
+        except Exception:
+            log.exception("job_failed", job=getattr(job, "__qualname__", repr(job)))
+        await asyncio.sleep(every_s)
 
 
 async def _preload(settings: Settings, authority: Authority, serving: Serving) -> None:
@@ -76,6 +85,7 @@ async def _preload(settings: Settings, authority: Authority, serving: Serving) -
 def _close(authority: Authority) -> None:
     authority.usage.close()
     authority.refusals.close()
+    authority.reads.close()
     with suppress(AuditUnavailable):  # said in the log by the ledger; nothing is left to refuse
         authority.ledger.append(shutdown_event(boot_id=authority.boot_id, reason="asked to stop"))
     authority.ledger.close()

@@ -53,7 +53,7 @@ class People:
         self._clock = clock
         self._changing = threading.Lock()
 
-    def list(self, grant: Grant) -> "list[Person]":
+    def everybody(self, grant: Grant) -> list[Person]:
         """Return everybody there ever was, with the names that were not erased."""
         require(grant, Permission.LEDGER_READ)
         return self._all()
@@ -101,7 +101,7 @@ class People:
             raise PersonNotFound("There is no such person. `lmx people ls` lists people.")
         return found[0]
 
-    def _all(self) -> "list[Person]":
+    def _all(self) -> list[Person]:
         with self._engine.connect() as connection:
             rows = connection.exec_driver_sql(_PEOPLE)
             return [

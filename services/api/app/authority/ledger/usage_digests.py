@@ -14,9 +14,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, RowMapping, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.authority.ledger.events import LedgerEvent
+from app.authority.ledger.failures import audit_unavailable
 from app.authority.ledger.retention import DAY_US
 from app.authority.ledger.store import Ledger
 from app.authority.ledger.tables import USAGE
@@ -67,7 +69,7 @@ def due(sealed: Sealed, now_us: int) -> Hours | None:
     return None
 
 
-def row_line(row: Mapping[str, Any]) -> bytes:
+def row_line(row: Mapping[str, Any] | RowMapping) -> bytes:
     """One row as RFC 8785 JSON and a newline: ASCII keys, integers and text, no floats."""
     named = {name: row[name] for name in _COLUMNS}
     line = json.dumps(named, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -91,12 +93,12 @@ class UsageDigests:
 
         Raises AuditUnavailable: then nothing was deleted, and the next call takes up from here.
         """
-        with self._one:
-            self._seal()
-            now = self._clock.monotonic()
-            if self._pruned is None or now - self._pruned >= PRUNE_EVERY_S:
-                self._prune()
-                self._pruned = now
+        try:
+            with self._one:
+                self._seal()
+                self._prune_daily()
+        except SQLAlchemyError as error:
+            raise audit_unavailable(error) from error
 
     def _seal(self) -> None:
         sealed = self._sealed or self._last()
@@ -104,9 +106,9 @@ class UsageDigests:
         hours = due(sealed, now_us)
         if hours is not None:
             with self._engine.connect() as connection:
-                data = _digest(connection, sealed, hours, now_us)
+                last_id, data = _digest(connection, sealed, hours, now_us)
             self._ledger.append(LedgerEvent(Kind.USAGE_DIGEST, SYSTEM, data=data))
-            sealed = Sealed(hours.until_us, data["last_id"])
+            sealed = Sealed(hours.until_us, last_id)
         self._sealed = sealed
 
     def _last(self) -> Sealed:
@@ -115,6 +117,12 @@ class UsageDigests:
             return Sealed(digest.data["until_us"], digest.data["last_id"])
         began = [event.ts_utc_us for event in self._ledger.events(limit=1)]
         return Sealed(hour_of(min(began, default=self._clock.utc_us())), 0)
+
+    def _prune_daily(self) -> None:
+        now = self._clock.monotonic()
+        if self._pruned is None or now - self._pruned >= PRUNE_EVERY_S:
+            self._prune()
+            self._pruned = now
 
     def _prune(self) -> None:
         """Delete covered rows that are old, oldest first; the newest row stays.
@@ -142,8 +150,8 @@ class UsageDigests:
 
 def _digest(
     connection: Connection, sealed: Sealed, hours: Hours, now_us: int
-) -> dict[str, int | str]:
-    """Sum and hash the rows that follow the last digest's."""
+) -> tuple[int, dict[str, int | str]]:
+    """Sum and hash the rows that follow the last digest's; returns the last one's id beside it."""
     sums = dict.fromkeys(("rows", "requests", "prompt_tokens", "completion_tokens"), 0)
     lines, last_id = hashlib.sha256(), sealed.last_id
     for row in _rows(connection, sealed.last_id, hours.until_us, now_us):
@@ -152,7 +160,7 @@ def _digest(
         sums["rows"] += 1
         for name in ("requests", "prompt_tokens", "completion_tokens"):
             sums[name] += row[name]
-    return {
+    return last_id, {
         **hours._asdict(),
         "first_id": sealed.last_id + 1,
         "last_id": last_id,
@@ -161,9 +169,7 @@ def _digest(
     }
 
 
-def _rows(
-    connection: Connection, after: int, until_us: int, now_us: int
-) -> Iterator[Mapping[str, Any]]:
+def _rows(connection: Connection, after: int, until_us: int, now_us: int) -> Iterator[RowMapping]:
     """Rows by id, up to the first that began in the hour that still runs."""
     query = select(USAGE).where(USAGE.c.id > after).order_by(USAGE.c.id)
     for row in connection.execute(query.execution_options(yield_per=1_000)).mappings():

@@ -1,0 +1,80 @@
+"""Use cases: keeping the record. Erasing a name; pruning and recovery, which are refused for now.
+
+Pruning takes events away and a recovery epoch goes on after the record was rolled back: each needs
+two persons, and this release cannot take approvals. Both are refused, and the refusal is recorded.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from app.authority.keys import People
+from app.authority.ledger.retention import FLOOR_DAYS, may_prune_before
+from app.authority.ledger.store import Ledger
+from app.authority.permissions import Permission, grant
+from app.authority.ports import Clock
+from app.domain.actors import Actor
+from app.domain.refusals import ApprovalUnavailable, EventNotFound
+
+_APPROVALS: Final = "needs the approval of two persons; this release cannot take approvals yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Custody:
+    """Each method asks for a grant first."""
+
+    people: People
+    ledger: Ledger
+    clock: Clock
+
+    async def everybody(self, actor: Actor) -> list[dict[str, Any]]:
+        """Everybody there ever was, with the names that were not erased."""
+        may = grant(actor, Permission.LEDGER_READ)
+        return [p.as_dict() for p in await asyncio.to_thread(self.people.everybody, may)]
+
+    async def erase_name(
+        self, actor: Actor, person: str, confirmation: str | None
+    ) -> dict[str, Any]:
+        """Delete a person's name for good; `remains` says where it may still be, if anywhere."""
+        may = grant(actor, Permission.PERSON_ERASE, subject=person)
+        erased = await asyncio.to_thread(self.people.erase_name, may, person, confirmation)
+        remains = await asyncio.to_thread(self._remains, erased.no_trace)
+        return {**erased.person.as_dict(), "remains": remains}
+
+    async def prune(self, actor: Actor, before_us: int) -> NoReturn:
+        """Refused: pruning needs approvals. What is too young is refused whoever approves."""
+        grant(actor, Permission.LEDGER_PRUNE)
+        details = {"permission": Permission.LEDGER_PRUNE}
+        if not may_prune_before(self.clock.utc_us(), before_us):
+            raise ApprovalUnavailable(
+                f"Events of the last {FLOOR_DAYS} days and more, six months in full, are never "
+                f"pruned, whoever approves. Pruning {_APPROVALS}.",
+                details=details,
+            )
+        raise ApprovalUnavailable(
+            f"Pruning {_APPROVALS}. Nothing was pruned: everything is kept.", details=details
+        )
+
+    async def recover(self, actor: Actor) -> NoReturn:
+        """Refused: a recovery epoch needs approvals."""
+        grant(actor, Permission.LEDGER_RECOVER)
+        raise ApprovalUnavailable(
+            f"A recovery epoch {_APPROVALS}. Restore a backup that holds everything up to the "
+            "newest checkpoint.",
+            details={"permission": Permission.LEDGER_RECOVER},
+        )
+
+    def _remains(self, no_trace: bool) -> list[str]:
+        """What an erasure could not reach, said honestly."""
+        left = ["backups and exports of lmx.db that were made before"]
+        if not no_trace:
+            left.append("lmx.db-wal, until the server is restarted: somebody was reading")
+        if self._named_at_first():
+            left.append("the ledger's first event, which an earlier release wrote with the account")
+        return left
+
+    def _named_at_first(self) -> bool:
+        try:
+            return "account" in self.ledger.event(1).data
+        except EventNotFound:
+            return False
