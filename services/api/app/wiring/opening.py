@@ -6,7 +6,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,9 +26,10 @@ from app.authority.ledger import (
 )
 from app.authority.ledger.opening import open_ledger, record_opening
 from app.authority.ledger.reads import ReadRecorder
-from app.authority.ledger.reserve import Reserve
+from app.authority.ledger.reserve import DiskWatch, Reserve
 from app.authority.ledger.sinks import Sinks, further_sink, own_sink
 from app.authority.ledger.usage_digests import UsageDigests
+from app.authority.ledger.watching import Watching
 from app.authority.permissions import Permission, grant
 from app.authority.policy.routing import Routing, load_routing
 from app.authority.rules import rules_digest
@@ -61,6 +62,7 @@ class Authority:
     usage_digests: UsageDigests
     refusals: RefusalRecorder
     reads: ReadRecorder
+    watching: Watching
 
 
 def open_authority(settings: Settings, *, home: Path, version: str) -> Authority:
@@ -100,10 +102,11 @@ def open_authority(settings: Settings, *, home: Path, version: str) -> Authority
         operator_key=operator_key,
         catalog=catalog,
         routing=load_routing(_own_or_template(home, "routing.yaml")),
-        usage=UsageLog(database),
+        usage=UsageLog(database, may_write=lambda: not ledger.on_reserve),
         usage_digests=UsageDigests(ledger, database, clock, keep_days=settings.ledger.usage_days),
         refusals=RefusalRecorder(ledger, clock=clock),
         reads=ReadRecorder(ledger, clock=clock),
+        watching=Watching(ledger, DiskWatch(home)),
     )
 
 
@@ -143,17 +146,19 @@ def _genesis(version: str, install_id: str) -> Callable[[str, NewPerson], Ledger
 
 
 def _boot(settings: Settings, boot_id: str, version: str, *, adopted: int) -> LedgerEvent:
+    """The start and, as evidence under `config_digest`, the settings that were in force."""
     configured = settings.model_dump(mode="json")
-    canonical = json.dumps(configured, sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps(configured, sort_keys=True, separators=(",", ":")).encode()
     overrides = {} if settings.port == DEFAULT_PORT else {"G-DEPLOY-02": f"port {settings.port}"}
-    return boot_event(
+    event = boot_event(
         boot_id=boot_id,
         version=version,
         pid=os.getpid(),
         rules_digest=rules_digest(),
-        config_digest=hashlib.sha256(canonical.encode()).hexdigest(),
+        config_digest=hashlib.sha256(canonical).hexdigest(),
         extra={"overrides": overrides, "adopted": adopted},
     )
+    return replace(event, evidence=(canonical,))
 
 
 def _sinks(settings: LedgerSettings, own: Path, install_id: str) -> Sinks:

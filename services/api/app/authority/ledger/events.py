@@ -5,9 +5,10 @@ by a person's name, and hold no key, prompt or weight.
 """
 
 import json
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 from app.domain.actors import Actor
@@ -78,14 +79,9 @@ class Draft:
 def draft(event: LedgerEvent) -> Draft:
     """Return the event ready to be stamped, or raise InvalidEvent."""
     check_phase(event)
-    actor = {
-        "id": event.actor.id,
-        "person": event.actor.person,
-        "roles": sorted(str(role) for role in event.actor.roles),
-    }
     made = Draft(
         event,
-        _canonical(actor, "actor"),
+        _actor(event.actor),
         _canonical(event.data, "data"),
         (
             _canonical(event.intent_seq, "intent_seq"),
@@ -102,6 +98,12 @@ def draft(event: LedgerEvent) -> Draft:
             "name large evidence by its digest"
         )
     return made
+
+
+@lru_cache(maxsize=256)
+def _actor(actor: Actor) -> str:
+    roles = sorted(str(role) for role in actor.roles)
+    return _canonical({"id": actor.id, "person": actor.person, "roles": roles}, "actor")
 
 
 def canonical_body(event: LedgerEvent, stamp: Stamp) -> bytes:
@@ -128,7 +130,8 @@ def new_event_id(*, ts_utc_us: int, random: bytes) -> str:
     value = bytearray(millis.to_bytes(6, "big") + random[:10])
     value[6] = (value[6] & 0x0F) | 0x70
     value[8] = (value[8] & 0x3F) | 0x80
-    return str(uuid.UUID(bytes=bytes(value)))
+    text = value.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 _LARGEST_STAMP: Final = Stamp(MAX_INTEGER, "f" * 36, MAX_INTEGER, MAX_INTEGER, "f" * 36)
@@ -142,6 +145,10 @@ in Python's order and in the RFC's. A test compares it with the RFC's own implem
 
 
 def _canonical(value: object, where: str) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return encode_basestring(_text(value, where=f"event.{where}"))
     return _json(_plain(value, where=f"event.{where}", depth=1))
 
 

@@ -5,7 +5,7 @@ anything is written to it.
 """
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,16 +13,14 @@ from typing import Final
 from sqlalchemy import Engine
 
 from app.authority.ledger.keeping import Keeping
-from app.authority.ledger.lifetime import (
-    signing_key_created_event,
-    sink_replaced_event,
-)
+from app.authority.ledger.lifetime import signing_key_created_event
 from app.authority.ledger.reserve import Reserve
 from app.authority.ledger.signing import Signer, agrees
 from app.authority.ledger.sinks import SinkChange, Sinks
 from app.authority.ledger.store import Ledger
 from app.authority.ledger.stored import StoredEvent
 from app.authority.ledger.tree import NodeMissing, stored_tree
+from app.authority.ledger.watching import changed
 from app.authority.ledger.writing import reading_directly
 from app.authority.ports import Clock
 from app.domain.refusals import StartRefused
@@ -86,16 +84,8 @@ def record_opening(opened: Opened) -> None:
     if opened.new_key:
         key = str(opened.ledger.keeping.signer.key)
         opened.ledger.append(signing_key_created_event(key=key))
-    record_sink_changes(opened.ledger, opened.sink_changes)
-
-
-def record_sink_changes(ledger: Ledger, changes: Iterable[SinkChange]) -> None:
-    for change in changes:
-        ledger.append(
-            sink_replaced_event(
-                name=change.name, path=str(change.path), reason=change.reason, had=change.had
-            )
-        )
+    for change in opened.sink_changes:
+        opened.ledger.append(changed(change))
 
 
 def _settle_rotation(ledger: Ledger, signer: Signer) -> None:

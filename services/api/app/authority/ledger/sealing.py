@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, PoolProxiedConnection
 
 from app.authority.ledger.appending import Receipt
 from app.authority.ledger.guards import file_identity
@@ -16,7 +16,7 @@ from app.authority.ledger.keeping import Keeping
 from app.authority.ledger.stored import StoredEvent
 from app.authority.ledger.writing import reading_directly
 from app.domain.refusals import AuditUnavailable
-from app.evidence.merkle import leaf_hash
+from app.evidence.merkle import Frontier, leaf_hash
 from app.evidence.notes import Note
 
 _READ_BACK: Final = (
@@ -34,13 +34,19 @@ class Sealing:
         self._engine = engine
         self._keeping = keeping
         self._file = file_identity(engine)
+        self._reader: PoolProxiedConnection | None = None
 
-    def seal(self, size: int, receipts: Iterable[Receipt]) -> Note:
-        """Bring every event up to `size` under a signed checkpoint and into every sink.
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def seal(self, tree: Frontier, receipts: Iterable[Receipt]) -> Note:
+        """Bring every event of `tree` under a signed checkpoint and into every sink.
 
         Raises AuditUnavailable; whatever was left undone is done by the next call.
         """
-        expected = {receipt.seq: receipt for receipt in receipts}
+        size, expected = tree.size, {receipt.seq: receipt for receipt in receipts}
         rows = self._read_back(self._keeping.signer.size, size)
         if [row[0] for row in rows] != list(range(self._keeping.signer.size + 1, size + 1)):
             raise _damaged(size)
@@ -48,12 +54,17 @@ class Sealing:
             _check(row, expected)
         self._check_file()
         note = self._keeping.signer.sign([row[3] for row in rows])
+        if (self._keeping.signer.size, self._keeping.signer.root) != (size, tree.root()):
+            raise _other_events(size)
         self._keeping.sinks.deliver(size=size, note=note, bodies=self._bodies(rows))
         return note
 
     def _read_back(self, after: int, upto: int) -> list[_Row]:
-        with reading_directly(self._engine) as connection:
-            return connection.execute(_READ_BACK, (after, upto)).fetchall()
+        """Through a connection of its own: the writer's would answer from what it still holds."""
+        if self._reader is None:
+            self._reader = self._engine.raw_connection()
+        rows: list[_Row] = self._reader.cursor().execute(_READ_BACK, (after, upto)).fetchall()
+        return rows
 
     def _bodies(self, rows: list[_Row]) -> "_Bodies":
         return _Bodies(self._engine, {row[0]: row[2] for row in rows})
@@ -102,4 +113,12 @@ def _damaged(seq: int) -> AuditUnavailable:
     return AuditUnavailable(
         f"Event {seq} did not read back as it was written. The disk or the "
         "database is damaged: stop the server and check both before going on."
+    )
+
+
+def _other_events(size: int) -> AuditUnavailable:
+    return AuditUnavailable(
+        f"The database's {size} events are not the ones that were signed: somebody changed them "
+        "while the server ran. Stop the server, keep a copy of LMX_HOME as evidence, look at it "
+        "with `lmx ledger verify`, and restore a backup."
     )

@@ -8,7 +8,7 @@ not yet written, at most `BATCH_S` of rows.
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
@@ -46,9 +46,17 @@ class UsageRow:
 class UsageLog:
     """A queue and the thread that empties it; `close` before the engine is disposed."""
 
-    def __init__(self, engine: Engine, *, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        max_waiting: int = MAX_WAITING,
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`may_write`: whether there is room for more than the ledger must write."""
         self._engine = engine
         self._max_waiting = max_waiting
+        self._may_write = may_write
         self._rows: list[UsageRow] = []
         self._sums: dict[tuple[str, str, str, str], UsageRow] = {}
         self._failures = 0
@@ -134,6 +142,8 @@ class UsageLog:
     def _write(self, batch: list[UsageRow]) -> bool:
         if not batch:
             return True
+        if not self._may_write():
+            return False
         try:
             with writing(self._engine) as connection:
                 connection.execute(insert(USAGE), [asdict(row) for row in batch])

@@ -118,10 +118,10 @@ class Writer:
 
     def settle(self) -> None:
         """Bring what is derived up to date: the newest checkpoint's row, and the index."""
+        size = None if self._head is None else self._head.size
+        if self._unstored is None and self._indexed >= 0 and size in (None, self._indexed):
+            return  # says nothing about whether the ledger can be written
         with self._fail_closed(), one_writer(self._engine):
-            size = None if self._head is None else self._head.size
-            if self._unstored is None and self._indexed >= 0 and size in (None, self._indexed):
-                return
             with transaction_directly(self._engine) as connection:
                 indexed = self._settle(connection)
             self._unstored, self._indexed = None, indexed
@@ -130,6 +130,7 @@ class Writer:
         """Settle what can be settled and let go of the sinks; nothing is appended afterwards."""
         with suppress(AuditUnavailable):  # said in the log; the next start derives it again
             self.settle()
+        self._sealing.close()
         self._keeping.sinks.close()
         self._keeping.signer.close()
 
@@ -201,11 +202,11 @@ class Writer:
     def _seal(self, written: Written) -> None:
         self._head = written.tree
         try:
-            note = self._sealing.seal(written.tree.size, written.receipts)
+            note = self._sealing.seal(written.tree, written.receipts)
         except AuditUnavailable as refusal:
             if not (of_a_full_disk(refusal) and self._took_reserve()):
                 raise
-            note = self._sealing.seal(written.tree.size, written.receipts)
+            note = self._sealing.seal(written.tree, written.receipts)
         self._newest = note
         self._unstored = (written.tree.size, written.tree.root(), str(note))
 
