@@ -19,6 +19,7 @@ from app.evidence.merkle import Frontier, leaf_hash
 _SIZE: Final = "SELECT COALESCE(MAX(seq), 0) FROM ledger_event"
 _EVENT: Final = "INSERT INTO ledger_event (seq, event_id, body, leaf) VALUES (?, ?, ?, ?)"
 _NODE: Final = "INSERT INTO ledger_node (level, idx, hash) VALUES (?, ?, ?)"
+_NODES: Final = "SELECT level, idx, hash FROM ledger_node"
 _COMMIT: Final = "INSERT INTO ledger_commit (size, tag) VALUES (?, ?)"
 _LAST_COMMIT: Final = "SELECT size, tag FROM ledger_commit ORDER BY size DESC LIMIT 1"
 _LEAVES: Final = "SELECT leaf FROM ledger_event ORDER BY seq"
@@ -77,6 +78,11 @@ def current_head(
     size = stored_size(connection)
     if known is not None and known.size == size:
         return known
+    if size < signer.size:
+        raise AuditUnavailable(
+            f"The ledger's end was cut off: it has {size} events, and {signer.size} were signed. "
+            f"{_EVIDENCE}"
+        )
     if size == 0:
         return Frontier()
     last = connection.execute(_LAST_COMMIT).fetchone()
@@ -100,9 +106,13 @@ def stored_size(connection: sqlite3.Connection) -> int:
 
 
 def _first_tree(connection: sqlite3.Connection) -> Frontier:
-    """A log from before there were nodes: build them once, from the leaves."""
+    """A log from before there were nodes: build them, from the leaves.
+
+    A start that ended before it signed left them there; one that differs is refused as a second.
+    """
     tree, nodes = grown(Frontier(), (row[0] for row in connection.execute(_LEAVES)))
-    connection.executemany(_NODE, nodes)
+    stored = set(connection.execute(_NODES))
+    connection.executemany(_NODE, (node for node in nodes if node not in stored))
     return tree
 
 
