@@ -1,5 +1,7 @@
 """Several sinks: a blocked or absent volume holds up nobody but itself, unless it is required."""
 
+import errno
+import os
 import shutil
 import threading
 import time
@@ -11,6 +13,7 @@ import pytest
 from app.authority.ledger.sinks import Sinks, further_sink, own_sink
 from app.authority.ledger.sinks.apart import Apart
 from app.authority.ledger.sinks.file import FileSink
+from app.authority.ledger.sinks.inline import Inline
 from app.authority.ledger.sinks.values import Delivery, Known, Sink
 from app.domain.refusals import AuditUnavailable, StartRefused
 from tests.fakes.log import MemoryLog
@@ -293,6 +296,28 @@ def test_keys_that_came_later_are_trusted_when_a_sink_is_opened_anew(
     (tmp_path / "y").rename(tmp_path / "x")
     until(lambda: house.sinks.states()[0].lag == 0)
     house.deliver()
+
+
+class FullFile(FileSink):
+    def _write(self, data: memoryview) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_only_the_servers_own_full_volume_is_named_so_that_its_reserve_helps(
+    tmp_path: Path, houses: Houses
+) -> None:
+    reasons = []
+    for sink in (
+        Inline("own", FullFile(tmp_path / "own")),
+        apart(FullFile(tmp_path / "second"), required=True),
+    ):
+        house = houses(sink)
+        house.open()
+        with pytest.raises(AuditUnavailable, match="its volume is full") as refused:
+            house.deliver()
+        assert refused.value.details["sink"] == sink.name
+        reasons.append(refused.value.details["reason"])
+    assert reasons == ["ENOSPC", ""]
 
 
 def test_a_database_that_cannot_be_read_is_the_sinks_failure_not_its_end(

@@ -110,7 +110,8 @@ class Apart:
         if self._known is None:
             return SinkFailed("is not open.")
         if self._failure is not None:
-            # A new one each time: one that is raised again and again grows by its tracebacks.
+            # A new one each time: one that is raised again and again grows by its tracebacks. And
+            # without its reason: no space that the server gives back makes room on this volume.
             return type(self._failure)(str(self._failure))
         if self._late and self._answered != self._asked:
             return SinkFailed(

@@ -223,7 +223,8 @@ class FileSink:
                 now = os.fstat(self._descriptor).st_size
                 if before <= now <= before + len(data):
                     self._bytes = now
-            raise SinkFailed(f"cannot be written: {_reason(error)}.") from error
+            reason = errno.errorcode.get(error.errno or 0, "")
+            raise SinkFailed(f"cannot be written: {_reason(error)}.", reason=reason) from error
         self._cut = False
 
     def _write(self, data: memoryview) -> int:

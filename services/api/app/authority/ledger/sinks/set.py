@@ -86,7 +86,7 @@ class Sinks:
                     refused = AuditUnavailable(
                         f"{_sentence(sink, error)} Until then nothing that must be recorded is "
                         "done.",
-                        details={"sink": sink.name},
+                        details={"sink": sink.name, "reason": error.reason},
                     )
         if refused is not None:
             raise refused

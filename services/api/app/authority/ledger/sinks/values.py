@@ -66,7 +66,14 @@ class SinkState:
 
 
 class SinkFailed(Exception):
-    """A sink did not take what it was given; the message says why and what to do."""
+    """A sink did not take what it was given; the message says why and what to do.
+
+    `reason` names the error of the server's own volume (ENOSPC), and is empty for anything else.
+    """
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class SinkContradicts(SinkFailed):
