@@ -220,3 +220,13 @@ def test_an_answer_that_breaks_off_fails(
     ended = lmx("chat", "-m", "Hi")
     assert ended.code == 1
     assert said in ended.err
+
+
+def test_show_lists_the_run_and_the_commands_that_check_it(
+    lmx: Run, authority: FakeAuthority
+) -> None:
+    more = {"run": "1", "run_events": [event_of(2)], "verify": ["lmx ledger verify"]}
+    authority.events = [event_of(1) | more]
+    out = lmx("ledger", "show", "1").out
+    assert "Of the same run, 1:" in out
+    assert out.endswith("Check it:\n  lmx ledger verify\n")

@@ -54,7 +54,9 @@ def test_the_command_tree_is_the_one_that_works_now() -> None:
     models = {f"models {m}" for m in "ls show fit import load unload verify".split()}
     assert leaves == models | {
         *("serve", "status", "chat", "rules"),
-        *("keys create", "keys ls", "keys revoke", "ledger ls", "ledger show"),
+        *("keys create", "keys ls", "keys revoke"),
+        *(f"ledger {m}" for m in "ls show counts watch reindex".split()),
+        *(f"ledger {m}" for m in "export checkpoint cosigned key".split()),
     }
 
 

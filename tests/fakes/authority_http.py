@@ -45,6 +45,7 @@ class FakeAuthority:
     models: list[dict[str, Any]] = field(default_factory=lambda: [dict(MODEL)])
     keys: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    page_at_most: int = 1_000
     resident: list[dict[str, Any]] = field(default_factory=list)
     chat: list[dict[str, Any]] = field(default_factory=lambda: answer_of("Hello", " there."))
     budget_bytes: int = 8 * GIB
@@ -141,6 +142,10 @@ class _Handler(BaseHTTPRequestHandler):
             "/authority/keys": self._keys,
             "/authority/rules": self._rules,
             "/authority/ledger/events": self._events,
+            "/authority/ledger/counts": self._counts,
+            "/authority/ledger/reindex": lambda _: self._json(
+                {"rows": 3, "changed": 1, "event": 4}
+            ),
             "/v1/models": lambda _: self._json({"data": self.authority.models}),
             "/v1/chat/completions": self._chat,
         }
@@ -206,9 +211,32 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _events(self, asked: Asked) -> None:
         after, limit = int(asked.query.get("after", 0)), int(asked.query.get("limit", 100))
-        found = [e for e in self.authority.events if e["seq"] > after]
-        ordered = found[::-1] if asked.query.get("newest_first") == "true" else found
-        self._json({"events": ordered[:limit], "size": len(self.authority.events)})
+        newest = asked.query.get("newest_first") == "true"
+        found = [
+            e
+            for e in self.authority.events
+            if (e["seq"] > after if not newest else e["seq"] < after or not after)
+        ]
+        ordered = found[::-1] if newest else found
+        page = ordered[: min(limit, self.authority.page_at_most)]
+        seqs = sorted(event["seq"] for event in page)
+        covered = {"first_seq": seqs[0], "last_seq": seqs[-1]} if seqs else None
+        self._json(
+            {
+                "events": page,
+                "size": len(self.authority.events),
+                "next": page[-1]["seq"] if len(page) < min(limit, len(ordered)) else None,
+                "range": covered,
+                "checkpoint": "lmx/log\n9\ncm9vdA==\n\n\u2014 lmx/log c2ln\n",
+                "total": len(found),
+            }
+        )
+
+    def _counts(self, asked: Asked) -> None:
+        by = asked.query["by"].split("+")
+        values = {"day": "2026-09-21", "outcome": None, "kind": "refusal", "actor": "system"}
+        row = {name: values[name] for name in by} | {"events": 7}
+        self._json({"by": asked.query["by"], "counts": [row], "total": 7, "size": 7})
 
     def _event(self, seq: int) -> None:
         for event in self.authority.events:

@@ -52,7 +52,7 @@ def test_an_advisor_may_nothing() -> None:
 
 def test_an_auditor_changes_nothing() -> None:
     may = {p for p, roles in ROLES.items() if Role.AUDITOR in roles}
-    assert all(p.value.endswith((".read", ".fit")) for p in may)
+    assert all(p.value.endswith((".read", ".fit", ".export")) for p in may)
 
 
 def test_a_key_without_roles_may_nothing() -> None:
