@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import chat, keys, ledger, models, output, rules, serve, status, witness
+from app.cli import chat, keys, ledger, models, output, people, rules, serve, status, witness
 from app.cli.outcomes import CommandError, ExitCode
 from app.cli.text import one_line
 
@@ -51,6 +51,7 @@ app.command("status")(status.status)
 app.command("chat")(chat.chat)
 app.add_typer(models.app)
 app.add_typer(keys.app)
+app.add_typer(people.app)
 app.add_typer(ledger.app)
 app.add_typer(witness.app)
 app.command("rules")(rules.rules)

@@ -1,0 +1,47 @@
+"""`lmx ledger prune` and `lmx ledger recover`: acts that need approvals, and are refused so far."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from app.cli import output
+from app.cli.options import SERVER, ServerUrl
+from app.cli.outcomes import CommandError, ExitCode
+
+
+def prune(
+    before: Annotated[
+        str, typer.Option("--before", metavar="DATE", help="Events before this day, UTC.")
+    ],
+    server: ServerUrl = SERVER,
+) -> None:
+    """Ask for old events to be pruned. Refused: this release cannot take the two approvals."""
+    from app.cli.connection import connected
+
+    asked = {"before_us": _midnight_us(before)}
+    with connected(server) as authority:
+        authority.post("/authority/ledger/prune", asked)
+    output.say("The server has taken it on. `lmx ledger ls` shows what it does.")
+
+
+def recover(server: ServerUrl = SERVER) -> None:
+    """Ask for a recovery epoch. Refused: this release cannot take the two approvals."""
+    from app.cli.connection import connected
+
+    with connected(server) as authority:
+        authority.post("/authority/ledger/recover", {})
+    output.say("The server has taken it on. `lmx ledger ls` shows what it does.")
+
+
+def _midnight_us(day: str) -> int:
+    """The beginning of a day in microseconds of UTC."""
+    try:
+        moment = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        moment = None
+    if moment is None or moment.year < 1970:
+        raise CommandError(
+            f"{day!r} is not a day. Write it as 2026-01-31.", exit_code=ExitCode.USAGE
+        )
+    return int(moment.timestamp()) * 1_000_000

@@ -1,0 +1,75 @@
+"""`lmx people`: who the ids in the ledger are, and erasing a name. That needs a typed phrase."""
+
+from typing import Annotated, Any
+
+import typer
+
+from app.cli import confirmation, output
+from app.cli.options import SERVER, AsJson, ServerUrl
+from app.cli.outcomes import CommandError
+from app.cli.text import one_line, utc_seconds
+
+app = typer.Typer(name="people", help="List people, erase a name.", no_args_is_help=True)
+
+
+@app.command("ls")
+def ls(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
+    """List the people that the ledger knows by id, their names and their keys."""
+    from app.cli.connection import connected, rows
+
+    with connected(server) as authority:
+        answer = authority.get("/authority/people")
+    found = rows(answer, "people")
+    if as_json:
+        output.as_json(answer)
+        return
+    output.show_table(
+        ("id", "name", "since", "keys"), map(_row, found), empty="No person is known."
+    )
+
+
+@app.command("erase")
+def erase(
+    person: Annotated[str, typer.Argument(metavar="ID", help="As `lmx people ls` shows it.")],
+    server: ServerUrl = SERVER,
+) -> None:
+    """Erase a person's name, for good. Asks for a typed phrase; no flag skips that."""
+    confirmation.require_terminal("Erasing a name")
+    from urllib.parse import quote
+
+    from app.cli.connection import connected, rows
+
+    with connected(server) as authority:
+        known = [
+            p for p in rows(authority.get("/authority/people"), "people") if p.get("id") == person
+        ]
+        if not known:
+            raise CommandError("There is no such person. `lmx people ls` lists people.")
+        phrase = confirmation.typed(
+            f"yes, erase the name of {person}",
+            consequences=[
+                *(f"{one_line(p.get('id'))} is {_name(p)}." for p in known),
+                "The name and its salt are deleted. Nobody can bring them back, nor show by the",
+                "ledger whose id this was. Events, proofs and checkpoints stay as they are.",
+                "The ledger records that you erased it.",
+            ],
+        )
+        path = f"/authority/people/{quote(person, safe='')}/erase"
+        answer = authority.post(path, {"confirmation": phrase})
+    output.say(f"The name of {person} is erased.")
+    for place in answer.get("remains") or []:
+        output.note(f"It may still be in {one_line(place)}.")
+
+
+def _row(person: dict[str, Any]) -> tuple[str, ...]:
+    keys = person.get("keys")
+    return (
+        one_line(person.get("id")),
+        _name(person),
+        utc_seconds(person.get("created")),
+        one_line(" ".join(map(str, keys)) if isinstance(keys, list) else keys),
+    )
+
+
+def _name(person: dict[str, Any]) -> str:
+    return "(erased)" if person.get("erased") else one_line(person.get("name"))
