@@ -8,13 +8,13 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from sqlalchemy import Engine, PoolProxiedConnection
+from sqlalchemy import Engine
 
 from app.authority.ledger.appending import Receipt
 from app.authority.ledger.guards import file_identity
 from app.authority.ledger.keeping import Keeping
 from app.authority.ledger.stored import StoredEvent
-from app.authority.ledger.writing import reading_directly
+from app.authority.ledger.writing import kept_connection, reading_directly
 from app.domain.refusals import AuditUnavailable
 from app.evidence.merkle import Frontier, leaf_hash
 from app.evidence.notes import Note
@@ -34,7 +34,7 @@ class Sealing:
         self._engine = engine
         self._keeping = keeping
         self._file = file_identity(engine)
-        self._reader: PoolProxiedConnection | None = None
+        self._reader: sqlite3.Connection | None = None
 
     def close(self) -> None:
         if self._reader is not None:
@@ -62,8 +62,8 @@ class Sealing:
     def _read_back(self, after: int, upto: int) -> list[_Row]:
         """Through a connection of its own: the writer's would answer from what it still holds."""
         if self._reader is None:
-            self._reader = self._engine.raw_connection()
-        rows: list[_Row] = self._reader.cursor().execute(_READ_BACK, (after, upto)).fetchall()
+            self._reader = kept_connection(self._engine)
+        rows: list[_Row] = self._reader.execute(_READ_BACK, (after, upto)).fetchall()
         return rows
 
     def _bodies(self, rows: list[_Row]) -> "_Bodies":

@@ -61,6 +61,14 @@ def reading_directly(engine: Engine) -> Iterator[sqlite3.Connection]:
         yield cast(sqlite3.Connection, pooled.dbapi_connection)
 
 
+def kept_connection(engine: Engine) -> sqlite3.Connection:
+    """A connection outside the pool, for as long as its owner keeps it; the owner closes it."""
+    pooled = engine.raw_connection()
+    connection = cast(sqlite3.Connection, pooled.dbapi_connection)
+    pooled.detach()
+    return connection
+
+
 def driver(connection: Connection) -> sqlite3.Connection:
     """The driver's connection under SQLAlchemy's, in the same transaction."""
     return cast(sqlite3.Connection, connection.connection.dbapi_connection)
