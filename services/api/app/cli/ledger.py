@@ -10,6 +10,7 @@ from app.cli import ledger_questions, output
 from app.cli.ledger_custody import prune, recover
 from app.cli.ledger_export import export
 from app.cli.ledger_proofs import checkpoint, cosigned, key
+from app.cli.ledger_verify import verify
 from app.cli.options import SERVER, AsJson, ServerUrl
 from app.cli.outcomes import CommandError
 from app.cli.text import one_line, pick, utc_time
@@ -22,6 +23,7 @@ app.command("recover")(recover)
 app.command("checkpoint")(checkpoint)
 app.command("cosigned")(cosigned)
 app.command("key")(key)
+app.command("verify")(verify)
 
 app.command("ls")(ledger_questions.ls)
 app.command("counts")(ledger_questions.counts)

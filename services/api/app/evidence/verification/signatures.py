@@ -1,0 +1,62 @@
+"""The only place that judges a signed checkpoint: is it whole, whose is it, and who signed it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.evidence.checkpoints import Checkpoint, CheckpointInvalid, SignedCheckpoint
+from app.evidence.notes import NoteInvalid, VerifierKey
+from app.evidence.sink_lines import checkpoint_line, note_of
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A checkpoint that was read. `wrong` continues "the checkpoint of size 7 ...".
+
+    `signed` is whether a known key's signature was checked and holds.
+    """
+
+    size: int
+    root: bytes
+    signed: bool = False
+    wrong: str = ""
+
+
+def judged(note: str, keys: Sequence[VerifierKey], size: int, *, verify: bool = True) -> Judged:
+    """Judge the note that stands where the checkpoint over `size` events belongs."""
+    try:
+        if verify and keys:
+            found = SignedCheckpoint.parse(note, *keys).checkpoint
+        else:
+            found = Checkpoint.parse(note.partition("\n\n")[0] + "\n")
+    except (NoteInvalid, CheckpointInvalid) as error:
+        return Judged(size, b"", wrong=f"does not hold: {error}")
+    if keys and found.origin != keys[0].name:
+        return Judged(size, b"", wrong=f"is one of another log, {found.origin}")
+    if found.size != size:
+        return Judged(size, b"", wrong=f"is one of {found.size:,} events")
+    return Judged(size, found.root, signed=verify and bool(keys))
+
+
+def judged_line(
+    line: bytes, keys: Sequence[VerifierKey], size: int, *, verify: bool = True
+) -> Judged:
+    """Judge a sink's line that stands behind event `size`."""
+    note = note_of(line)
+    if note is None or not _is_written_so(line, note):
+        return Judged(size, b"", wrong="is not written as one: the line was changed")
+    return judged(note, keys, size, verify=verify)
+
+
+def _is_written_so(line: bytes, note: str) -> bool:
+    try:
+        return checkpoint_line(note) == line
+    except UnicodeError:
+        return False
+
+
+def sampled(count: int, budget: int) -> set[int]:
+    """Return which of `count` signatures are checked: all, or `budget` of them with the last."""
+    if count <= budget:
+        return set(range(count))
+    step = count / budget
+    return {int(place * step) for place in range(budget)} | {count - 1}
