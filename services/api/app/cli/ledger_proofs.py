@@ -71,7 +71,11 @@ def checkpoint(
     out: carried.Out = None,
     server: ServerUrl = SERVER,
 ) -> None:
-    """Print the newest signed checkpoint, or with --since the bundle that a witness cosigns."""
+    """Print the newest signed checkpoint.
+
+    With --since: the bundle for a witness, which is the checkpoint and the proof that the log only
+    grew since the witness last cosigned.
+    """
     from app.cli.connection import connected
 
     with connected(server) as authority:
@@ -84,7 +88,10 @@ def checkpoint(
 
 
 def cosigned(file: carried.Taken, server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
-    """Bring a cosigned checkpoint back from a witness: FILE is what `lmx witness cosign` made."""
+    """Bring a cosigned checkpoint back.
+
+    FILE is what `lmx witness cosign` made.
+    """
     from app.cli.connection import connected, rows
     from app.evidence.notes import Note, NoteInvalid
 
@@ -108,7 +115,10 @@ def cosigned(file: carried.Taken, server: ServerUrl = SERVER, as_json: AsJson = 
 
 
 def key(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
-    """Print the log's verifier keys, oldest first, for `lmx witness trust` and for auditors."""
+    """Print the log's verifier keys.
+
+    Oldest first, for `lmx witness trust` and for auditors.
+    """
     from app.cli.connection import connected
     from app.evidence.notes import NoteInvalid, VerifierKey
 

@@ -25,6 +25,7 @@ the authority. Only `lmx serve` starts one.
 | `LMX_KEY` | the key to use |
 | `LMX_HOME` | where `operator.key` is read from when `LMX_KEY` is not set (`~/.lmx`); \
 readable by its owner alone, or it is refused |
+| `LMX_WITNESS_HOME` | the directory of a witness, for `lmx witness` (`~/.lmx-witness`) |
 | `NO_COLOR` | no colours |
 | `LMX_TRACEBACK` | set: a fault in lmx itself ends with a traceback, not with a sentence |
 

@@ -30,9 +30,10 @@ def init(
     name: Annotated[str, typer.Argument(metavar="NAME", help="One word, as in example.com/alice.")],
     home: Home = HOME,
 ) -> None:
-    """Make a witness: a directory of its own and a key. Prints the verifier key.
+    """Make a witness with its own key.
 
-    The server's operator adds the printed line to `ledger.witnesses` in config.yaml.
+    It has a directory of its own. The server's operator adds the printed line, its verifier key,
+    to `ledger.witnesses` in config.yaml.
     """
     from app.cli.witness_home import WitnessHome
 
@@ -58,7 +59,10 @@ def trust(
     ],
     home: Home = HOME,
 ) -> None:
-    """Trust a log by its verifier key. Compare the fingerprint with its operator's, aloud."""
+    """Trust a log by its verifier key.
+
+    Compare the fingerprint with the one its operator reads to you: `lmx ledger key` prints it.
+    """
     from app.evidence.notes import NoteInvalid, VerifierKey
 
     opened = _opened(home)
@@ -88,9 +92,10 @@ def cosign(
     out: carried.Out = None,
     home: Home = HOME,
 ) -> None:
-    """Cosign the checkpoint in a bundle (`lmx ledger checkpoint --since N`), or refuse.
+    """Cosign a bundle's checkpoint, or refuse.
 
-    Prints the cosigned checkpoint. What contradicts an earlier one is kept as evidence.
+    FILE is what `lmx ledger checkpoint --since N` made. Prints the cosigned checkpoint.
+    What contradicts an earlier one is kept as evidence.
     """
     from app.evidence.checkpoints import Bundle, CheckpointInvalid
     from app.evidence.notes import NoteInvalid
@@ -119,7 +124,10 @@ def cosign(
 
 @app.command("log")
 def log(home: Home = HOME, as_json: AsJson = False) -> None:
-    """List what was cosigned, oldest first, log by log."""
+    """List what was cosigned.
+
+    Oldest first, log by log.
+    """
     rows = [_row(seen) for seen in _opened(home).all_seen()]
     if as_json:
         output.as_json({"cosigned": rows})
