@@ -19,6 +19,7 @@ from tests.fakes.authority import (
     FakeReading,
     FakeRefusals,
 )
+from tests.fakes.exports import FakeExports
 from tests.fakes.inference import FakeInference
 
 BASE = "http://127.0.0.1:1234"
@@ -32,7 +33,7 @@ class House:
     execution: FakeExecution = field(default_factory=FakeExecution)
     reading: FakeReading = field(default_factory=FakeReading)
     questions: Any = field(default_factory=FakeQuestions)
-    exports: Any = None  # the tests of exports bring the real ones
+    exports: Any = field(default_factory=FakeExports)
     proofs: Any = None  # the tests of proofs bring the real ones
     custody: Any = field(default_factory=FakeCustody)
     refusals: FakeRefusals = field(default_factory=FakeRefusals)

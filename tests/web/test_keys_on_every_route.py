@@ -30,6 +30,11 @@ OPERATOR_ROUTES: list[Route] = [
     ("GET", "/authority/rules", None),
     ("GET", "/authority/ledger/events?after=3&limit=5&kind=load_intent&newest_first=true", None),
     ("GET", "/authority/ledger/events/1", None),
+    ("POST", "/authority/ledger/exports", {"since": "2026-01-31", "purpose": "a review"}),
+    ("GET", "/authority/ledger/checkpoint", None),
+    ("GET", "/authority/ledger/tile/entries/x001/000.p/7", None),
+    ("GET", "/authority/ledger/bundles?first=1&count=2&size=600&of=leaves", None),
+    ("GET", f"/authority/ledger/blobs/{'0' * 64}", None),
     ("GET", "/authority/people", None),
     ("POST", "/authority/people/p-00000001/erase", {"confirmation": PHRASES[2]}),
 ]
@@ -181,6 +186,10 @@ async def test_event_filters_reach_the_ledger(client: httpx.AsyncClient) -> None
         (("GET", "/authority/ledger/events?limit=0", None), "limit"),
         (("GET", "/authority/ledger/events?after=99999999999999999999", None), "after"),
         (("GET", "/authority/ledger/events/one", None), "seq"),
+        (("POST", "/authority/ledger/exports", {"until": 7}), "until"),
+        (("GET", "/authority/ledger/bundles?first=-1", None), "first"),
+        (("GET", "/authority/ledger/bundles?of=names", None), "of"),
+        (("GET", "/authority/ledger/blobs/signing.key", None), "digest"),
     ],
 )
 async def test_a_field_that_is_unknown_or_wrong_is_refused_by_name(
