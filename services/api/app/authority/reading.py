@@ -1,6 +1,7 @@
 """Everything that only looks: the one place readers go through to see the authority's state."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,6 @@ from typing import Any
 from app.authority import feasibility
 from app.authority.catalog import Catalog
 from app.authority.keys import Keys
-from app.authority.ledger.store import Ledger
 from app.authority.lifecycle.residency import Held
 from app.authority.lifecycle.serving import Serving
 from app.authority.lifecycle.transitions import HOLDS_MEMORY
@@ -44,11 +44,12 @@ class Reading:
     routing: Routing
     serving: Serving
     keys_store: Keys
-    ledger: Ledger
     probe: MemoryProbe
     clock: Clock
     access: Access
     installation: Installation
+    standing: Callable[[], dict[str, Any]]
+    """How the ledger stands, as plain values."""
 
     async def served_models(self, actor: Actor) -> list[CatalogModel]:
         """What a request may name, aliases first."""
@@ -117,7 +118,7 @@ class Reading:
             "profile": "solo",
             "operator_key_path": installation.operator_key_path,
             "uptime_s": round(self.clock.monotonic() - installation.started),
-            "ledger": {"size": self.ledger.size(), "available": self.ledger.available},
+            "ledger": await asyncio.to_thread(self.standing),
             "memory": await self._memory(),
             "models": [
                 residency_of(held, now=self.clock.monotonic())

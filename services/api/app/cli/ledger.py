@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli import ledger_questions, output
-from app.cli.ledger_custody import prune, recover
+from app.cli.ledger_custody import prune, recover, rotate
 from app.cli.ledger_export import export
 from app.cli.ledger_proofs import checkpoint, cosigned, key
 from app.cli.ledger_verify import verify
@@ -18,6 +18,7 @@ from app.cli.text import one_line, pick, utc_time
 app = typer.Typer(name="ledger", help="Read the append-only record.", no_args_is_help=True)
 
 app.command("export")(export)
+app.command("rotate")(rotate)
 app.command("prune")(prune)
 app.command("recover")(recover)
 app.command("checkpoint")(checkpoint)

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from app.cli import output
+from app.cli import confirmation, output
 from app.cli.options import SERVER, ServerUrl
 from app.cli.outcomes import CommandError, ExitCode
+from app.cli.text import one_line
 
 
 def prune(
@@ -32,6 +33,24 @@ def recover(server: ServerUrl = SERVER) -> None:
     with connected(server) as authority:
         authority.post("/authority/ledger/recover", {})
     output.say("The server has taken it on. `lmx ledger ls` shows what it does.")
+
+
+def rotate(server: ServerUrl = SERVER) -> None:
+    """Change the signing key. Asks for a typed phrase; both keys sign the change."""
+    confirmation.require_terminal("Rotating the signing key")
+    from app.cli.connection import connected
+
+    with connected(server) as authority:
+        phrase = confirmation.typed(
+            "yes, rotate the signing key",
+            consequences=[
+                "From here on checkpoints are signed by a new key; the old one is destroyed.",
+                "The checkpoint over this change is signed by both, so old ones stay good.",
+                "Give the new key to everybody who holds the old one: `lmx ledger key`.",
+            ],
+        )
+        answer = authority.post("/authority/ledger/rotate", {"confirmation": phrase})
+    output.say("The signing key is now:", one_line(answer.get("new")))
 
 
 def _midnight_us(day: str) -> int:

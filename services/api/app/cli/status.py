@@ -4,7 +4,7 @@ from typing import Any
 
 from app.cli import output
 from app.cli.options import SERVER, AsJson, ServerUrl
-from app.cli.text import duration, one_line, pick, size
+from app.cli.text import duration, one_line, pick, size, utc_seconds
 
 _COLUMNS = ("model", "state", "pinned", "memory", "context", "slots", "active", "queued", "idle")
 
@@ -35,7 +35,6 @@ def status(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
 
 def _facts(answer: dict[str, Any]) -> list[tuple[str, str]]:
     memory = {name: size(value) for name, value in (pick(answer, "memory") or {}).items()}
-    written = "writable" if pick(answer, "ledger", "available") else "NOT WRITABLE: no act happens"
     return [
         ("listening", one_line(answer.get("listening"))),
         ("version", one_line(answer.get("version"))),
@@ -43,11 +42,40 @@ def _facts(answer: dict[str, Any]) -> list[tuple[str, str]]:
         ("up", duration(answer.get("uptime_s"))),
         ("state", one_line(answer.get("home"))),
         ("operator key", one_line(answer.get("operator_key_path"))),
-        ("ledger", f"{one_line(pick(answer, 'ledger', 'size'))} events, {written}"),
+        *_ledger(pick(answer, "ledger") or {}),
         ("budget", memory.get("budget_bytes", "-")),
         ("promised", f"{memory.get('promised_untaken_bytes', '-')}, not yet taken"),
         ("available", f"{memory.get('available_bytes', '-')} of {memory.get('total_bytes', '-')}"),
     ]
+
+
+def _ledger(ledger: dict[str, Any]) -> list[tuple[str, str]]:
+    """How the record stands, and plainly whether anybody outside holds a checkpoint of it."""
+    written = "writable" if ledger.get("available") else "NOT WRITABLE: no act happens"
+    held = pick(ledger, "held_outside")
+    lines = [
+        ("ledger", f"{one_line(ledger.get('size'))} events, {written}"),
+        ("checkpoint", f"{one_line(pick(ledger, 'checkpoint', 'size'))} events signed"),
+        (
+            "held outside",
+            f"{one_line(held.get('size'))} events, cosigned {utc_seconds(held.get('time_s'))}"
+            if isinstance(held, dict)
+            else "nothing: whoever owns this machine could rewrite it all",
+        ),
+    ]
+    for sink in ledger.get("sinks") or []:
+        kind = "required" if sink.get("required") else "optional"
+        state = "up to date" if sink.get("ok") and not sink.get("lag") else _trouble(sink)
+        lines.append((f"copy {one_line(sink.get('name'))}", f"{kind}, {state}"))
+    if ledger.get("disk_warning_percent"):
+        lines.append(("disk", f"more than {one_line(ledger['disk_warning_percent'])}% full"))
+    if pick(ledger, "reserve", "in_use"):
+        lines.append(("reserve", "IN USE: the disk is full, only refusals are recorded"))
+    return lines
+
+
+def _trouble(sink: dict[str, Any]) -> str:
+    return f"{one_line(sink.get('lag'))} events behind. {one_line(sink.get('why') or '')}".strip()
 
 
 def _row(model: dict[str, Any]) -> tuple[str, ...]:

@@ -1,16 +1,63 @@
 """What the server counts for Prometheus: requests, refusals and tokens, never who or what text."""
 
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from app.domain.refusals import Refusal
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_LEDGER_GAUGES: Final[Mapping[str, tuple[str, Callable[[Mapping[str, Any]], object]]]] = {
+    "lmx_ledger_events": ("Events in the ledger.", lambda now: now["size"]),
+    "lmx_ledger_available": ("1 while it can be written.", lambda now: now["available"]),
+    "lmx_ledger_held_outside": (
+        "Events under the newest checkpoint that a witness cosigned.",
+        lambda now: (now["held_outside"] or {}).get("size", 0),
+    ),
+    "lmx_ledger_disk_warning_percent": (
+        "The level of fullness that the volume has passed: 75, 90, or 0.",
+        lambda now: now["disk_warning_percent"] or 0,
+    ),
+    "lmx_ledger_reserve_in_use": (
+        "1 while the disk is full and only what must be written is.",
+        lambda now: now["reserve"]["in_use"],
+    ),
+}
+
+
+class _LedgerCollector(Collector):
+    def __init__(self, standing: Callable[[], Mapping[str, Any]]) -> None:
+        self._standing = standing
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        try:
+            now = self._standing()
+        except Refusal:
+            now = {}
+        if not now:
+            yield GaugeMetricFamily("lmx_ledger_available", "1 while it can be written.", value=0)
+            return
+        for name, (about, value) in _LEDGER_GAUGES.items():
+            yield GaugeMetricFamily(name, about, value=float(value(now)))  # type: ignore[arg-type]
+        lag = GaugeMetricFamily("lmx_ledger_sink_lag", "Events a copy lacks.", labels=["required"])
+        for required in (True, False):
+            lags = [sink["lag"] for sink in now["sinks"] if sink["required"] is required]
+            lag.add_metric([str(required).lower()], max(lags, default=0))
+        yield lag
 
 
 class Metrics:
     """One registry per server, so that two in one process (tests) don't share counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, standing: Callable[[], Mapping[str, Any]] = dict) -> None:
+        """`standing`: how the ledger stands, asked when metrics are."""
         self._registry = CollectorRegistry()
+        self._registry.register(_LedgerCollector(standing))
         self._requests = Counter(
             "lmx_requests", "Answered requests.", ["method", "route", "status"],
             registry=self._registry,

@@ -13,6 +13,7 @@ from app.authority.auditing.custody import Custody
 from app.authority.auditing.exports import Exports
 from app.authority.auditing.proofs import Proofs
 from app.authority.auditing.questions import Questions
+from app.authority.auditing.standing import Standing
 from app.authority.execution import Execution
 from app.authority.inference import Inference, InferencePorts
 from app.authority.keys import OperatorKey
@@ -145,17 +146,6 @@ def _services(
         default_slots=settings.slots,
         default_context=settings.default_context,
     )
-    reading = Reading(
-        catalog=authority.catalog,
-        routing=authority.routing,
-        serving=serving,
-        keys_store=authority.keys,
-        ledger=authority.ledger,
-        probe=probe,
-        clock=authority.clock,
-        access=access,
-        installation=installation,
-    )
     reads = authority.reads
     proofs = Proofs(
         ledger=authority.ledger,
@@ -164,6 +154,19 @@ def _services(
         witnesses=tuple(map(VerifierKey.parse, settings.ledger.witnesses)),
         clock=authority.clock,
         note_read=reads.note,
+    )
+
+    standing = Standing(authority.ledger, authority.watching, proofs.last_held)
+    reading = Reading(
+        catalog=authority.catalog,
+        routing=authority.routing,
+        serving=serving,
+        keys_store=authority.keys,
+        probe=probe,
+        clock=authority.clock,
+        access=access,
+        installation=installation,
+        standing=standing,
     )
 
     async def ready() -> Mapping[str, bool]:
@@ -195,7 +198,7 @@ def _services(
         custody=Custody(people=authority.people, ledger=authority.ledger, clock=authority.clock),
         refusals=authority.refusals,
         ready=ready,
-        metrics=Metrics(),
+        metrics=Metrics(standing),
         version=installation.version,
         allowed_hosts=frozenset(settings.allowed_hosts),
         max_body_bytes=settings.max_body_bytes,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from app.authority.keys import People
+from app.authority.keys.confirmation import confirmed
 from app.authority.ledger.retention import FLOOR_DAYS, may_prune_before
 from app.authority.ledger.store import Ledger
 from app.authority.permissions import Permission, grant
@@ -16,6 +17,7 @@ from app.authority.ports import Clock
 from app.domain.actors import Actor
 from app.domain.refusals import ApprovalUnavailable, EventNotFound
 
+ROTATE: Final = "yes, rotate the signing key"
 _APPROVALS: Final = "needs the approval of two persons; this release cannot take approvals yet"
 
 
@@ -40,6 +42,13 @@ class Custody:
         erased = await asyncio.to_thread(self.people.erase_name, may, person, confirmation)
         remains = await asyncio.to_thread(self._remains, erased.no_trace)
         return {**erased.person.as_dict(), "remains": remains}
+
+    async def rotate(self, actor: Actor, confirmation: str | None) -> dict[str, Any]:
+        """Change the signing key; old checkpoints stay good, and the change is signed by both."""
+        may = grant(actor, Permission.LEDGER_ROTATE)
+        confirmed(confirmation, ROTATE)
+        old, new = await asyncio.to_thread(self.ledger.rotate, may.actor)
+        return {"old": str(old), "new": str(new)}
 
     async def prune(self, actor: Actor, before_us: int) -> NoReturn:
         """Refused: pruning needs approvals. What is too young is refused whoever approves."""
@@ -66,7 +75,10 @@ class Custody:
 
     def _remains(self, no_trace: bool) -> list[str]:
         """What an erasure could not reach, said honestly."""
-        left = ["backups and exports of lmx.db that were made before"]
+        left = [
+            "backups of lmx.db that were made before",
+            "names of keys and of directories, where somebody wrote it there",
+        ]
         if not no_trace:
             left.append("lmx.db-wal, until the server is restarted: somebody was reading")
         if self._named_at_first():

@@ -18,6 +18,10 @@ class EraseName(Strict):
     confirmation: Phrase | None = None
 
 
+class Rotate(Strict):
+    confirmation: Phrase | None = None
+
+
 class Prune(Strict):
     """Which events: those before this moment, in microseconds of UTC."""
 
@@ -37,6 +41,15 @@ async def erase_name(
     """Delete a person's name for good. Events and proofs stay as they are."""
     name_subject(request, f"person {person}")
     return await services.custody.erase_name(actor, person, body.confirmation)
+
+
+@router.post("/ledger/rotate")
+async def rotate(
+    body: Rotate, request: Request, services: UseCases, actor: Keyholder
+) -> dict[str, Any]:
+    """Change the ledger's signing key; the checkpoint over the change is signed by both keys."""
+    name_subject(request, "the ledger")
+    return await services.custody.rotate(actor, body.confirmation)
 
 
 @router.post("/ledger/prune")

@@ -84,8 +84,10 @@ class Sink(Protocol):
     """Begin and finish are called in turn by one thread; `size` and `why` by any."""
 
     name: str
-    path: Path
     required: bool
+
+    @property
+    def path(self) -> Path: ...
 
     @property
     def size(self) -> int:
