@@ -50,13 +50,16 @@ def test_every_command_has_help(lmx: Run, names: tuple[str, ...]) -> None:
 
 
 def test_the_command_tree_is_the_one_that_works_now() -> None:
-    leaves = {" ".join(n) for n in COMMANDS if n not in {(), ("models",), ("keys",), ("ledger",)}}
+    groups = {(), *((name,) for name in "models keys people ledger witness".split())}
+    leaves = {" ".join(n) for n in COMMANDS if n not in groups}
     models = {f"models {m}" for m in "ls show fit import load unload verify".split()}
     assert leaves == models | {
         *("serve", "status", "chat", "rules"),
-        *("keys create", "keys ls", "keys revoke"),
+        *("keys create", "keys ls", "keys revoke", "people ls", "people erase"),
+        *("ledger prune", "ledger recover"),
         *(f"ledger {m}" for m in "ls show counts watch reindex".split()),
         *(f"ledger {m}" for m in "export checkpoint cosigned key".split()),
+        *(f"witness {m}" for m in "cosign init key log trust".split()),
     }
 
 
