@@ -10,6 +10,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO, Any, Final
@@ -82,6 +83,16 @@ def shortened(text: str, limit: int) -> str:
     """Redacted first, so that cutting cannot leave half a key; one line, printable, bounded."""
     safe = printable(redact_text(text[: 8 * limit]))
     return safe if len(safe) <= limit else safe[: limit - 1] + "\u2026"
+
+
+def recorded_path(path: Path) -> str:
+    """The path as it may be recorded for good.
+
+    The account's own directory, often a person's name, is `~`; bytes that are no UTF-8 are escaped.
+    """
+    with suppress(ValueError, RuntimeError):  # elsewhere, or an account without a directory
+        path = Path("~") / path.relative_to(Path.home())
+    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def configure_logging(path: Path | None, level: str = "info") -> None:

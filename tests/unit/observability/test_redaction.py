@@ -11,7 +11,14 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.observability import REDACTED, configure_logging, printable, redact, redact_text
+from app.observability import (
+    REDACTED,
+    configure_logging,
+    printable,
+    recorded_path,
+    redact,
+    redact_text,
+)
 
 OURS = "lmx_0badcafe_" + "Zz9_-" * 8 + "abc"
 SECRETS = [
@@ -150,3 +157,15 @@ def test_a_line_says_when_where_and_how_grave(lines: Lines) -> None:
     assert line["logger"] == "app.test"
     assert line["timestamp"].endswith("Z")
     assert line["model"] == "lmx/starter"
+
+
+def test_a_path_that_is_recorded_for_good_does_not_name_the_account(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", "/home/grace")
+    assert recorded_path(Path("/home/grace/.lmx/ledger/events.jsonl")) == (
+        "~/.lmx/ledger/events.jsonl"
+    )
+    assert recorded_path(Path("/home/graceful/x")) == "/home/graceful/x"
+    assert recorded_path(Path("/mnt/audit")) == "/mnt/audit"
+    assert recorded_path(Path("/mnt/\udcff")) == "/mnt/\\udcff"

@@ -266,6 +266,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             "The search index was built anew from the events.",
             "",
             integer("rows", "rows it has"),
+            integer("changed", "rows that were not as the events say: altered, missing or added"),
         ),
         schema(
             Kind.PERSON_NAMED,

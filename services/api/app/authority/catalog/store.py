@@ -33,6 +33,7 @@ from app.domain.models import CatalogModel, Manifest, Trust
 from app.domain.refusals import DigestMismatch, ModelExists, ModelNotFound, NotLoadable
 from app.domain.shapes import ModelShape
 from app.evidence.vocabulary import Kind
+from app.observability import recorded_path
 
 WAIT_S: Final = 0.2
 # An event is bounded, so it names only so many of the files that were left out, and their count.
@@ -235,7 +236,7 @@ class Catalog:
         # What counts is what was stored, not what lay there when the directory was walked.
         with opened(work.view_directory) as tree:
             inspected = inspect(tree)
-        source = known.source if known else _plain(directory)
+        source = known.source if known else recorded_path(directory)[:1000]
         model = self._described(model_id, source, trust, copied.manifest, inspected)
         if held is not None:
             model = replace(held, trust=trust)
@@ -262,11 +263,6 @@ class Catalog:
             created=self._clock.utc_us() // 1_000_000,
             source=source,
         )
-
-
-def _plain(directory: Path) -> str:
-    """The path as text that can be recorded, also where it is not UTF-8."""
-    return str(directory).encode("utf-8", "backslashreplace").decode("utf-8")[:1000]
 
 
 def _imported(actor: Actor, model: CatalogModel, left_out: tuple[str, ...]) -> LedgerEvent:

@@ -5,6 +5,7 @@ from app.authority.ledger.lifetime import disk_warning_event, sink_replaced_even
 from app.authority.ledger.reserve import DiskChange, DiskWatch
 from app.authority.ledger.sinks import SinkChange
 from app.authority.ledger.store import Ledger
+from app.observability import recorded_path
 
 
 class Watching:
@@ -33,7 +34,7 @@ class Watching:
 
 def changed(change: SinkChange) -> LedgerEvent:
     return sink_replaced_event(
-        name=change.name, path=str(change.path), reason=change.reason, had=change.had
+        name=change.name, path=recorded_path(change.path), reason=change.reason, had=change.had
     )
 
 
