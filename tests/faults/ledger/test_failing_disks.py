@@ -54,7 +54,7 @@ def run_limited(path: Path, room: int) -> str:
         text=True,
         check=False,
         timeout=60,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "services" / "api")},
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'services' / 'api'}:{ROOT}"},
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

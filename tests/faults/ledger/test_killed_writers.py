@@ -19,13 +19,14 @@ WRITER = Path(__file__).with_name("writer.py")
 
 def killed_after(path: Path, lines: int) -> list[tuple[int, str]]:
     """Run a writer, kill it with SIGKILL once it said `lines` lines, return all it acknowledged."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "services" / "api")}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'services' / 'api'}:{ROOT}"}
     command = [sys.executable, str(WRITER), str(path), "60"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as writer:
         assert writer.stdout is not None
         said = [writer.stdout.readline() for _ in range(lines)]
         writer.kill()
         said += writer.stdout.readlines()
+    assert all(said[:lines]), "the writer ended by itself"
     pairs = [line.decode().split() for line in said if line.endswith(b"\n")]
     return [(int(pair[0]), pair[1]) for pair in pairs if len(pair) == 2]
 

@@ -131,9 +131,11 @@ def test_reading_goes_on_while_writing_is_refused(path: Path) -> None:
 
 
 def test_no_refusal_names_a_statement_or_a_traceback(path: Path) -> None:
-    engine = weakened_engine(path, "PRAGMA query_only = ON")
+    engine = weakened_engine(path)
+    ledger = ledger_on(engine)
+    pragma(engine, "query_only = ON")
     with pytest.raises(AuditUnavailable) as refused:
-        ledger_on(engine).append(BOOT)
+        ledger.append(BOOT)
     assert "INSERT" not in refused.value.message
     assert "Traceback" not in refused.value.message
     assert refused.value.details == {"reason": "SQLITE_READONLY"}

@@ -4,14 +4,17 @@ A database that is older than what was signed, or that tells another story, is r
 anything is written to it.
 """
 
+import sqlite3
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
+from app.authority.ledger.failures import audit_unavailable
 from app.authority.ledger.keeping import Keeping
 from app.authority.ledger.lifetime import signing_key_created_event
 from app.authority.ledger.reserve import Reserve
@@ -23,7 +26,7 @@ from app.authority.ledger.tree import NodeMissing, stored_tree
 from app.authority.ledger.watching import changed
 from app.authority.ledger.writing import reading_directly
 from app.authority.ports import Clock
-from app.domain.refusals import StartRefused
+from app.domain.refusals import AuditUnavailable, StartRefused
 from app.evidence.notes import NoteInvalid, VerifierKey
 from app.evidence.vocabulary import Kind
 
@@ -40,7 +43,10 @@ _COUNTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The ledger, and what its opening found that is to be recorded after the genesis event."""
+    """The ledger, and what its opening found that is to be recorded after the genesis event.
+
+    `sink_changes` is empty where there is one already: then they are recorded.
+    """
 
     ledger: Ledger
     install_id: str
@@ -59,33 +65,63 @@ def open_ledger(
     sinks: Callable[[str], Sinks],
     reserve: Reserve | None = None,
 ) -> Opened:
-    """Open or begin the ledger whose keys and memory lie in `directory`; `sinks` by install id."""
+    """Open or begin the ledger whose keys and memory lie in `directory`; `sinks` by install id.
+
+    Raises StartRefused with what is wrong and what to do.
+    """
+    try:
+        return _opened(engine, clock, boot_id, directory, sinks=sinks, reserve=reserve)
+    except AuditUnavailable as refusal:
+        raise StartRefused(refusal.message, details=refusal.details) from refusal
+    except (sqlite3.Error, SQLAlchemyError) as error:
+        known = audit_unavailable(error)
+        raise StartRefused(known.message, details=known.details) from error
+
+
+def _opened(
+    engine: Engine,
+    clock: Clock,
+    boot_id: str,
+    directory: Path,
+    *,
+    sinks: Callable[[str], Sinks],
+    reserve: Reserve | None,
+) -> Opened:
     size, commits, genesis = _found(engine)
     install_id = genesis.subject if genesis else _begun(directory) or str(uuid.uuid4())
     signer = Signer.open(directory, origin=ORIGIN + install_id, may_create=commits == 0)
-    new_key = signer.size == 0
     root_at = _roots(engine)
-    if not new_key:
+    if signer.size:
         agrees(signer, size, root_at)
     kept = sinks(install_id)
     changes = kept.open(size=size, root_at=root_at, keys=signer.keys)
     adopted = size - signer.size
-    ledger = Ledger(engine, clock, boot_id, Keeping(signer, kept, reserve))
-    ledger.check_guards()
     if reserve is not None:
         reserve.restore()
+    ledger = Ledger(engine, clock, boot_id, Keeping(signer, kept, reserve))
+    ledger.check_guards()
+    if genesis:
+        # Recorded before a copy that began anew is filled: a start that ends in between leaves
+        # either the record, or a copy that is found missing again.
+        _record(ledger, changes)
+        changes = []
     ledger.seal()
     _settle_rotation(ledger, signer)
+    new_key = not ledger.events(kind=Kind.SIGNING_KEY_CREATED, limit=1)
     return Opened(ledger, install_id, new_key, tuple(changes), adopted)
 
 
 def record_opening(opened: Opened) -> None:
-    """Append what opening found: a new signing key, sinks that began anew or were damaged."""
+    """Append what opening could not record before the genesis event: a new key, new sinks."""
     if opened.new_key:
         key = str(opened.ledger.keeping.signer.key)
         opened.ledger.append(signing_key_created_event(key=key))
-    for change in opened.sink_changes:
-        opened.ledger.append(changed(change))
+    _record(opened.ledger, opened.sink_changes)
+
+
+def _record(ledger: Ledger, changes: Iterable[SinkChange]) -> None:
+    for change in changes:
+        ledger.append(changed(change))
 
 
 def _settle_rotation(ledger: Ledger, signer: Signer) -> None:

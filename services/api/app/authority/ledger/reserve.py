@@ -40,6 +40,14 @@ class Reserve:
         whole = found.st_size == self.size_bytes and found.st_blocks * 512 >= self.size_bytes
         return stat.S_ISREG(found.st_mode) and whole
 
+    @property
+    def missed(self) -> bool:
+        """Whether it is not held and there is less room left than it would take."""
+        try:
+            return not self.held and _free_bytes(self.path.parent) < self.size_bytes
+        except OSError:
+            return False  # the next append says what is wrong with the volume
+
     def release(self) -> bool:
         """Give the space back; True when this call did."""
         was_held = self.held

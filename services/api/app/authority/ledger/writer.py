@@ -9,7 +9,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -64,7 +64,8 @@ class Writer:
         self._unstored: tuple[int, bytes, str] | None = None
         self._indexed = -1
         self._available = True
-        self._on_reserve = False
+        # A server that is started again on a full disk goes on as the last one ended.
+        self._on_reserve = keeping.reserve is not None and keeping.reserve.missed
         self._unsaid: list[Draft] = []
         self._state = threading.Lock()
 
@@ -140,12 +141,10 @@ class Writer:
         with self._fail_closed(), one_writer(self._engine):
             old, new = signer.key, signer.begin_rotation()
             event = draft(signing_key_rotated_event(actor, old=str(old), new=str(new)))
-            try:
-                with transaction_directly(self._engine) as connection:
-                    written = self._write(connection, [event])
-            except Exception:
-                signer.cancel_rotation()
-                raise
+            # Where this fails the new key stays pending: what a failed commit left in the log may
+            # come back with the next start, which alone can tell whether the rotation happened.
+            with transaction_directly(self._engine) as connection:
+                written = self._write(connection, [event])
             self._seal(written)
             self.finish_rotation()
         return old, new
@@ -175,7 +174,7 @@ class Writer:
         except sqlite3.Error as error:
             if not (of_a_full_disk(error) and self._took_reserve()):
                 raise
-            self._serve(self._admitted(tickets))
+            self._serve(_essential(tickets))
             return
         for ticket, receipt in zip(tickets, receipts, strict=True):
             ticket.give(receipt)
@@ -224,12 +223,7 @@ class Writer:
 
     def _admitted(self, tickets: Sequence[_Waiting]) -> list[_Waiting]:
         """The tickets that may be written now; the others are refused."""
-        if not self._short_of_room():
-            return list(tickets)
-        for ticket in tickets:
-            if ticket.asked.event.kind not in ESSENTIAL:
-                ticket.fail(_disk_full())
-        return [ticket for ticket in tickets if not ticket.settled]
+        return _essential(tickets) if self._short_of_room() else list(tickets)
 
     def _short_of_room(self) -> bool:
         reserve = self._keeping.reserve
@@ -282,6 +276,14 @@ class Writer:
 def _last_stored(connection: sqlite3.Connection) -> int:
     found: int = connection.execute(_LAST_STORED).fetchone()[0]
     return found
+
+
+def _essential(tickets: Iterable[_Waiting]) -> list[_Waiting]:
+    """The tickets that are written from the reserve; the others are refused."""
+    for ticket in tickets:
+        if ticket.asked.event.kind not in ESSENTIAL:
+            ticket.fail(_disk_full())
+    return [ticket for ticket in tickets if not ticket.settled]
 
 
 def _disk_full() -> AuditUnavailable:
