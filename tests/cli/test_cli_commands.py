@@ -166,6 +166,25 @@ def test_an_edited_event_fails_its_verification(
     assert "not as it was recorded" in ended.err
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_show_proves_that_the_event_is_under_the_signed_checkpoint(
+    lmx: Run, authority: FakeAuthority, form: list[str]
+) -> None:
+    authority.record(7)
+    ended = lmx("ledger", "show", "3", *form)
+    assert (ended.code, ended.err) == (0, "")
+    if form:
+        assert json.loads(ended.out)["inclusion"]["holds"] is True
+    else:
+        assert "in the 7 events that lmx-authority/test signed for" in ended.out
+    # A server that shows an event which its own log does not hold is found out here.
+    authority.logged = [event["leaf"] for event in authority.events]
+    authority.events[2] = event_of(3, "somebody/else")
+    ended = lmx("ledger", "show", "3", *form)
+    assert ended.code == 1
+    assert "not proven to be in the log" in ended.err
+
+
 def test_a_body_that_comes_as_text_is_hashed_as_it_is(lmx: Run, authority: FakeAuthority) -> None:
     from app.cli.ledger import canonical_bytes
 

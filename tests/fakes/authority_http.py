@@ -1,5 +1,6 @@
 """A small real HTTP server that answers as the authority does, for what talks to it as a client."""
 
+import base64
 import hashlib
 import json
 import threading
@@ -11,6 +12,9 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import rfc8785
+
+from app.evidence.merkle import inclusion_proof
+from tests.fakes.signed_log import SignedLog
 
 OPERATOR = "lmx_0123abcd_" + "o" * 43
 GIB = 1 << 30
@@ -45,6 +49,7 @@ class FakeAuthority:
     models: list[dict[str, Any]] = field(default_factory=lambda: [dict(MODEL)])
     keys: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    logged: list[str] | None = None  # leaves in the log, where they are not those of `events`
     page_at_most: int = 1_000
     resident: list[dict[str, Any]] = field(default_factory=list)
     chat: list[dict[str, Any]] = field(default_factory=lambda: answer_of("Hello", " there."))
@@ -142,6 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
             "/authority/keys": self._keys,
             "/authority/rules": self._rules,
             "/authority/ledger/events": self._events,
+            "/authority/ledger/keys": lambda _: self._json({"keys": [str(SignedLog().key)]}),
+            "/authority/ledger/proofs/inclusion": self._inclusion,
             "/authority/ledger/counts": self._counts,
             "/authority/ledger/reindex": lambda _: self._json(
                 {"rows": 3, "changed": 1, "event": 4}
@@ -244,6 +251,13 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(event)
                 return
         self._problem("event_not_found", f"There is no event {seq}.", 404)
+
+    def _inclusion(self, asked: Asked) -> None:
+        leaves = self.authority.logged or [event["leaf"] for event in self.authority.events]
+        log = SignedLog(leaves=[bytes.fromhex(leaf) for leaf in leaves])
+        proof = inclusion_proof(int(asked.query["seq"]) - 1, log.size, log.subtree)
+        encoded = [base64.b64encode(item).decode() for item in proof]
+        self._json({"proof": encoded, "checkpoint": str(log.note())})
 
     def _model(self, asked: Asked) -> None:
         name = asked.path.removeprefix("/authority/models/")

@@ -1,4 +1,4 @@
-"""`lmx ledger`: the append-only record, and a leaf hash recomputed here, without the server."""
+"""`lmx ledger`: the append-only record, and one event checked here, without the server."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ import typer
 from app.cli import ledger_questions, output
 from app.cli.ledger_custody import prune, recover, rotate
 from app.cli.ledger_export import export
-from app.cli.ledger_proofs import checkpoint, cosigned, key
+from app.cli.ledger_proofs import checkpoint, cosigned, key, proven_inclusion
 from app.cli.ledger_verify import verify
 from app.cli.options import SERVER, AsJson, ServerUrl
 from app.cli.outcomes import CommandError
@@ -40,20 +40,23 @@ def show(
     server: ServerUrl = SERVER,
     as_json: AsJson = False,
 ) -> None:
-    """Show one event's canonical body and leaf hash, and recompute the leaf from the body here.
+    """Show one event, and check it here.
 
-    Exits with 1 when the recomputed leaf is not the recorded one.
+    The leaf hash is recomputed from the body, and proven to be under the log's signed checkpoint.
+    Exits with 1 when either does not hold.
     """
     from app.cli.connection import connected
 
     with connected(server) as authority:
         event = authority.get(f"/authority/ledger/events/{seq}")
-    body = canonical_bytes(event.get("body"))
-    recomputed, recorded = leaf_hash(body), event.get("leaf")
+        body = canonical_bytes(event.get("body"))
+        recomputed, recorded = leaf_hash(body), event.get("leaf")
+        proven = proven_inclusion(authority, seq, bytes.fromhex(recomputed))
     # The server compares the stored bytes themselves, which this body is only a reading of.
     holds = recomputed == recorded and event.get("intact") is not False and _names(body, seq)
     if as_json:
-        output.as_json({"event": event, "recomputed_leaf": recomputed, "matches": holds})
+        shown = {"event": event, "recomputed_leaf": recomputed, "matches": holds}
+        output.as_json({**shown, "inclusion": proven.as_dict()})
     else:
         output.say(body.decode("utf-8", errors="replace"), "")
         output.show_fields(
@@ -63,6 +66,7 @@ def show(
                 ("leaf", one_line(recorded)),
                 ("recomputed", recomputed),
                 ("verdict", "matches" if holds else "DOES NOT MATCH"),
+                ("included", str(proven.verdict)),
             ]
         )
         _say_context(event)
@@ -70,6 +74,8 @@ def show(
         raise CommandError(
             f"Event {seq} is not as it was recorded: its body, its place or its leaf was changed."
         )
+    if not proven.verdict.holds:
+        raise CommandError(f"Event {seq} is not proven to be in the log: {proven.verdict.why}.")
 
 
 def canonical_bytes(body: Any) -> bytes:

@@ -5,7 +5,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +16,7 @@ from app.cli.outcomes import CommandError, ExitCode
 from app.cli.text import one_line, utc_seconds
 
 if TYPE_CHECKING:
+    from app.cli.connection import Server
     from app.evidence.notes import VerifierKey
 
 _BASE = "/authority/ledger"
@@ -31,6 +32,32 @@ class Verdict:
     size: int = 0
     root: str = ""
     signed_by: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.holds:
+            return f"NOT PROVEN: {one_line(self.why)}"
+        return f"in the {self.size} events that {one_line(self.signed_by)} signed for"
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """A server's proof for one event, and what was found of it here."""
+
+    proof: Mapping[str, Any]
+    verdict: Verdict
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self.verdict), "proof": self.proof}
+
+
+def proven_inclusion(authority: "Server", seq: int, leaf: bytes) -> Inclusion:
+    """Ask for the proof of event `seq` and judge it, by the keys that the server names.
+
+    They say that the log agrees with itself; whoever holds its key from elsewhere compares it with
+    `lmx ledger key`.
+    """
+    proof = authority.get(f"{_BASE}/proofs/inclusion", seq=seq)
+    return Inclusion(proof, verified_inclusion(seq, leaf, proof, _log_keys(authority)))
 
 
 def verified_inclusion(
@@ -120,20 +147,25 @@ def key(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
     Oldest first, for `lmx witness trust` and for auditors.
     """
     from app.cli.connection import connected
-    from app.evidence.notes import NoteInvalid, VerifierKey
 
     with connected(server) as authority:
-        answer = authority.get(f"{_BASE}/keys")
+        found = _log_keys(authority)
     if as_json:
-        output.as_json(answer)
+        output.as_json({"keys": [{"key": str(k), "fingerprint": k.fingerprint} for k in found]})
         return
-    try:
-        found = [VerifierKey.parse(str(line)) for line in answer["keys"]]
-    except (KeyError, TypeError, NoteInvalid) as error:
-        raise CommandError(f"The server's keys cannot be read: {one_line(error)}.") from error
     for one in found:
         output.note(f"Fingerprint: {one.fingerprint}")
         output.exactly(f"{one}\n")
+
+
+def _log_keys(authority: "Server") -> "list[VerifierKey]":
+    from app.evidence.notes import NoteInvalid, VerifierKey
+
+    answer = authority.get(f"{_BASE}/keys")
+    try:
+        return [VerifierKey.parse(str(line)) for line in answer["keys"]]
+    except (KeyError, TypeError, NoteInvalid) as error:
+        raise CommandError(f"The server's keys cannot be read: {one_line(error)}.") from error
 
 
 def _checked(text: bytes, *, bundle: bool) -> str:
