@@ -518,7 +518,7 @@ class Export:
             if path not in tiles and path not in manifest["files"] and path != "manifest.json":
                 self.report.bad(f"{shown(path)}: this file does not belong to the export.")
         if self.report.wrong == before:
-            self.report.good(f"manifest: {len(manifest['files'])} files are as it lists them")
+            self.report.good(f"manifest ({len(manifest['files'])} files): each is as it lists it")
 
     def _expected_manifest(self) -> dict[str, Any]:
         """What the manifest has to say; the export's own event tells the rest."""
@@ -609,7 +609,7 @@ class Export:
                 "was changed, or the checkpoint is of another log."
             )
         else:
-            self.report.good(f"{tiles} hash tiles lead to the checkpoint's root")
+            self.report.good(f"hash tiles ({tiles}): they lead to the checkpoint's root")
 
     def _check_tile(self, level: int, index: int, width: int) -> None:
         found = self.tree.tile(level, index)
@@ -715,7 +715,7 @@ class Export:
                 if digest_of(self.directory / path) != path[len("blobs/") :]:
                     self.report.bad(f"{shown(path)}: its bytes do not have this digest.")
         if found and self.report.wrong == before:
-            self.report.good(f"{found} pieces of evidence have the digests they are named by")
+            self.report.good(f"evidence ({found}): each piece has the digest it is named by")
 
     def check_further_notes(self) -> None:
         """Checkpoints that witnesses cosigned, or two keys signed, are of this same tree."""

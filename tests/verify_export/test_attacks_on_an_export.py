@@ -72,7 +72,17 @@ def test_a_manifest_that_was_made_to_fit_does_not_help(export: Path, pattern: st
 
 @pytest.mark.parametrize("spoil", ["delete", "truncate", "lengthen", "empty"])
 @pytest.mark.parametrize(
-    "name", ["tile/0/000", "tile/1/000.p/2", "tile/entries/001", PARTIAL, "checkpoint", "keys"]
+    "name",
+    [
+        "tile/0/000",
+        "tile/1/000.p/2",
+        "tile/entries/001",
+        PARTIAL,
+        "checkpoint",
+        "keys",
+        "manifest.json",  # written last: an export that was cut off has none
+        "README.txt",
+    ],
 )
 def test_missing_and_added_bytes_are_found(export: Path, name: str, spoil: str) -> None:
     file = export / name
