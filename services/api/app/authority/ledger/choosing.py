@@ -74,6 +74,8 @@ def ways(
     connection: sqlite3.Connection, wanted: Filter, reasons: Reasons, patience: Patience
 ) -> list[Way]:
     """Return every way to the rows of `wanted`, in no particular order; `ALL` is always one."""
+    if wanted.impossible:
+        return [Way((), wanted.given)]
     found = [ALL, *_columns(wanted), *_subject(wanted), *_run(wanted)]
     what = {name: value for name in WHAT if (value := getattr(wanted, name)) is not None}
     who = {n: v for n in ("actor", "person") if (v := getattr(wanted, n)) is not None}

@@ -43,6 +43,12 @@ class Filter:
         return tuple((self.text or "").casefold().split())
 
     @property
+    def impossible(self) -> bool:
+        """Whether something in it can be in no row: half a character, or two roles as one."""
+        texts = [value for name in self.given if isinstance(value := getattr(self, name), str)]
+        return "," in (self.role or "") or not all(map(_storable, texts))
+
+    @property
     def given(self) -> frozenset[str]:
         """Names of the filters that narrow anything down."""
         named = {f.name for f in fields(self) if getattr(self, f.name) is not None}
@@ -118,10 +124,8 @@ def _condition(name: str, wanted: Filter) -> Condition:
         return Condition("ts_utc_us < ?", (bounded(value),))
     if name == "text":
         return Condition(f"{SAYS}(reason)", ())
-    if not _storable(value):
-        return Condition("0", ())
     if name == "role":
-        return Condition("instr(roles, ?) > 0", (f",{value},",)) if "," not in value else _NOTHING
+        return Condition("instr(roles, ?) > 0", (f",{value},",))
     return Condition(f"{name} = ?", (value,))
 
 
@@ -131,6 +135,3 @@ def _storable(value: str) -> bool:
     except UnicodeEncodeError:  # half a character: no row can hold it
         return False
     return True
-
-
-_NOTHING: Final = Condition("0", ())
