@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from app.authority.auditing.custody import Custody
 from app.authority.keys import Keys, People
 from app.authority.ledger import Ledger, RefusalRecorder
+from app.authority.ledger.reads import ReadRecorder
 from app.authority.ledger.retention import DAY_US
 from app.authority.permissions import Permission, grant
 from app.database import open_engine
@@ -50,7 +51,8 @@ def kept(tmp_path: Path) -> Iterator[Kept]:
         ledger = new_ledger(engine, clock)
         keys = Keys(ledger, engine, clock)
         path = begin(keys, ledger, tmp_path).path
-        custody = Custody(People(ledger, engine, clock), ledger, clock)
+        reads = ReadRecorder(ledger, clock)
+        custody = Custody(People(ledger, engine, clock), ledger, clock, reads.note)
         yield Kept(engine, ledger, keys, custody, keys.identify(path.read_text().strip()))
         engine.dispose()
 
@@ -84,6 +86,8 @@ async def test_a_name_an_earlier_release_wrote_into_the_ledger_is_admitted(kept:
 async def test_an_auditor_sees_people_and_erases_nobody(kept: Kept) -> None:
     auditor = kept.key_of("auditor")
     assert len(await kept.custody.everybody(auditor)) == 1
+    (read,) = kept.ledger.events(kind="ledger_read")
+    assert (read.actor, read.subject) == (auditor.id, "people")
     person = str(kept.operator.person)
     with pytest.raises(Forbidden):
         await kept.custody.erase_name(auditor, person, phrase(person))

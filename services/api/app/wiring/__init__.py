@@ -195,7 +195,12 @@ def _services(
             note_read=reads.note,
         ),
         proofs=proofs,
-        custody=Custody(people=authority.people, ledger=authority.ledger, clock=authority.clock),
+        custody=Custody(
+            people=authority.people,
+            ledger=authority.ledger,
+            clock=authority.clock,
+            note_read=reads.note,
+        ),
         refusals=authority.refusals,
         ready=ready,
         metrics=Metrics(standing),

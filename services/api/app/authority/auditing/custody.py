@@ -8,6 +8,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
+from app.authority.auditing.ports import NoteRead
 from app.authority.keys import People
 from app.authority.keys.confirmation import confirmed
 from app.authority.ledger.retention import FLOOR_DAYS, may_prune_before
@@ -28,10 +29,12 @@ class Custody:
     people: People
     ledger: Ledger
     clock: Clock
+    note_read: NoteRead
 
     async def everybody(self, actor: Actor) -> list[dict[str, Any]]:
         """Everybody there ever was, with the names that were not erased."""
         may = grant(actor, Permission.LEDGER_READ)
+        await asyncio.to_thread(self.note_read, actor, "people", "")
         return [p.as_dict() for p in await asyncio.to_thread(self.people.everybody, may)]
 
     async def erase_name(

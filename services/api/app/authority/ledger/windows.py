@@ -4,6 +4,7 @@ None is lost: one that the ledger cannot take now is counted and written when it
 raises because the ledger is down: what the events tell of has happened already.
 """
 
+import math
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
@@ -59,6 +60,7 @@ class Windows(Generic[About]):
         self._in_full = in_full
         self._counted = counted
         self._windows: dict[About, _Window[About]] = {}
+        self._oldest = math.inf
         self._lock = threading.Lock()
 
     @property
@@ -87,9 +89,12 @@ class Windows(Generic[About]):
     def flush_due(self) -> None:
         """Write the counts of windows that are over; called at every record and by a timer."""
         now = self._clock.monotonic()
+        if now - self._oldest < WINDOW_S:
+            return  # so that a flood of different things looks at them once a minute
         with self._lock:
             over = [about for about, w in self._windows.items() if now - w.opened >= WINDOW_S]
             closed = [_taken(self._windows.pop(about)) for about in over]
+            self._oldest = min((w.opened for w in self._windows.values()), default=math.inf)
         for window in closed:
             self._write_count(window)
 
@@ -107,7 +112,7 @@ class Windows(Generic[About]):
                 about = others
             window = self._windows.get(about)
             if window is None:
-                window = self._windows[about] = _Window(self._clock.monotonic(), about)
+                window = self._hold(_Window(self._clock.monotonic(), about))
             window.seen += 1
             written = window.seen <= self._in_full and about != others
         if not written:
@@ -118,10 +123,15 @@ class Windows(Generic[About]):
         """Count one event; a window that was closed meanwhile is opened again for it."""
         now_us = self._clock.utc_us()
         with self._lock:
-            held = self._windows.setdefault(window.about, window)
+            held = self._hold(window)
             held.pending += 1
             held.first_us = held.first_us or now_us
             held.last_us = now_us
+
+    def _hold(self, window: _Window[About]) -> _Window[About]:
+        """Keep a window, or return the one that is kept for the same; under the lock."""
+        self._oldest = min(self._oldest, window.opened)
+        return self._windows.setdefault(window.about, window)
 
     def _write_count(self, taken: _Window[About]) -> None:
         if taken.pending == 0:
@@ -135,7 +145,7 @@ class Windows(Generic[About]):
     def _keep(self, taken: _Window[About]) -> None:
         taken.opened = self._clock.monotonic()
         with self._lock:
-            held = self._windows.setdefault(taken.about, taken)
+            held = self._hold(taken)
             if held is not taken:
                 held.pending += taken.pending
                 held.first_us = taken.first_us
