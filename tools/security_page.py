@@ -14,10 +14,15 @@ of the list is in the ledger's first event and in every boot.
 LIMITS = """
 ## What is not promised
 
-- **Whoever owns this machine can rewrite history.** The ledger's database refuses changes through
-  every connection this server makes, and through triggers for everybody else, but root, or the
-  account the server runs under, can replace the file. Until checkpoints are held elsewhere, such a
-  rewrite that is internally consistent is not noticed afterwards.
+- **Whoever owns this machine can rewrite history while nobody outside holds a checkpoint.** The
+  database refuses changes, the signer refuses to sign what does not extend its memory, and a copy
+  outside the database contradicts a changed one; but root, or the account the server runs under, can
+  replace database, key, memory and copy together. What a witness has cosigned, or anybody has kept,
+  cannot be rewritten unnoticed. `lmx status` says plainly whether there is such a checkpoint
+  ([docs/ledger.md](docs/ledger.md)).
+- **The signer is part of the server's process.** Whoever runs code as its account can sign.
+- **Everything restored together from one old backup agrees with itself.** Only a copy on another
+  volume, or a witness, shows that it is old.
 - **Programs of the same account are not kept apart.** Whoever can read `operator.key` is the
   operator.
 - **Inference on loopback is open** unless `inference_requires_key` is set: any local program may

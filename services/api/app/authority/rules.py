@@ -269,6 +269,44 @@ RULES: Final[tuple[Rule, ...]] = (
         note="Intents, outcomes and refusals are events; sealed runs with evidence come later.",
     ),
     Rule(
+        id="VERIFIABLE",
+        tier=Tier.CRITICAL,
+        sentence="An event counts as recorded once it is durable, read back, under a checkpoint "
+        "that the signer remembers, and in a copy outside the database; whoever holds the key can "
+        "check that without this server.",
+        enforced_in=(
+            "app.authority.ledger.writer",
+            "app.authority.ledger.signing.signer",
+            "app.authority.ledger.sinks.set",
+            "app.evidence.verification",
+        ),
+        tests=(
+            "tests/unit/ledger/test_opening.py",
+            "tests/unit/ledger/test_signing.py",
+            "tests/properties/test_verification.py",
+            "tests/verify_export/test_attacks_on_an_export.py",
+        ),
+    ),
+    Rule(
+        id="AUDITED-READS",
+        tier=Tier.STRICT,
+        sentence="Reading and exporting the ledger are recorded; an auditor's key reads everything "
+        "and changes nothing.",
+        enforced_in=("app.authority.ledger.reads", "app.authority.permissions"),
+        tests=(
+            "tests/unit/ledger/test_reads.py",
+            f"{_ACCESS}::test_an_auditor_changes_nothing",
+        ),
+    ),
+    Rule(
+        id="ERASABLE-NAMES",
+        tier=Tier.STRICT,
+        sentence="A person's name is in one row that can be erased; the ledger holds a salted hash "
+        "of it, and no proof breaks.",
+        enforced_in=("app.authority.keys.people",),
+        tests=("tests/unit/keys/test_people.py",),
+    ),
+    Rule(
         id="FAIL-CLOSED",
         tier=Tier.CRITICAL,
         sentence="An act that cannot be recorded does not happen; resident models still answer.",
@@ -280,10 +318,8 @@ RULES: Final[tuple[Rule, ...]] = (
         tier=Tier.CRITICAL,
         sentence="What is not promised is said: whoever owns this machine can rewrite history "
         "while no checkpoint is held elsewhere.",
-        enforced_in=("SECURITY.md", "app.authority.rules"),
-        tests=("tests/unit/rules/test_rules.py",),
-        state=State.PARTLY,
-        note="Signed checkpoints, proofs and sinks come with the ledger issue.",
+        enforced_in=("SECURITY.md", "app.authority.rules", "app.authority.auditing.standing"),
+        tests=("tests/unit/rules/test_rules.py", "tests/unit/auditing/test_standing.py"),
     ),
 )
 
