@@ -1,5 +1,6 @@
 """A program that appends and says so, until it is killed: ``writer.py DATABASE SECONDS``."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -30,7 +31,7 @@ def main(path: Path, seconds: float) -> None:
 
 def say(seq: int, event_id: str) -> None:
     """One write, so that a line is whole or absent."""
-    sys.stdout.buffer.raw.write(f"{seq} {event_id}\n".encode())  # type: ignore[attr-defined]
+    os.write(sys.stdout.fileno(), f"{seq} {event_id}\n".encode())
 
 
 if __name__ == "__main__":
