@@ -4,7 +4,7 @@ Every finding says in one sentence which part of the ledger is wrong and how; th
 exactly what holds, under which checkpoint, and what no checkpoint covers yet.
 """
 
-from collections.abc import Iterable
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -30,6 +30,7 @@ class Part(StrEnum):
     EXPORT = "export"
 
 
+_FEW: Final = 4
 _ORDER: Final = {part: place for place, part in enumerate(Part)}
 
 
@@ -70,8 +71,16 @@ class Findings:
         return self.counts.get(part, 0)
 
     def first(self) -> tuple[Finding, ...]:
-        """Return at most SHOWN, in the order of the parts and of the events."""
-        return tuple(sorted(self.kept, key=lambda found: (_ORDER[found.part], found.at))[:SHOWN])
+        """Return at most SHOWN, in the order of the parts and of the events.
+
+        A few of every part come first, so that a thousand of one do not hide the one of another.
+        """
+        ordered = sorted(self.kept, key=lambda found: (_ORDER[found.part], found.at))
+        seen, few, rest = Counter[Part](), list[Finding](), list[Finding]()
+        for found in ordered:
+            seen[found.part] += 1
+            (few if seen[found.part] <= _FEW else rest).append(found)
+        return tuple(found for found in ordered if found in {*few, *rest[: SHOWN - len(few)]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +148,6 @@ class Report:
             "checked": list(self.checked),
             "unchecked": list(self.unchecked),
         }
-
-
-def numbers(found: Iterable[int]) -> str:
-    """Return numbers as people write them: ``3, 7 and 9``."""
-    words = [f"{number:,}" for number in found]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _counted(count: int, noun: str) -> str:

@@ -113,14 +113,11 @@ def tagged_sizes(stored: Stored) -> list[int]:
 
 
 def check_tags(
-    stored: Stored, key: bytes, roots: Mapping[int, bytes], *, proven: int, findings: Findings
+    stored: Stored, key: bytes, roots: Mapping[int, bytes], within: range, findings: Findings
 ) -> None:
-    """A rotation changes the key that tags are made with: tags of an earlier key are passed over.
-
-    The events up to `proven` are under a signed checkpoint, which says more than a tag.
-    """
+    """Check the tags of the commits whose size is `within`."""
     for size, tag in stored.commits:
-        if size <= proven or size not in roots:
+        if size not in within or size not in roots:
             continue
         expected = hmac.digest(key, size.to_bytes(8, "big") + roots[size], "sha256")
         if not hmac.compare_digest(tag, expected):
