@@ -30,6 +30,8 @@ OPERATOR_ROUTES: list[Route] = [
     ("GET", "/authority/rules", None),
     ("GET", "/authority/ledger/events?after=3&limit=5&kind=load_intent&newest_first=true", None),
     ("GET", "/authority/ledger/events/1", None),
+    ("GET", "/authority/ledger/counts?by=kind", None),
+    ("POST", "/authority/ledger/reindex", {}),
     ("POST", "/authority/ledger/exports", {"since": "2026-01-31", "purpose": "a review"}),
     ("GET", "/authority/ledger/checkpoint", None),
     ("GET", "/authority/ledger/tile/entries/x001/000.p/7", None),
@@ -101,7 +103,7 @@ async def test_forbidden(route: Route, client: httpx.AsyncClient, house: House) 
 async def test_allowed(route: Route, client: httpx.AsyncClient, house: House) -> None:
     house.execution.import_steps = [{"done": {"id": "lab/new"}}]
     response = await ask(client, route, OPERATOR_KEY if route not in CLIENT_ROUTES else CLIENT_KEY)
-    if "ledger" in route[1] or "status" in route[1]:
+    if ("ledger" in route[1] and "reindex" not in route[1]) or "status" in route[1]:
         response = await ask(client, route, AUDITOR_KEY)
     assert response.status_code == 200, response.text
     assert house.refusals.recorded == []
@@ -166,12 +168,6 @@ async def test_act_routes_pass_on_what_was_asked(client: httpx.AsyncClient, hous
         ("unload", "lab/echo"),
         ("verify", "lab/echo"),
     ]
-
-
-async def test_event_filters_reach_the_ledger(client: httpx.AsyncClient) -> None:
-    path = "/authority/ledger/events?after=3&limit=5&kind=refusal&actor=key:x&subject=a/b"
-    response = await ask(client, ("GET", f"{path}&newest_first=true", None), AUDITOR_KEY)
-    assert response.json()["events"][0]["asked"] == [3, 5, "refusal", "a/b", "key:x", True]
 
 
 @pytest.mark.parametrize(
