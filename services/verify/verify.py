@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 FORMAT = "lmx-ledger-export/1"
+ROTATED, EXPORTED = "signing_key_rotated", "ledger_exported"
 HOW = "python verify.py --key KEY, with the log's key from somewhere you trust"
 WIDTH = 256
 HASH = 32
@@ -160,9 +161,9 @@ class Tree:
         middle = start + split(count)
         return node_hash(self.root(start, middle), self.root(middle, end))
 
-    def inclusion_proof(self, index: int) -> list[bytes]:
-        """Return RFC 9162's PATH for a leaf, from the leaf upwards."""
-        start, end, proof = 0, self.size, []
+    def inclusion_proof(self, index: int, size: int) -> list[bytes]:
+        """Return RFC 9162's PATH for a leaf of the first `size`, from the leaf upwards."""
+        start, end, proof = 0, size, []
         while end - start > 1:
             middle = start + split(end - start)
             if index < middle:
@@ -577,22 +578,39 @@ class Export:
         if not trusted.intersection(signed):
             self.report.bad(
                 f"checkpoint: it is signed by {names}, but not by the key that you trust, "
-                "nor by one that this key handed over to."
+                "nor by one that this key handed over to in an event of this export."
             )
             return
         self.report.good(f"checkpoint: {self.checkpoint.size} events, signed by {names}")
 
     def _reached_from(self, trusted: Key) -> set[Key]:
-        """A note that a trusted key and a new one both signed hands the trust over."""
-        reached, grew = {trusted}, True
-        notes = [note for _, note, _ in self._further_notes(quiet=True)]
+        """The keys that a trusted one handed over to, itself included.
+
+        Anybody can add a signature to a note, so two signatures prove nothing. What counts is that
+        the old key signed a root over the event that names the new one.
+        """
+        notes, reached, grew = self._further_notes(quiet=True), {trusted}, True
         while grew:
             grew = False
-            for note in [*notes, self.note]:
-                signed = {key for key in vouching(note, self.keys) if key.type == ED25519}
-                if signed & reached and not signed <= reached:
-                    reached, grew = reached | signed, True
+            for _, note, checkpoint in notes:
+                if reached.intersection(vouching(note, self.keys)):
+                    named = self._handed_over_to(checkpoint)
+                    if named is not None and named not in reached:
+                        reached, grew = {*reached, named}, True
         return reached
+
+    def _handed_over_to(self, checkpoint: Checkpoint) -> Key | None:
+        """Return the key that the last event under this root says the log changed to."""
+        seq, tree = checkpoint.size, Tree(self.directory, self.checkpoint.size)
+        try:
+            entry = self.entry(seq)
+            proof = tree.inclusion_proof(seq - 1, seq)
+            if not verify_inclusion(leaf_hash(entry), seq - 1, seq, proof, checkpoint.root):
+                return None
+            body = parse_canonical(entry)
+            return parse_key(body["data"]["new"]) if body["kind"] == ROTATED else None
+        except (Wrong, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+            return None
 
     def check_tree(self) -> None:
         """Every tile hashes to its place in the tile above, and all of them to the root."""
@@ -698,7 +716,7 @@ class Export:
             said = (kind, data["from_seq"], data["blobs_sha256"], data.get("since"))
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
             raise Wrong(f"event {seq}: it is not the record of this export.") from None
-        if said[0] != "ledger_exported" or said[1] != self.first:
+        if said[0] != EXPORTED or said[1] != self.first:
             raise Wrong(f"event {seq}: it records another export, not one from event {self.first}.")
         if said[3] != self.manifest.get("since"):
             raise Wrong(f"event {seq}: `since` was something else than manifest.json has.")
@@ -782,7 +800,7 @@ class Export:
     def check_event(self, seq: int) -> None:
         """Print one event and its inclusion proof, and verify the proof against the checkpoint."""
         body = self.entry(seq)
-        proof = self.tree.inclusion_proof(seq - 1)
+        proof = self.tree.inclusion_proof(seq - 1, self.checkpoint.size)
         print(body.decode("utf-8", "replace").encode("ascii", "backslashreplace").decode())
         print(f"leaf {leaf_hash(body).hex()}, index {seq - 1} of {self.checkpoint.size}")
         for sibling in proof:

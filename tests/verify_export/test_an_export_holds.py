@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+import rfc8785
 
 from app.evidence.merkle import leaf_hash
+from app.evidence.notes import VerifierKey, verifier_key
 from tests.verify_export.exported import (
     KEY,
     LOG,
@@ -94,17 +96,53 @@ def test_a_newer_checkpoint_is_not_taken_as_shown(made: Path, tmp_path: Path) ->
     assert "take a newer export" in ended.said
 
 
-def test_who_trusts_the_old_key_comes_to_trust_the_new_one(tmp_path: Path) -> None:
+def rotated(seq: int, new: VerifierKey) -> list[bytes]:
+    """300 events, of which one says that the log's key was changed."""
     bodies = events(300, [])
+    data = {"old": str(KEY), "new": str(new)}
+    bodies[seq - 1] = rfc8785.dumps({"seq": seq, "kind": "signing_key_rotated", "data": data})
+    return bodies
+
+
+def test_who_trusts_the_old_key_comes_to_trust_the_new_one(tmp_path: Path) -> None:
+    bodies = rotated(200, NEXT_KEY)
     handover = note_over(bodies[:200], (KEY, LOG), (NEXT_KEY, NEXT))
     now = note_over(bodies, (NEXT_KEY, NEXT))
     keys = (KEY, NEXT_KEY)
     whole = write(tmp_path / "a", bodies, blobs=(), note=now, keys=keys, further=[handover])
-    assert verify(whole, "--key", str(KEY)).code == 0
+    for options in ((), ("--event", "7")):
+        ended = verify(whole, "--key", str(KEY), *options)
+        assert ended.code == 0, ended.said
     without = write(tmp_path / "b", bodies, blobs=(), note=now, keys=keys)
     ended = verify(without, "--key", str(KEY))
     assert ended.code == 1
     assert "not by the key that you trust" in ended.said
+
+
+@pytest.mark.parametrize("signers", ["both", "old alone"])
+def test_a_stranger_who_signs_an_old_checkpoint_too_is_not_trusted(
+    tmp_path: Path, signers: str
+) -> None:
+    """Anybody can add a line to a note, and write a handover of his own after it."""
+    stranger = verifier_key(KEY.name, NEXT)
+    genuine = events(300, [])
+    forged = [*genuine[:199], *rotated(200, stranger)[199:]]
+    both = ((KEY, LOG), (stranger, NEXT))
+    notes = [note_over(genuine[:199], *(both if signers == "both" else both[:1]))]
+    notes.append(note_over(forged[:200], (stranger, NEXT)))
+    export = write(
+        tmp_path / "e",
+        forged,
+        blobs=(),
+        note=note_over(forged, (stranger, NEXT)),
+        keys=(KEY, stranger),
+        further=notes,
+    )
+    assert verify(export).code == 0  # it is whole, but whose is it?
+    for options in ((), ("--event", "7")):
+        ended = verify(export, "--key", str(KEY), *options)
+        assert ended.code == 1, ended.said
+        assert "not by the key that you trust" in ended.said
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_both_sides_agree_with_rfc_6962s_vectors(verifier: ModuleType, tmp_path:
         tree = verifier.Tree(tmp_path / str(size), size)
         assert tree.root(0, size).hex() == merkle.root(leaves[:size]).hex() == expected
         for index in range(size):
-            proof = tree.inclusion_proof(index)
+            proof = tree.inclusion_proof(index, size)
             root = bytes.fromhex(expected)
             assert verifier.verify_inclusion(leaves[index], index, size, proof, root)
             merkle.verify_inclusion(leaves[index], index, size, proof, root)
@@ -136,3 +136,9 @@ def test_both_sides_put_a_tile_in_the_same_place(verifier: ModuleType, index: in
     assert verifier.tile_path(0, index, 256) == Tile(0, index).path
     assert verifier.tile_path("entries", index, 7) == Tile(None, index, 7).path
     assert verifier.tile_path(1, 1234067, 256) == "tile/1/x001/x234/067"
+
+
+def test_a_log_of_70_000_has_the_tiles_that_the_specification_counts(verifier: ModuleType) -> None:
+    widths = [[width for _, width in verifier.row(count)] for _, count in verifier.levels(70_000)]
+    assert widths == [[256] * 273 + [112], [256, 17], [1]]
+    assert [list(verifier.row(n)) for _, n in verifier.levels(256)] == [[(0, 256)], [(0, 1)]]

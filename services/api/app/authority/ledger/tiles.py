@@ -77,8 +77,8 @@ class StoredTiles:
     def further_notes(self, size: int) -> list[str]:
         """Return notes that more than today's key signed: each witness's newest, and handovers.
 
-        A handover is the checkpoint that the old and the new key both signed, which is how
-        somebody who knows only the old key comes to trust the new one.
+        A handover is the checkpoint whose last event names the log's new key and which the old
+        one signed: so somebody who knows only the old key comes to trust the new one.
         """
         with self._reading() as connection:
             cosigned = [row[0] for row in connection.execute(_COSIGNED, (size,))]
