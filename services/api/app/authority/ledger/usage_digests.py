@@ -9,12 +9,14 @@ missed while no server ran are one event.
 import hashlib
 import json
 import logging
+import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, RowMapping, func, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.authority.ledger.events import LedgerEvent
@@ -22,6 +24,7 @@ from app.authority.ledger.failures import audit_unavailable
 from app.authority.ledger.retention import DAY_US
 from app.authority.ledger.store import Ledger
 from app.authority.ledger.tables import USAGE
+from app.authority.ledger.writing import reading_directly
 from app.authority.ports import Clock
 from app.domain.actors import SYSTEM
 from app.evidence.vocabulary import Kind
@@ -32,7 +35,9 @@ PRUNED_AT_ONCE: Final = 20_000
 """Rows a transaction deletes: others who write wait that long."""
 
 _LOG: Final = logging.getLogger(__name__)
-_COLUMNS: Final = tuple(column.name for column in USAGE.columns)
+_COLUMNS: Final = tuple(sorted(column.name for column in USAGE.columns))
+_ROWS: Final = f"SELECT {', '.join(_COLUMNS)} FROM usage WHERE id > ? ORDER BY id"  # noqa: S608
+_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 class Hours(NamedTuple):
@@ -69,11 +74,9 @@ def due(sealed: Sealed, now_us: int) -> Hours | None:
     return None
 
 
-def row_line(row: Mapping[str, Any] | RowMapping) -> bytes:
+def row_line(row: Mapping[str, Any]) -> bytes:
     """One row as RFC 8785 JSON and a newline: ASCII keys, integers and text, no floats."""
-    named = {name: row[name] for name in _COLUMNS}
-    line = json.dumps(named, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return line.encode() + b"\n"
+    return _json(row).encode() + b"\n"
 
 
 class UsageDigests:
@@ -97,7 +100,7 @@ class UsageDigests:
             with self._one:
                 self._seal()
                 self._prune_daily()
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             raise audit_unavailable(error) from error
 
     def _seal(self) -> None:
@@ -105,7 +108,7 @@ class UsageDigests:
         now_us = self._clock.utc_us()
         hours = due(sealed, now_us)
         if hours is not None:
-            with self._engine.connect() as connection:
+            with reading_directly(self._engine) as connection:
                 last_id, data = _digest(connection, sealed, hours, now_us)
             self._ledger.append(LedgerEvent(Kind.USAGE_DIGEST, SYSTEM, data=data))
             sealed = Sealed(hours.until_us, last_id)
@@ -149,7 +152,7 @@ class UsageDigests:
 
 
 def _digest(
-    connection: Connection, sealed: Sealed, hours: Hours, now_us: int
+    connection: sqlite3.Connection, sealed: Sealed, hours: Hours, now_us: int
 ) -> tuple[int, dict[str, int | str]]:
     """Sum and hash the rows that follow the last digest's; returns the last one's id beside it."""
     sums = dict.fromkeys(("rows", "requests", "prompt_tokens", "completion_tokens"), 0)
@@ -169,10 +172,13 @@ def _digest(
     }
 
 
-def _rows(connection: Connection, after: int, until_us: int, now_us: int) -> Iterator[RowMapping]:
+def _rows(
+    connection: sqlite3.Connection, after: int, until_us: int, now_us: int
+) -> Iterator[dict[str, Any]]:
     """Rows by id, up to the first that began in the hour that still runs."""
-    query = select(USAGE).where(USAGE.c.id > after).order_by(USAGE.c.id)
-    for row in connection.execute(query.execution_options(yield_per=1_000)).mappings():
-        if until_us <= row["started_us"] <= now_us:
-            return
-        yield row
+    with closing(connection.execute(_ROWS, (after,))) as cursor:
+        for values in cursor:
+            row = dict(zip(_COLUMNS, values, strict=True))
+            if until_us <= row["started_us"] <= now_us:
+                return
+            yield row
