@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from app.cli.main import main
+from app.cli.witness_home import WitnessHome
 from tests.cli.runs import Ended, Run, Terminal
 from tests.fakes.authority_http import OPERATOR, FakeAuthority, serving
+from tests.fakes.signed_log import SignedLog
 
 
 @pytest.fixture
@@ -44,3 +46,23 @@ def terminal(authority: FakeAuthority) -> Iterator[Callable[..., Terminal]]:
         if one.process.poll() is None:
             one.process.kill()
             one.process.wait()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = tmp_path / "witness"
+    monkeypatch.setenv("LMX_WITNESS_HOME", str(directory))
+    monkeypatch.setenv("LMX_HOME", str(tmp_path / "no-server"))
+    return directory
+
+
+@pytest.fixture
+def log() -> SignedLog:
+    return SignedLog().grow(5)
+
+
+@pytest.fixture
+def witness(home: Path, log: SignedLog) -> WitnessHome:
+    made = WitnessHome.create(home, "example.com/alice")
+    made.trust(log.key)
+    return made

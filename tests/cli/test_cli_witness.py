@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import private_files
 from app.cli.outcomes import CommandError
 from app.cli.witness_evidence import folder_name
 from app.cli.witness_home import WitnessHome
@@ -18,79 +17,35 @@ from app.evidence.checkpoints import Bundle, SignedCheckpoint, cosigned_at
 from app.evidence.notes import Note, VerifierKey
 from app.evidence.witnessing import WitnessRefused
 from tests.cli.runs import API, PROGRAM, Run
+from tests.cli.witnesses import NOW_S, carry, environment_of, program
 from tests.fakes.signed_log import ORIGIN, SignedLog
-
-NOW_S = 1_800_000_000
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    directory = tmp_path / "witness"
-    monkeypatch.setenv("LMX_WITNESS_HOME", str(directory))
-    monkeypatch.setenv("LMX_HOME", str(tmp_path / "no-server"))
-    return directory
-
-
-@pytest.fixture
-def log() -> SignedLog:
-    return SignedLog().grow(5)
-
-
-@pytest.fixture
-def witness(home: Path, log: SignedLog) -> WitnessHome:
-    made = WitnessHome.create(home, "example.com/alice")
-    made.trust(log.key)
-    return made
-
-
-def _carry(tmp_path: Path, bundle: object, name: str = "bundle") -> str:
-    path = tmp_path / name
-    path.write_text(str(bundle), encoding="utf-8")
-    return str(path)
-
-
-def _program(home: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
-    return subprocess.run(
-        [*PROGRAM, "witness", *arguments], env=_environment(home), capture_output=True, check=False
-    )
-
-
-def _environment(home: Path) -> dict[str, str]:
-    """An account without any server: an ASCII terminal, nothing of LMX_* but the witness's own."""
-    return {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(API),
-        "LMX_WITNESS_HOME": str(home),
-        "HOME": str(home.parent / "account"),
-        "PYTHONIOENCODING": "ascii",
-    }
 
 
 def test_the_whole_flow_between_two_accounts(tmp_path: Path, log: SignedLog) -> None:
     home = tmp_path / "w"
-    made = _program(home, "init", "example.com/alice")
+    made = program(home, "init", "example.com/alice")
     assert made.returncode == 0, made.stderr
     key = VerifierKey.parse(made.stdout.decode())
-    assert _program(home, "key").stdout == made.stdout
+    assert program(home, "key").stdout == made.stdout
     assert key.fingerprint.encode() in made.stderr
 
-    trusted = _program(home, "trust", str(log.key))
+    trusted = program(home, "trust", str(log.key))
     assert trusted.returncode == 0
     assert " ".join(log.key.fingerprint.split()[:4]).encode() in trusted.stdout
 
-    first = _carry(tmp_path, log.bundle(0))
-    cosigned = _program(home, "cosign", first)
+    first = carry(tmp_path, log.bundle(0))
+    cosigned = program(home, "cosign", first)
     assert cosigned.returncode == 0, cosigned.stderr
     note = Note.parse(cosigned.stdout)  # to the last byte, though the terminal is ASCII
     assert cosigned_at(note, key) is not None
     assert SignedCheckpoint.parse(cosigned.stdout, log.key).checkpoint == log.checkpoint()
 
-    second = _carry(tmp_path, log.grow(9).bundle(5))
+    second = carry(tmp_path, log.grow(9).bundle(5))
     out = tmp_path / "answer"
-    assert _program(home, "cosign", second, "--out", str(out)).returncode == 0
+    assert program(home, "cosign", second, "--out", str(out)).returncode == 0
     assert cosigned_at(Note.parse(out.read_bytes()), key) is not None
 
-    listed = json.loads(_program(home, "log", "--json").stdout)["cosigned"]
+    listed = json.loads(program(home, "log", "--json").stdout)["cosigned"]
     assert [(row["log"], row["size"]) for row in listed] == [(ORIGIN, 5), (ORIGIN, 9)]
     assert not (home.parent / "account").exists()
 
@@ -98,7 +53,7 @@ def test_the_whole_flow_between_two_accounts(tmp_path: Path, log: SignedLog) -> 
 def test_a_bundle_may_come_through_a_pipe(home: Path, log: SignedLog, witness: WitnessHome) -> None:
     piped = subprocess.run(
         [*PROGRAM, "witness", "cosign", "-"],
-        env=_environment(home),
+        env=environment_of(home),
         input=str(log.bundle(0)).encode(),
         capture_output=True,
         check=True,
@@ -113,7 +68,7 @@ def test_a_fork_is_refused_and_what_is_kept_convicts_it(
     witness.cosign(log.bundle(0), now_s=NOW_S)
     witness.cosign(log.grow(7).bundle(5), now_s=NOW_S)
     other = log.copy(6).grow(12, "other")
-    refused = lmx("witness", "cosign", _carry(tmp_path, other.bundle(7)))
+    refused = lmx("witness", "cosign", carry(tmp_path, other.bundle(7)))
     assert (refused.code, refused.out) == (3, "")
     assert "FORK" in refused.err
     (kept,) = (home / "evidence").iterdir()
@@ -132,10 +87,10 @@ def test_a_fork_is_refused_and_what_is_kept_convicts_it(
     assert (finding["found"], finding["proven"]) == ("fork", True)
 
     # The honest log goes on, and the same offer again makes no second folder.
-    again = lmx("witness", "cosign", _carry(tmp_path, other.bundle(7)))
+    again = lmx("witness", "cosign", carry(tmp_path, other.bundle(7)))
     assert str(kept) in again.err
     assert len(list((home / "evidence").iterdir())) == 1
-    assert lmx("witness", "cosign", _carry(tmp_path, log.grow(8).bundle(7))).code == 0
+    assert lmx("witness", "cosign", carry(tmp_path, log.grow(8).bundle(7))).code == 0
 
 
 def test_two_roots_for_one_size_are_kept(
@@ -143,7 +98,7 @@ def test_two_roots_for_one_size_are_kept(
 ) -> None:
     witness.cosign(log.bundle(0), now_s=NOW_S)
     other = log.copy(4).grow(5, "other")
-    assert lmx("witness", "cosign", _carry(tmp_path, other.bundle(0))).code == 3
+    assert lmx("witness", "cosign", carry(tmp_path, other.bundle(0))).code == 3
     (kept,) = (home / "evidence").iterdir()
     one, two = (
         SignedCheckpoint.parse((kept / name).read_bytes(), log.key).checkpoint
@@ -160,8 +115,8 @@ def test_a_smaller_log_is_kept_and_convicted_where_its_size_was_seen(
         witness.cosign(log.grow(size).bundle(old), now_s=NOW_S)
     never_shown = log.copy(3).grow(8, "other")
     seen_other = log.copy(3).grow(9, "other")
-    assert "[rollback]" in lmx("witness", "cosign", _carry(tmp_path, never_shown.bundle(0))).err
-    assert "[fork]" in lmx("witness", "cosign", _carry(tmp_path, seen_other.bundle(0))).err
+    assert "[rollback]" in lmx("witness", "cosign", carry(tmp_path, never_shown.bundle(0))).err
+    assert "[fork]" in lmx("witness", "cosign", carry(tmp_path, seen_other.bundle(0))).err
     found = {
         json.loads((kept / "finding.json").read_text())["found"]: kept.name
         for kept in (home / "evidence").iterdir()
@@ -176,98 +131,10 @@ def test_an_old_checkpoint_again_is_told_the_size_and_leaves_no_evidence(
     witness.cosign(old, now_s=NOW_S)
     witness.cosign(log.grow(9).bundle(5), now_s=NOW_S)
     witness.cosign(log.grow(12).bundle(9), now_s=NOW_S)
-    refused = lmx("witness", "cosign", _carry(tmp_path, old))
+    refused = lmx("witness", "cosign", carry(tmp_path, old))
     assert refused.code == 3
     assert "--since 12" in refused.err
     assert not (home / "evidence").exists()
-
-
-CRASHES = {
-    "before the line is written": ("_write_all", "before"),
-    "when half of it is written": ("_write_all", "half"),
-    "before it is synced": ("_sync", "before"),
-    "after it is synced": ("_sync", "after"),
-}
-_CRASH = """
-import os, sys
-from app.cli import private_files as files
-name, when = sys.argv[1:3]
-real = getattr(files, name)
-def crash(descriptor, *content):
-    if when == "half":
-        os.write(descriptor, content[0][:50])
-    elif when == "after":
-        real(descriptor, *content)
-    os._exit(9)
-setattr(files, name, crash)
-from app.cli.main import main
-main(["witness", "cosign", sys.argv[3]])
-"""
-
-
-@pytest.mark.parametrize(("function", "when"), CRASHES.values(), ids=CRASHES)
-def test_a_crash_between_the_check_and_the_answer_loses_nothing(
-    tmp_path: Path, log: SignedLog, witness: WitnessHome, function: str, when: str
-) -> None:
-    """Whatever got lost was never handed out, and the same bundle is answered afterwards."""
-    witness.cosign(log.bundle(0), now_s=NOW_S)
-    bundle = log.grow(9).bundle(5)
-    carried = _carry(tmp_path, bundle)
-    crashed = subprocess.run(
-        [sys.executable, "-c", _CRASH, function, when, carried],
-        env=_environment(witness.directory),
-        capture_output=True,
-        check=False,
-    )
-    assert (crashed.returncode, crashed.stdout) == (9, b"")
-
-    remembered = [seen.checkpoint.size for seen in witness.seen(ORIGIN)]
-    assert remembered == ([5, 9] if function == "_sync" else [5])
-    if remembered[-1] == 9:  # what is remembered binds, handed out or not
-        with pytest.raises(WitnessRefused, match="FORK"):
-            witness.cosign(log.copy(8).grow(9, "other").bundle(5), now_s=NOW_S)
-    note = witness.cosign(bundle, now_s=NOW_S + 60)
-    assert cosigned_at(note, witness.key) is not None
-    assert [seen.checkpoint.size for seen in witness.seen(ORIGIN)] == [5, 9]
-    witness.cosign(log.grow(10).bundle(9), now_s=NOW_S)
-
-
-def test_the_line_is_on_the_disk_before_the_cosignature_is_returned(
-    witness: WitnessHome, log: SignedLog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(private_files, "_sync", full)
-    with pytest.raises(OSError, match="No space"):
-        witness.cosign(log.bundle(0), now_s=NOW_S)
-    assert witness.seen(ORIGIN) == []
-    monkeypatch.undo()
-    assert witness.cosign(log.bundle(0), now_s=NOW_S)
-
-
-@pytest.mark.serial
-def test_of_two_histories_that_race_one_is_cosigned(
-    home: Path, tmp_path: Path, log: SignedLog, witness: WitnessHome
-) -> None:
-    witness.cosign(log.bundle(0), now_s=NOW_S)
-    other = log.copy(5).grow(9, "other")
-    bundles = [log.grow(9).bundle(5), other.bundle(5)] * 2
-    racing = [
-        subprocess.Popen(
-            [*PROGRAM, "witness", "cosign", _carry(tmp_path, bundle, f"bundle-{number}")],
-            env=_environment(home),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for number, bundle in enumerate(bundles)
-    ]
-    answers = [process.communicate() for process in racing]
-    roots = {SignedCheckpoint.parse(out, log.key).checkpoint.root for out, _ in answers if out}
-    assert len(roots) == 1
-    assert sorted(process.returncode for process in racing) == [0, 0, 3, 3]
-    assert [seen.checkpoint.size for seen in witness.seen(ORIGIN)] == [5, 9]
-    assert len(list((home / "evidence").iterdir())) == 1
 
 
 def test_the_directory_and_the_key_are_private(home: Path, witness: WitnessHome) -> None:
@@ -334,7 +201,7 @@ def test_trusting_again_and_a_second_key_are_said(
 def test_what_is_no_bundle_is_refused(
     lmx: Run, witness: WitnessHome, tmp_path: Path, content: str
 ) -> None:
-    refused = lmx("witness", "cosign", _carry(tmp_path, content))
+    refused = lmx("witness", "cosign", carry(tmp_path, content))
     assert (refused.code, refused.out) == (3, "")
     assert "lmx ledger checkpoint --since" in refused.err
 
@@ -344,42 +211,11 @@ def test_files_that_cannot_be_read_or_written_fail(
 ) -> None:
     assert lmx("witness", "cosign", str(tmp_path / "absent")).code == 1
     assert lmx("witness", "cosign", str(tmp_path)).code == 1
-    assert lmx("witness", "cosign", _carry(tmp_path, "x" * 200_000)).code == 1
-    carried = _carry(tmp_path, log.bundle(0))
+    assert lmx("witness", "cosign", carry(tmp_path, "x" * 200_000)).code == 1
+    carried = carry(tmp_path, log.bundle(0))
     assert lmx("witness", "cosign", carried, "--out", str(tmp_path / "absent" / "x")).code == 1
     # It is remembered already, and the same command again gives the answer.
     assert lmx("witness", "cosign", carried).code == 0
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda seen: seen.replace(b'"old": 0', b'"old": x'),
-        lambda seen: b"{}\n" + seen,
-        lambda seen: seen.replace(b"time_s", b"time"),
-        lambda seen: seen + b"\n",
-        lambda seen: seen.replace(b'"time_s": 18', b'"time_s": 17'),
-    ],
-)
-def test_a_memory_that_was_edited_signs_nothing(
-    lmx: Run, witness: WitnessHome, log: SignedLog, tmp_path: Path, damage: object
-) -> None:
-    witness.cosign(log.bundle(0), now_s=NOW_S)
-    memory = witness.directory / "seen" / folder_name(ORIGIN)
-    memory.write_bytes(damage(memory.read_bytes()))  # type: ignore[operator]
-    ended = lmx("witness", "cosign", _carry(tmp_path, log.grow(6).bundle(5)))
-    assert (ended.code, ended.out) == (1, "")
-    assert "is not as this witness wrote it" in ended.err
-
-
-def test_a_lost_memory_is_not_taken_for_a_new_one(
-    lmx: Run, home: Path, witness: WitnessHome, log: SignedLog, tmp_path: Path
-) -> None:
-    witness.cosign(log.bundle(0), now_s=NOW_S)
-    (home / "seen" / folder_name(ORIGIN)).unlink()
-    (home / "seen").rmdir()
-    ended = lmx("witness", "cosign", _carry(tmp_path, log.bundle(0)))
-    assert (ended.code, ended.out) == (1, "")
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from app.authority.auditing.proofs import Proofs
 from app.authority.ledger import Ledger
+from app.authority.ledger.cosignatures import StoredCosignatures
 from app.database import open_engine
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import connections_closed, fresh_database
+from tests.fakes.growing import Grow, grow_to
 from tests.fakes.ledger import new_ledger
+from tests.fakes.witness import Witness
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +43,41 @@ def clock() -> FixedClock:
 @pytest.fixture
 def ledger(engine: Engine, clock: FixedClock) -> Ledger:
     return new_ledger(engine, clock, boot_id="boot-1")
+
+
+@pytest.fixture
+def witness() -> Witness:
+    return Witness()
+
+
+@pytest.fixture
+def now_s(clock: FixedClock) -> int:
+    return clock.utc_us() // 1_000_000
+
+
+@pytest.fixture
+def read() -> list[tuple[str, str]]:
+    return []
+
+
+@pytest.fixture
+def proofs(
+    ledger: Ledger,
+    engine: Engine,
+    clock: FixedClock,
+    witness: Witness,
+    read: list[tuple[str, str]],
+) -> Proofs:
+    return Proofs(
+        ledger=ledger,
+        cosignatures=StoredCosignatures(engine),
+        keys=lambda: ledger.keeping.signer.keys,
+        witnesses=(witness.key,),
+        clock=clock,
+        note_read=lambda actor, what: read.append((actor.id, what)),
+    )
+
+
+@pytest.fixture
+def grow(ledger: Ledger) -> Grow:
+    return lambda size: grow_to(ledger, size)
