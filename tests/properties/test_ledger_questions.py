@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.authority.ledger import questions
+from app.authority.ledger import counting, questions
+from app.authority.ledger.counting import BY, counts, total
 from app.authority.ledger.filters import Filter
-from app.authority.ledger.questions import BY, counts, page, total
+from app.authority.ledger.questions import page
 from app.authority.ledger.reasons import Reasons
 from tests.fakes.asked_log import START_US, Body, body, indexed, is_like
 
@@ -132,7 +133,7 @@ def test_totals_and_counts_are_what_reading_every_body_gives(
         "kind": lambda one: one["kind"],
         "actor": lambda one: one["actor"]["id"],
     }
-    with closing(indexed(log)) as connection, mock.patch.object(questions, "_LOOKUPS", lookups):
+    with closing(indexed(log)) as connection, mock.patch.object(counting, "_LOOKUPS", lookups):
         assert total(connection, wanted, Reasons()) == len(right)
         for by, names in BY.items():
             expected = Counter(tuple(said[name](one) for name in names) for one in right)

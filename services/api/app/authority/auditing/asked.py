@@ -5,8 +5,8 @@ from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from app.authority.ledger.counting import BY
 from app.authority.ledger.filters import Filter
-from app.authority.ledger.questions import BY
 from app.authority.permissions import Permission
 from app.domain.actors import Role
 from app.domain.refusals import InvalidRequest

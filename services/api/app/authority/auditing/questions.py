@@ -14,11 +14,12 @@ from sqlalchemy import Connection
 
 from app.authority.auditing.asked import described, filter_of, one_of
 from app.authority.auditing.ports import AskedLedger, NoteRead, Prove
-from app.authority.ledger import questions, reading
+from app.authority.ledger import counting, questions, reading
+from app.authority.ledger.counting import BY, Count
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.filters import Filter, matches
 from app.authority.ledger.index import Rebuilt
-from app.authority.ledger.questions import BY, Count, Span
+from app.authority.ledger.questions import Span
 from app.authority.ledger.reasons import Reasons
 from app.authority.ledger.stored import StoredEvent
 from app.authority.ledger.writing import driver
@@ -80,7 +81,7 @@ class Questions:
             if altered := [one.seq for one in stored if not _is_like(wanted, one)]:
                 found["index_altered_at"] = altered
             if total:
-                found["total"] = questions.total(direct, wanted, self.reasons)
+                found["total"] = counting.total(direct, wanted, self.reasons)
             return found
 
         return await self._ask(answer)
@@ -93,7 +94,7 @@ class Questions:
 
         def answer(connection: Connection) -> dict[str, Any]:
             direct = driver(connection)
-            found = questions.counts(direct, wanted, self.reasons, by)
+            found = counting.counts(direct, wanted, self.reasons, by)
             return {
                 "by": by,
                 "counts": [

@@ -1,4 +1,4 @@
-"""The only place that asks the index: one page, a total, counts. The bodies answer elsewhere.
+"""The only place that asks the index for a page of events. The bodies answer elsewhere.
 
 Everything takes the driver's connection inside one read transaction. A page costs a bounded amount
 of work: where two common filters meet rarely it may hold fewer events than were asked for, and says
@@ -7,8 +7,7 @@ how far it looked, so that the next page goes on there.
 
 import heapq
 import sqlite3
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -16,39 +15,19 @@ from typing import Any, Final
 from app.authority.ledger.choosing import (
     ALL,
     FOR_A_PAGE,
-    FOR_COUNTING,
-    WHAT,
-    WHO,
     Range,
     Way,
-    every,
     ways,
 )
 from app.authority.ledger.filters import SAYS, Condition, Filter, conditions, says
 from app.authority.ledger.reasons import Reasons
-from app.authority.ledger.spans import DAY_US, Ruler, Run, runs
+from app.authority.ledger.spans import Ruler, runs
 
 IN_ORDER: Final = 6_000
 SCATTERED: Final = 1_800
 """Rows one page may look at, one after another or each on a page of its own: ten milliseconds."""
 
-_LOOKUPS: Final = 100_000
-"""Counts of index entries that are faster than reading rows: a fifth of a second."""
-_RUNS_AT_ONCE: Final = 1_000
-_TIME: Final = frozenset({"since_us", "until_us"})
-
-BY: Final[Mapping[str, tuple[str, ...]]] = {
-    "day": ("day",),
-    "outcome": ("outcome",),
-    "day+outcome": ("day", "outcome"),
-    "kind": ("kind",),
-    "actor": ("actor",),
-}
-"""What events are counted by, and the columns of an answer."""
-
-# Floor division, also before 1970.
-_DAY: Final = f"((ts_utc_us - ((ts_utc_us % {DAY_US}) + {DAY_US}) % {DAY_US}) / {DAY_US})"
-_EXPRESSION: Final = {"day": _DAY, "outcome": "outcome", "kind": "kind", "actor": "actor"}
+TIME: Final = frozenset({"since_us", "until_us"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +53,6 @@ class Page:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How many events share these values of the columns asked for; `day` counts from 1970."""
-
-    values: tuple[Any, ...]
-    events: int
-
-
 def page(
     connection: sqlite3.Connection,
     wanted: Filter,
@@ -92,9 +63,9 @@ def page(
     newest_first: bool = False,
 ) -> Page:
     """The events past number `after` (before it, newest first; 0 begins at that end)."""
-    _lend(connection, wanted)
-    size = _size(connection)
-    times = runs(connection, _ruler(wanted), size)
+    lend(connection, wanted)
+    size = size_of(connection)
+    times = runs(connection, ruler_of(wanted), size)
     low, high = (times[0].first, times[-1].last) if times else (1, 0)
     if newest_first:
         high = min(high, after - 1) if after > 0 else high
@@ -102,7 +73,7 @@ def page(
         low = max(low, after + 1)
     if low > high:
         return Page((), None, _span(connection, 0, 0, size))
-    timed = _TIME if len(times) == 1 else frozenset()
+    timed = TIME if len(times) == 1 else frozenset()
     reader = _Reader(connection, low, high, newest_first)
     found = ways(connection, wanted, reasons, FOR_A_PAGE)
     way, reached = reader.choose(found, wanted.given - timed)
@@ -115,28 +86,15 @@ def page(
     return Page(seqs, None if last == end else last, span)
 
 
-def total(connection: sqlite3.Connection, wanted: Filter, reasons: Reasons) -> int:
-    """How many events are like that, in the whole log."""
-    return sum(_grouped(connection, wanted, reasons, ()).values())
-
-
-def counts(
-    connection: sqlite3.Connection, wanted: Filter, reasons: Reasons, by: str
-) -> list[Count]:
-    """How many events are like that, by one of `BY`, in the order of the values."""
-    found = _grouped(connection, wanted, reasons, BY[by])
-    return [Count(values, found[values]) for values in sorted(found, key=_absent_first)]
-
-
 def covered(connection: sqlite3.Connection, wanted: Filter) -> Span:
     """What a total or counts cover: the whole log, or the part that a span of time is in."""
-    size = _size(connection)
-    times = runs(connection, _ruler(wanted), size)
+    size = size_of(connection)
+    times = runs(connection, ruler_of(wanted), size)
     low, high = (times[0].first, times[-1].last) if times else (0, 0)
     return _span(connection, low, high, size)
 
 
-def _ruler(wanted: Filter, *, by_day: bool = False) -> Ruler:
+def ruler_of(wanted: Filter, *, by_day: bool = False) -> Ruler:
     return Ruler(wanted.since_us, wanted.until_us, by_day)
 
 
@@ -186,7 +144,7 @@ class _Reader:
 
     def _walk(self, one: Range, steps: int) -> tuple[int, int]:
         edge = "min" if self._newest_first else "max"
-        count, last = _one(
+        count, last = one_row(
             self._connection,
             f"SELECT count(*), {edge}(seq) FROM (SELECT seq FROM {one.source} WHERE "  # noqa: S608
             f"{one.where.sql} AND seq BETWEEN ? AND ? ORDER BY seq {self._order} LIMIT ?)",
@@ -203,116 +161,21 @@ class _Reader:
         return (seq for (seq,) in rows)
 
 
-def _grouped(
-    connection: sqlite3.Connection, wanted: Filter, reasons: Reasons, names: tuple[str, ...]
-) -> Counter[tuple[Any, ...]]:
-    _lend(connection, wanted)
-    found = ways(connection, wanted, reasons, FOR_COUNTING)
-    size = _size(connection)
-    ruler = _ruler(wanted, by_day="day" in names)
-    columns = [name for name in names if name != "day"]
-    exact = _exact(connection, wanted, found, columns)
-    if exact is not None:
-        parts = runs(connection, ruler, size)
-        if len(exact.ranges) * len(parts) <= _LOOKUPS:
-            return _by_entries(connection, exact, parts, names)
-    return _by_rows(connection, wanted, _smallest(connection, found, most=size // 4), names)
-
-
-def _exact(
-    connection: sqlite3.Connection, wanted: Filter, found: list[Way], columns: list[str]
-) -> Way | None:
-    """A way whose index alone answers: it has seen to every filter, and fixes what is asked for."""
-    if not wanted.given - _TIME and columns:
-        found = [*found, *every(connection, WHO if "actor" in columns else WHAT)]
-    fitting = [
-        way
-        for way in found
-        if wanted.given <= way.covers | _TIME
-        and all(name in one.fixed for one in way.ranges for name in columns)
-    ]
-    return min(fitting, key=lambda way: len(way.ranges), default=None)
-
-
-def _by_entries(
-    connection: sqlite3.Connection, way: Way, parts: list[Run], names: tuple[str, ...]
-) -> Counter[tuple[Any, ...]]:
-    """Count the index's entries between the numbers of each run; no row is read."""
-    found: Counter[tuple[Any, ...]] = Counter()
-    for start in range(0, len(parts), _RUNS_AT_ONCE):
-        table = ", ".join(
-            f"({one.first}, {one.last}, {one.day})" for one in parts[start : start + _RUNS_AT_ONCE]
-        )
-        for one in way.ranges:
-            rows = connection.execute(
-                f"WITH run(first, last, day) AS (VALUES {table}) SELECT day, (SELECT count(*) "  # noqa: S608
-                f"FROM {one.source} WHERE {one.where.sql} AND seq BETWEEN run.first AND run.last) "
-                "FROM run",
-                one.where.values,
-            )
-            for day, events in rows:
-                if events:
-                    found[tuple(day if n == "day" else one.fixed[n] for n in names)] += events
-    return found
-
-
-def _by_rows(
-    connection: sqlite3.Connection, wanted: Filter, way: Way, names: tuple[str, ...]
-) -> Counter[tuple[Any, ...]]:
-    found: Counter[tuple[Any, ...]] = Counter()
-    rest = conditions(wanted, except_for=way.covers)
-    columns = "".join(f"{_EXPRESSION[name]}, " for name in names)
-    group = f"GROUP BY {', '.join(str(i + 1) for i in range(len(names)))}" if names else ""
-    for one in way.ranges:
-        rows = connection.execute(
-            f"SELECT {columns}count(*) FROM {one.source} "  # noqa: S608
-            f"WHERE {one.where.sql} AND {rest.sql} {group}",
-            (*one.where.values, *rest.values),
-        )
-        for *values, events in rows:
-            found[tuple(values)] += events
-    return found
-
-
-def _smallest(connection: sqlite3.Connection, found: list[Way], *, most: int) -> Way:
-    """The way with the fewest entries; the whole log, in order, where all have more than `most`."""
-    best, fewest = ALL, max(most, 1)
-    for way in found:
-        if way is ALL:
-            continue
-        entries = 0
-        for one in way.ranges:
-            (more,) = _one(
-                connection,
-                f"SELECT count(*) FROM (SELECT 1 FROM {one.source} WHERE {one.where.sql} LIMIT ?)",  # noqa: S608
-                *one.where.values,
-                fewest,
-            )
-            entries += more
-        if entries < fewest:
-            best, fewest = way, entries
-    return best
-
-
-def _absent_first(values: tuple[Any, ...]) -> list[tuple[bool, Any]]:
-    return [(value is not None, value if value is not None else 0) for value in values]
-
-
-def _lend(connection: sqlite3.Connection, wanted: Filter) -> None:
+def lend(connection: sqlite3.Connection, wanted: Filter) -> None:
     if wanted.words:
         connection.create_function(SAYS, 1, says(wanted.words), deterministic=True)
 
 
 def _span(connection: sqlite3.Connection, first: int, last: int, size: int) -> Span:
     time = "(SELECT ts_utc_us FROM ledger_index WHERE seq = ?)"
-    first_us, last_us = _one(connection, f"SELECT {time}, {time}", first, last)
+    first_us, last_us = one_row(connection, f"SELECT {time}, {time}", first, last)
     return Span(first, last, first_us, last_us, size)
 
 
-def _size(connection: sqlite3.Connection) -> int:
-    (size,) = _one(connection, "SELECT COALESCE(max(seq), 0) FROM ledger_index")
+def size_of(connection: sqlite3.Connection) -> int:
+    (size,) = one_row(connection, "SELECT COALESCE(max(seq), 0) FROM ledger_index")
     return int(size)
 
 
-def _one(connection: sqlite3.Connection, query: str, *values: Any) -> Any:
+def one_row(connection: sqlite3.Connection, query: str, *values: Any) -> Any:
     return connection.execute(query, values).fetchone()
