@@ -14,6 +14,10 @@ Asked = TypeVar("Asked")
 Given = TypeVar("Given")
 
 
+class Interrupted(Exception):
+    """Whoever committed for this caller was stopped meanwhile: what came of it is not known."""
+
+
 class Ticket(Generic[Asked, Given]):
     """One caller's item and, once its group is committed, what came of it."""
 
@@ -54,37 +58,50 @@ class GroupCommit(Generic[Asked, Given]):
     def __init__(self, commit: Callable[[Sequence[Ticket[Asked, Given]]], None]) -> None:
         self._commit = commit
         self._queue: list[Ticket[Asked, Given]] = []
-        self._led = False
+        self._leader: Ticket[Asked, Given] | None = None
         self._lock = threading.Lock()
 
     def submit(self, asked: Asked) -> Given:
         ticket: Ticket[Asked, Given] = Ticket(asked)
-        with self._lock:
-            self._queue.append(ticket)
-            follows, self._led = self._led, True
-        if follows:
-            ticket.wait()
-        if not ticket.settled:  # nobody committed for this one: it leads the next group
-            self._lead(ticket)
+        try:
+            with self._lock:
+                self._queue.append(ticket)
+                self._leader = self._leader or ticket
+                leads = self._leader is ticket
+            if not leads:
+                ticket.wait()
+            if not ticket.settled:  # nobody committed for this one: it leads the next group
+                self._lead()
+        finally:
+            self._leave(ticket)
         return ticket.result()
 
-    def _lead(self, own: Ticket[Asked, Given]) -> None:
-        with self._lock:
-            group, self._queue = self._queue[:LARGEST], self._queue[LARGEST:]
+    def _lead(self) -> None:
+        group: list[Ticket[Asked, Given]] = []
         try:
+            with self._lock:
+                group, self._queue = self._queue[:LARGEST], self._queue[LARGEST:]
             self._commit(group)
         except BaseException as error:
             for ticket in group:
                 if not ticket.settled:
-                    ticket.fail(error if isinstance(error, Exception) else InterruptedError())
+                    ticket.fail(error if isinstance(error, Exception) else Interrupted())
             if not isinstance(error, Exception):
                 raise
         finally:
-            with self._lock:
-                successor = self._queue[0] if self._queue else None
-                self._led = successor is not None
             for ticket in group:
-                if ticket is not own:
+                if ticket is not self._leader:
                     ticket.wake()
-            if successor is not None:
-                successor.wake()
+
+    def _leave(self, ticket: Ticket[Asked, Given]) -> None:
+        """Whether it was served or interrupted while it waited: nobody waits for this one.
+
+        The leader wakes whoever leads next.
+        """
+        with self._lock:
+            if not ticket.settled and ticket in self._queue:
+                self._queue.remove(ticket)
+            if self._leader is ticket:
+                self._leader = self._queue[0] if self._queue else None
+                if self._leader is not None:
+                    self._leader.wake()
