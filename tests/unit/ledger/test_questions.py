@@ -11,8 +11,9 @@ import pytest
 
 from app.authority.ledger import questions
 from app.authority.ledger.choosing import FOR_A_PAGE, FOR_COUNTING, ways
+from app.authority.ledger.counting import counts, total
 from app.authority.ledger.filters import Filter
-from app.authority.ledger.questions import counts, covered, page, total
+from app.authority.ledger.questions import covered, page
 from app.authority.ledger.reasons import Reasons
 from app.authority.ledger.spans import BLOCK, Ruler, Run, runs
 from tests.fakes.asked_log import START_US, Body, body, indexed, is_like
