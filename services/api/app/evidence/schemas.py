@@ -221,7 +221,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
         ),
         schema(
             Kind.SINK_REPLACED,
-            "A copy of the ledger was missing or damaged and was begun anew.",
+            "A copy of the ledger was begun: a new one, or after one was missing or damaged.",
             "the sink's name",
             text("name", "the sink's name"),
             text("path", "where it lies"),
