@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from app.evidence.checkpoints import CheckpointInvalid, cosigned_at
 from app.evidence.notes import Note, NoteInvalid, VerifierKey
-from app.evidence.tiles import WIDTH, hash_tiles
+from app.evidence.tiles import WIDTH, TileInvalid, entries_of, entry_bundles, hash_tiles
 from app.evidence.verification import outside
 from app.evidence.verification.exported import ExportTask, exported, hashes_in
 from app.evidence.verification.fanout import in_order
@@ -22,6 +22,7 @@ from app.evidence.verification.opening import NotReadable
 from app.evidence.verification.signatures import Judged, judged
 from app.evidence.verification.targets import Held, keys_in, of_log, of_witnesses
 from app.evidence.verification.trees import Claim, Tree, judge
+from app.evidence.vocabulary import Kind
 
 _TILES: Final = 64
 """Tiles a process takes at a time."""
@@ -33,7 +34,9 @@ class _Manifest:
     first: int
     """The first event whose body is there."""
     root: str
-    origin: str
+    event: int
+    """The event that records the export."""
+    from_seq: int
     files: dict[str, str]
 
 
@@ -53,6 +56,7 @@ def verify_export(
     claims = _claims(directory, manifest, known, findings)
     claims += outside.check_held(tuple(held), logs, size=size, findings=findings)
     _check_files(directory, manifest, findings)
+    _check_record(directory, manifest, findings)
     tree = Tree(size)
     nodes = _nodes(directory, size, findings)
     told = progress or (lambda _done, _size: None)
@@ -90,7 +94,8 @@ def _manifest(directory: Path) -> _Manifest:
             size=int(fields["size"]),
             first=max(1, int(fields["first_seq"])),
             root=str(fields["root"]),
-            origin=str(fields["origin"]),
+            event=int(fields["event"]),
+            from_seq=int(fields["from_seq"]),
             files={str(name): str(digest) for name, digest in files.items()},
         )
     except OSError as error:
@@ -160,7 +165,7 @@ def _check_files(directory: Path, manifest: _Manifest, findings: Findings) -> No
     """What the manifest lists is there and unchanged; evidence is what its name says."""
     for name, digest in manifest.files.items():
         path = directory / name
-        if ".." in Path(name).parts or path.is_absolute() != directory.is_absolute():
+        if ".." in Path(name).parts or Path(name).is_absolute():
             findings.add(Part.EXPORT, 0, f"manifest.json names a file outside: {name[:80]}.")
         elif (found := _sha256(path)) is None:
             findings.add(Part.EXPORT, 0, f"{name} is missing.")
@@ -168,9 +173,53 @@ def _check_files(directory: Path, manifest: _Manifest, findings: Findings) -> No
             findings.add(Part.EVIDENCE, 0, f"The evidence {path.name[:64]} was altered.")
         elif found != digest:
             findings.add(Part.EXPORT, 0, f"{name} was changed: the manifest has another digest.")
-    for path in sorted(directory.glob("blobs/*")):
-        if f"blobs/{path.name}" not in manifest.files:
-            findings.add(Part.EVIDENCE, 0, f"The evidence {path.name[:64]} is not in the manifest.")
+    tiles = {tile.path for tile in hash_tiles(manifest.size)}
+    tiles |= {
+        tile.path
+        for tile in entry_bundles(manifest.size)
+        if tile.index * WIDTH + 1 >= manifest.first
+    }
+    known = {*manifest.files, *tiles, "manifest.json"}
+    for path in sorted(path for path in directory.rglob("*") if not path.is_dir()):
+        if (name := path.relative_to(directory).as_posix()) not in known:
+            findings.add(Part.EXPORT, 0, f"{name[:120]} does not belong into this export.")
+        elif path.is_symlink():
+            findings.add(Part.EXPORT, 0, f"{name[:120]} is a link: an export holds files only.")
+
+
+def _check_record(directory: Path, manifest: _Manifest, findings: Findings) -> None:
+    """The export's own event says how much was taken along, and under which digest its evidence."""
+    bundles = entry_bundles(manifest.size)
+    place = manifest.event - 1
+    tile = next((tile for tile in bundles if tile.index == place // WIDTH), None)
+    try:
+        entries = list(entries_of((directory / tile.path).read_bytes())) if tile else []
+        record = json.loads(entries[place % WIDTH])
+        kind, data = record["kind"], record["data"]
+    except (OSError, TileInvalid, ValueError, KeyError, TypeError, IndexError, RecursionError):
+        findings.add(
+            Part.EXPORT, manifest.event, f"The export's own event {manifest.event:,} is not there."
+        )
+        return
+    blobs = sorted(name.removeprefix("blobs/") for name in _blobs(manifest))
+    listed = hashlib.sha256("".join(f"{digest}\n" for digest in blobs).encode()).hexdigest()
+    if kind != Kind.LEDGER_EXPORTED or data.get("from_seq") != manifest.from_seq:
+        findings.add(
+            Part.EXPORT,
+            manifest.event,
+            f"Event {manifest.event:,} does not record this export: another range was exported.",
+        )
+    elif data.get("blobs_sha256") != listed:
+        findings.add(
+            Part.EVIDENCE,
+            manifest.event,
+            f"The evidence is not what event {manifest.event:,} recorded: some was taken out or "
+            "put in.",
+        )
+
+
+def _blobs(manifest: _Manifest) -> set[str]:
+    return {name for name in manifest.files if name.startswith("blobs/")}
 
 
 def _sha256(path: Path) -> str | None:
@@ -184,9 +233,7 @@ def _sha256(path: Path) -> str | None:
 def _nodes(directory: Path, size: int, findings: Findings) -> dict[tuple[int, int], bytes]:
     """Read the tiles above level 0; those of level 0 are read with the events."""
     nodes: dict[tuple[int, int], bytes] = {}
-    expected = set()
     for tile in hash_tiles(size):
-        expected.add(tile.path)
         if not tile.level:
             continue
         found = hashes_in(directory, tile)
