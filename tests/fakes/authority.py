@@ -192,6 +192,18 @@ class FakeQuestions:
         return {"rows": 1, "changed": 0, "event": 2}
 
 
+class FakeReports:
+    """Answers with what it was asked."""
+
+    async def names(self, actor: Actor) -> list[Json]:
+        grant(actor, Permission.LEDGER_READ)
+        return [{"name": "refusals"}]
+
+    async def report(self, actor: Actor, name: str, **asked: Any) -> Json:
+        grant(actor, Permission.LEDGER_READ)
+        return {"meta": {"report": name, **asked}, "columns": [], "rows": [], "next": None}
+
+
 class FakeCustody:
     """One person; pruning and recovery are refused as they really are."""
 

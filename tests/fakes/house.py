@@ -18,6 +18,7 @@ from tests.fakes.authority import (
     FakeQuestions,
     FakeReading,
     FakeRefusals,
+    FakeReports,
 )
 from tests.fakes.exports import FakeExports
 from tests.fakes.inference import FakeInference
@@ -33,6 +34,7 @@ class House:
     execution: FakeExecution = field(default_factory=FakeExecution)
     reading: FakeReading = field(default_factory=FakeReading)
     questions: Any = field(default_factory=FakeQuestions)
+    reports: Any = field(default_factory=FakeReports)
     exports: Any = field(default_factory=FakeExports)
     proofs: Any = None  # the tests of proofs bring the real ones
     custody: Any = field(default_factory=FakeCustody)
@@ -50,6 +52,7 @@ class House:
             execution=self.execution,
             reading=self.reading,
             questions=self.questions,
+            reports=self.reports,
             exports=self.exports,
             proofs=self.proofs,
             custody=self.custody,

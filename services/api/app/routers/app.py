@@ -19,6 +19,7 @@ from app.routers.authority import (
     ledger_custody,
     ledger_exports,
     ledger_proofs,
+    ledger_reports,
     models,
     status,
 )
@@ -67,6 +68,7 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         ledger_custody.router,
         ledger_exports.router,
         ledger_proofs.router,
+        ledger_reports.router,
     ):
         api.include_router(router)
     api.add_middleware(

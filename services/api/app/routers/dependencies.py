@@ -86,6 +86,22 @@ class Questions(Protocol):
     async def reindex(self, actor: Actor) -> Json: ...
 
 
+class Reports(Protocol):
+    async def names(self, actor: Actor) -> list[Json]: ...
+    async def report(
+        self,
+        actor: Actor,
+        name: str,
+        *,
+        subject: str | None,
+        since: str | None,
+        until: str | None,
+        after: int,
+        limit: int,
+        through: int | None,
+    ) -> Json: ...
+
+
 class Exports(Protocol):
     async def begin(
         self, actor: Actor, *, since: int | str | None, purpose: str | None
@@ -132,6 +148,7 @@ class Services:
     execution: Execution
     reading: Reading
     questions: Questions
+    reports: Reports
     exports: Exports
     proofs: Proofs
     custody: Custody

@@ -13,6 +13,7 @@ from app.authority.auditing.custody import Custody
 from app.authority.auditing.exports import Exports
 from app.authority.auditing.proofs import Proofs
 from app.authority.auditing.questions import Questions
+from app.authority.auditing.reporting import Reports
 from app.authority.auditing.standing import Standing
 from app.authority.execution import Execution
 from app.authority.inference import Inference, InferencePorts
@@ -186,6 +187,13 @@ def _services(
             note_read=reads.note,
             rebuild=partial(rebuild_of, authority.database),
             prove=proofs.inclusion,
+        ),
+        reports=Reports(
+            ledger=authority.ledger,
+            note_read=reads.note,
+            keys=authority.keys,
+            clock=authority.clock,
+            access=access,
         ),
         exports=Exports(
             ledger=authority.ledger,

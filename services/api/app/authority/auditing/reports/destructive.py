@@ -1,0 +1,112 @@
+"""The only place that says which kinds of events took something away for good, and who agreed.
+
+Every kind is in the table, so that a new one has to be judged. This release takes no approvals:
+an act of a person was confirmed by that person alone, and the report says so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from app.authority.auditing.reports.event_rows import details, who_and_when
+from app.authority.auditing.reports.shape import Column, Row, number, time
+from app.authority.ledger.stored import StoredEvent
+from app.evidence.vocabulary import Kind
+
+COLUMNS: Final = (
+    number("seq", "Event"),
+    time("time", "Time (UTC)"),
+    Column("kind", "Act"),
+    Column("lost", "What was lost"),
+    Column("actor", "By"),
+    Column("person", "Person"),
+    Column("subject", "About"),
+    Column("approved_by", "Approved by"),
+    Column("details", "Details"),
+)
+
+TYPED: Final = "typed confirmation by {actor}"
+OWN: Final = "nobody: {actor} did it without being asked to confirm it"
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What an act takes away, and who agreed to it; `{actor}` is whoever did it."""
+
+    lost: str
+    approved_by: str
+
+
+EFFECT: Final[Mapping[Kind, Loss | None]] = {
+    Kind.GENESIS: None,
+    Kind.BOOT: None,
+    Kind.SHUTDOWN: None,
+    Kind.KEY_CREATED: None,
+    Kind.KEY_REVOKED: Loss("the use of a key", TYPED),
+    Kind.MODEL_IMPORTED: None,
+    Kind.MODEL_VERIFIED: None,
+    Kind.MODEL_QUARANTINED: None,
+    Kind.LOAD_INTENT: None,
+    Kind.LOAD_OUTCOME: None,
+    Kind.UNLOAD_INTENT: None,
+    Kind.UNLOAD_OUTCOME: None,
+    Kind.WORKER_EXITED: None,
+    Kind.MODEL_RELEASED: None,
+    Kind.MODEL_PINNED_RESIDENT: None,
+    Kind.REFUSAL: None,
+    Kind.USAGE_DIGEST: None,
+    Kind.USAGE_PRUNED: Loss(
+        "rows of the usage table; the hourly digests over them stay",
+        "nobody: the setting ledger.usage_days says when",
+    ),
+    Kind.SIGNING_KEY_CREATED: None,
+    Kind.SIGNING_KEY_ROTATED: Loss("the old signing key", TYPED),
+    Kind.CHECKPOINT_COSIGNED: None,
+    Kind.SINK_REPLACED: Loss(
+        "the old copy of the ledger, or what was left of it",
+        "nobody: a missing or damaged copy is begun anew",
+    ),
+    Kind.DISK_WARNING: None,
+    Kind.RESERVE_USED: None,
+    Kind.LEDGER_READ: None,
+    Kind.LEDGER_EXPORTED: None,
+    Kind.LEDGER_REINDEXED: Loss("the old search index; the events stay", OWN),
+    Kind.PERSON_NAMED: None,
+    Kind.PERSON_NAME_ERASED: Loss("a person's name and its salt", TYPED),
+    Kind.LEDGER_PRUNED: Loss("events", "see the event"),
+    Kind.RECOVERY_EPOCH: Loss("what was recorded after the restored state", "see the event"),
+}
+"""What events of a kind took away; None: nothing."""
+
+DESTRUCTIVE: Final = tuple(kind for kind, loss in EFFECT.items() if loss is not None)
+CONFIRMED_ALONE: Final = tuple(
+    kind for kind, loss in EFFECT.items() if loss is not None and loss.approved_by == TYPED
+)
+"""Acts of a person that one person alone confirms."""
+
+NOTES: Final = (
+    (
+        "Approvals by a second person come with a later release. Until then nobody but the person "
+        "who did an act approved it, by typing its phrase: where it says `typed confirmation by`, "
+        "no one else agreed."
+    ),
+    "Attempts that were refused are in `lmx ledger report refusals`.",
+)
+
+
+def destructive_row(stored: StoredEvent) -> Row:
+    loss = _loss_of(stored.kind)
+    by = stored.actor
+    return {
+        **who_and_when(stored),
+        "kind": stored.kind,
+        "lost": loss.lost,
+        "subject": stored.subject or None,
+        "approved_by": loss.approved_by.replace("{actor}", by),
+        "details": details(stored),
+    }
+
+
+def _loss_of(kind: str) -> Loss:
+    unknown = Loss("not known: the event cannot be read", "not known")
+    return next((loss for one, loss in EFFECT.items() if loss and one == kind), unknown)
