@@ -19,13 +19,15 @@ class Patience(NamedTuple):
     ranges: int
     """A way with more is not taken: what comes in so many kinds is common."""
     reasons: int
-    """As `ranges`, for different reasons: each is one range."""
+    """Different reasons that are looked for one by one."""
+    sorted: int
+    """Events that are put in order after they were found."""
     entries: int
     """Entries looked at to find a way's ranges."""
 
 
-FOR_A_PAGE: Final = Patience(ranges=48, reasons=150, entries=400)
-FOR_COUNTING: Final = Patience(ranges=1_000, reasons=30_000, entries=5_000)
+FOR_A_PAGE: Final = Patience(ranges=48, reasons=1_500, sorted=5_000, entries=400)
+FOR_COUNTING: Final = Patience(ranges=1_000, reasons=30_000, sorted=2**31, entries=5_000)
 
 WHAT: Final = ("kind", "action", "outcome")
 WHO: Final = ("actor", "person", "roles")
@@ -133,13 +135,22 @@ def _run(wanted: Filter) -> list[Way]:
 def _text(
     connection: sqlite3.Connection, wanted: Filter, reasons: Reasons, patience: Patience
 ) -> list[Way]:
+    """Few reasons are a range each; many, with few events, are one that is sorted."""
     holding = reasons.holding(connection, wanted.words)
     if holding is None or len(holding) > patience.reasons:
         return []
-    ranges = [
-        Range("ledger_index_reason", Condition("reason = ?", (reason,)), {}) for reason in holding
-    ]
-    return [Way(tuple(ranges), frozenset({"text"}))]
+    by, covers = "ledger_index_reason", frozenset({"text"})
+    if len(holding) <= FOR_A_PAGE.ranges:
+        each = (Range(by, Condition("reason = ?", (one,)), {}) for one in holding)
+        return [Way(tuple(each), covers)]
+    marks = ", ".join("?" * len(holding))
+    together = Range(by, Condition(f"reason IN ({marks})", tuple(holding)), {})
+    sql, values = together.where
+    (events,) = connection.execute(
+        f"SELECT count(*) FROM (SELECT 1 FROM {together.source} WHERE {sql} LIMIT ?)",  # noqa: S608
+        (*values, patience.sorted + 1),
+    ).fetchone()
+    return [Way((together,), covers)] if events <= patience.sorted else []
 
 
 def _combined(  # noqa: PLR0917 - one row of a table, called from two places
