@@ -196,12 +196,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             integer("until_us", "UTC: rows that began before it were deleted"),
             integer("rows", "how many"),
         ),
-        schema(
-            Kind.SIGNING_KEY_CREATED,
-            "The key that signs checkpoints was made.",
-            "",
-            text("key", "the verifier key"),
-        ),
+        schema(Kind.SIGNING_KEY_CREATED, "The signing key was made.", "", text("key", "its vkey")),
         schema(
             Kind.SIGNING_KEY_ROTATED,
             "The signing key was replaced; both keys signed the checkpoint over this event.",
