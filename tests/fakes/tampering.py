@@ -10,6 +10,7 @@ from pathlib import Path
 from app.authority.ledger import Kind, LedgerEvent
 from app.database import open_engine
 from app.domain.actors import SYSTEM, Actor, Role
+from app.evidence.verification import Report, of_home, verify_database
 from tests.fakes.database import fresh_database
 from tests.fakes.ledger import opened_ledger
 
@@ -95,3 +96,11 @@ def flip_bit(connection: sqlite3.Connection, table: str, column: str, where: str
     else:
         changed = flipped(value, bit)
     connection.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (changed,))
+
+
+def verified(home: Path) -> Report:
+    return verify_database(of_home(home))
+
+
+def said(report: Report) -> str:
+    return "\n".join(f"{found.part}: {found.sentence}" for found in report.findings)

@@ -8,8 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.evidence.verification import Report, of_home, verify_database
-from tests.fakes.tampering import flip_bit, flipped, ledger_home, unguarded
+from tests.fakes.tampering import flip_bit, flipped, ledger_home, unguarded, verified
 
 SIZES = (1, 2, 57, 270)
 COLUMNS = {
@@ -25,9 +24,11 @@ REMOVABLE = ("ledger_event", "ledger_node", "ledger_index")
 INSERTS = (
     "INSERT INTO ledger_event VALUES ({0}, '01234567-89ab-7def-8123-456789abcdef', x'7b7d', {1})",
     "INSERT INTO ledger_node VALUES ({2}, {0}, {1})",
-    ("INSERT INTO ledger_index SELECT {0}, ts_utc_us, kind, action, actor, person, roles, subject,"
-    " model, digest, outcome, plan, run, intent_seq, request_id, reason FROM ledger_index"
-    " WHERE seq = 1"),
+    (
+        "INSERT INTO ledger_index SELECT {0}, ts_utc_us, kind, action, actor, person, roles,"
+        " subject, model, digest, outcome, plan, run, intent_seq, request_id, reason FROM ledger_index"
+        " WHERE seq = 1"
+    ),
     "INSERT INTO ledger_checkpoint VALUES ({0}, {1}, 'note')",
 )
 
@@ -100,10 +101,6 @@ def _in_file(before: bytes, what: str, how: list) -> bytes:  # type: ignore[type
     else:
         lines[at], lines[other] = lines[other], lines[at]
     return b"".join(lines)
-
-
-def verified(home: Path) -> Report:
-    return verify_database(of_home(home), processes=1)
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,22 +1,16 @@
 """`verify_database` holds for what a server wrote, and names each attack on it for what it is."""
 
-import hashlib
-import json
-import shutil
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.evidence.checkpoints import Checkpoint, signed
 from app.evidence.merkle import leaf_hash, root
-from app.evidence.notes import verifier_key
 from app.evidence.sink_lines import CUT_OFF
-from app.evidence.verification import Report, held_in, of_copy, of_home, verify_database
-from tests.fakes.tampering import flip_bit, flipped, ledger_home, unguarded
+from tests.fakes.tampering import flip_bit, flipped, ledger_home, said, unguarded, verified
 
 Attack = Callable[[Path], None]
 
@@ -24,14 +18,6 @@ Attack = Callable[[Path], None]
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return ledger_home(tmp_path / "home")
-
-
-def verified(home: Path) -> Report:
-    return verify_database(of_home(home))
-
-
-def said(report: Report) -> str:
-    return "\n".join(f"{found.part}: {found.sentence}" for found in report.findings)
 
 
 def sql(*statements: str) -> Attack:
@@ -290,8 +276,6 @@ def test_what_a_server_wrote_holds_to_its_last_event(tmp_path: Path, events: int
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_found_and_named(home: Path, name: str) -> None:
-    import re
-
     attack, named = ATTACKS[name]
     attack(home)
     report = verified(home)
@@ -307,92 +291,6 @@ def test_a_changed_body_is_one_finding_and_the_checkpoint_that_shows_it(home: Pa
     assert len(parts) <= 4
 
 
-def test_an_older_database_is_known_by_everything_outside(tmp_path: Path) -> None:
-    home = ledger_home(tmp_path / "home", 300)
-    keys = (home / "ledger/keys").read_bytes()
-    with closing(sqlite3.connect(home / "lmx.db")) as connection:
-        note = connection.execute("SELECT note FROM ledger_checkpoint WHERE size = 300").fetchone()[
-            0
-        ]
-    kept = tmp_path / "kept"
-    kept.write_text(note, encoding="utf-8")
-    cut(home)
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    shutil.copy(home / "lmx.db", copy)
-    (copy / "ledger").mkdir()
-    (copy / "ledger/keys").write_bytes(keys)
-    alone = verify_database(of_copy(copy / "lmx.db"))
-    assert alone.holds  # nothing inside a whole older copy can show that it is older
-    assert any("No signer's memory was given" in sentence for sentence in alone.unchecked)
-    for given in (
-        {"held": [held_in(kept)]},
-        {"memory": home / "ledger/signer"},
-        {"sinks": [home / "ledger/events.jsonl"]},
-    ):
-        report = verify_database(of_copy(copy / "lmx.db", **given))  # type: ignore[arg-type]
-        assert "an older" in said(report), given
-
-
-def test_a_log_made_anew_with_another_key_needs_the_key_from_elsewhere(tmp_path: Path) -> None:
-    home = ledger_home(tmp_path / "home", 3)
-    private = Ed25519PrivateKey.generate()
-    origin = (home / "ledger/keys").read_text().partition("+")[0]
-    own = verifier_key(origin, private)
-    with unguarded(home) as connection:
-        for seq in (1, 2, 3):
-            (body,) = connection.execute(
-                "SELECT body FROM ledger_event WHERE seq = ?", (seq,)
-            ).fetchone()
-            body = body.replace(b"because", b"pretend")
-            connection.execute(
-                "UPDATE ledger_event SET body = ?, leaf = ? WHERE seq = ?",
-                (body, leaf_hash(body), seq),
-            )
-        connection.execute("UPDATE ledger_index SET reason = replace(reason, 'because', 'pretend')")
-        leaves = [leaf for (leaf,) in connection.execute("SELECT leaf FROM ledger_event")]
-        note = signed(Checkpoint(origin, 3, root(leaves)), (own, private.sign))
-        connection.execute(
-            "UPDATE ledger_checkpoint SET root = ?, note = ?", (root(leaves), str(note))
-        )
-    true = of_home(home).keys
-    database = home / "lmx.db"
-    assert "no key that is known here signed this note" in said(verify_database(of_copy(database)))
-    (home / "ledger/keys").write_text(f"{own}\n")
-    assert verify_database(of_copy(database)).holds
-    assert not verify_database(of_copy(database, keys=true)).holds
-    assert not verify_database(of_copy(database, sinks=[home / "ledger/events.jsonl"])).holds
-
-
-def test_without_a_key_it_says_that_nothing_was_signed_for(tmp_path: Path) -> None:
-    home = ledger_home(tmp_path / "home", 3)
-    (home / "ledger/keys").unlink()
-    report = verify_database(of_copy(home / "lmx.db"))
-    assert report.covered == 0
-    assert "no signed checkpoint covers any event" in report.verdict
-    assert any("No signing key is known" in sentence for sentence in report.unchecked)
-
-
-def test_events_behind_the_last_checkpoint_are_said_and_not_accepted(tmp_path: Path) -> None:
-    home = ledger_home(tmp_path / "home", 3)
-    sql("DELETE FROM ledger_checkpoint")(home)
-    report = verify_database(of_copy(home / "lmx.db"))
-    assert report.holds
-    assert report.covered == 0
-    assert report.not_covered == "Events 1 to 3 are not covered by a checkpoint yet."
-
-
-def test_a_copy_is_read_without_a_trace(tmp_path: Path) -> None:
-    home = ledger_home(tmp_path / "home", 3)
-    before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
-    home.chmod(0o500)
-    try:
-        assert verified(home).holds
-    finally:
-        home.chmod(0o700)
-    assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
-
-
 def test_a_failed_write_that_a_sink_went_on_after_is_no_finding(home: Path) -> None:
     """The mark of a cut line, and the events and the checkpoint that were then written again."""
     lines(
@@ -402,50 +300,3 @@ def test_a_failed_write_that_a_sink_went_on_after_is_no_finding(home: Path) -> N
         ]
     )(home)  # fmt: skip
     assert verified(home).findings == ()
-
-
-NOT_CANONICAL: dict[str, Callable[[bytes], bytes]] = {
-    "a space": lambda body: body.replace(b",", b", ", 1),
-    "a key twice": lambda body: body.replace(b'"data":{', b'"data":{"code":"forbidden",', 1),
-    "keys out of order": lambda body: body.replace(b'"data":{', b'"data":{"z":1,', 1),
-    "an escape that is not needed": lambda body: body.replace(b"forbidden", b"\\u0066orbidden"),
-    "a float": lambda body: body.replace(b'"data":{', b'"data":{"a":1.0,', 1),
-    "a large number": lambda body: body.replace(b'"data":{', b'"data":{"a":9007199254740993,', 1),
-    "NaN": lambda body: body.replace(b'"data":{', b'"data":{"a":NaN,', 1),
-    "half a character": lambda body: body.replace(b"forbidden", b"\\ud800"),
-    "no UTF-8": lambda body: body.replace(b"forbidden", b"\xff"),
-    "another version": lambda body: body.replace(b'"v":2', b'"v":3'),
-    "a field too many": lambda body: body.replace(b'"v":2', b'"v":2,"w":1'),
-    "an unknown kind": lambda body: body.replace(b'"refusal"', b'"refused"'),
-    "a number in quotes": lambda body: body.replace(b'"mono_us":', b'"mono_us":"x","mono_us":', 1),
-    "deep": lambda body: body.replace(b'"data":{', b'"data":{"a":%b,' % (b"[" * 99 + b"]" * 99)),
-    "very deep": lambda body: body.replace(b'"data":{', b'"data":' + b"[" * 30_000, 1),
-    "nothing": lambda _: b"{}",
-    "a list": lambda _: b"[]",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", NOT_CANONICAL)
-def test_a_body_that_no_correct_writer_writes_is_named(tmp_path: Path, name: str) -> None:
-    """With a leaf that fits, so that only the body itself can show it."""
-    home = ledger_home(tmp_path / "home", 3)
-    with unguarded(home) as connection:
-        (body,) = connection.execute("SELECT body FROM ledger_event WHERE seq = 2").fetchone()
-        changed = NOT_CANONICAL[name](body)
-        assert changed != body
-        connection.execute(
-            "UPDATE ledger_event SET body = ?, leaf = ? WHERE seq = 2",
-            (changed, hashlib.sha256(b"\x00" + changed).digest()),
-        )
-    assert any(
-        found.part == "event" and found.sentence.startswith("Event 2 ")
-        for found in verified(home).findings
-    )
-
-
-def test_a_report_is_json(home: Path) -> None:
-    ATTACKS["a bit of a body"][0](home)
-    shown = json.loads(json.dumps(verified(home).as_dict()))
-    assert shown["holds"] is False
-    assert shown["findings_total"] == len(shown["findings"])
-    assert shown["findings"][0]["at"] == 20
