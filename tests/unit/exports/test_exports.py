@@ -228,7 +228,6 @@ async def test_a_handover_to_a_new_key_goes_with_the_export(
 ) -> None:
     filled(3)
     old, new = ledger.rotate(AUDITOR)
-    ledger.settle()
     filled(2)
     begun = await exports.begin(AUDITOR)
     assert begun["keys"] == [str(old), str(new)]

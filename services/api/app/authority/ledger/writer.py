@@ -123,9 +123,7 @@ class Writer:
         if self._unstored is None and self._indexed >= 0 and size in (None, self._indexed):
             return  # says nothing about whether the ledger can be written
         with self._fail_closed(), one_writer(self._engine):
-            with transaction_directly(self._engine) as connection:
-                indexed = self._settle(connection)
-            self._unstored, self._indexed = None, indexed
+            self._settle_now()
 
     def close(self) -> None:
         """Settle what can be settled and let go of the sinks; nothing is appended afterwards."""
@@ -146,6 +144,7 @@ class Writer:
             with transaction_directly(self._engine) as connection:
                 written = self._write(connection, [event])
             self._seal(written)
+            self._settle_now()  # the one checkpoint that both keys sign is kept for good
             self.finish_rotation()
         return old, new
 
@@ -231,6 +230,11 @@ class Writer:
             self._on_reserve = False
             _LOG.warning("there is room on the disk again")
         return self._on_reserve
+
+    def _settle_now(self) -> None:
+        with transaction_directly(self._engine) as connection:
+            indexed = self._settle(connection)
+        self._unstored, self._indexed = None, indexed
 
     def _settle(self, connection: sqlite3.Connection) -> int:
         """Returns how far the index reaches. What is remembered changes after the commit only."""
