@@ -24,7 +24,7 @@ from app.authority.ledger.reasons import Reasons
 from app.authority.ledger.spans import Ruler, runs
 
 IN_ORDER: Final = 6_000
-SCATTERED: Final = 2_500
+SCATTERED: Final = 4_000
 """Rows one page may look at, one after another or each on a page of its own: ten milliseconds."""
 
 TIME: Final = frozenset({"since_us", "until_us"})
