@@ -82,7 +82,8 @@ def trust(
     if added and older:
         output.note(
             f"This log has another trusted key ({older}). That is right after a change of keys "
-            "only: the checkpoints of that time carry both signatures."
+            "only: have an export of the log checked with `verify.py --key` and the older one, "
+            "which follows the change."
         )
 
 
