@@ -10,6 +10,7 @@ from app.cli import ledger_questions, output
 from app.cli.ledger_custody import prune, recover, rotate
 from app.cli.ledger_export import export
 from app.cli.ledger_proofs import checkpoint, cosigned, key, proven_inclusion
+from app.cli.ledger_report import report
 from app.cli.ledger_verify import verify
 from app.cli.options import SERVER, AsJson, ServerUrl
 from app.cli.outcomes import CommandError
@@ -25,6 +26,7 @@ app.command("checkpoint")(checkpoint)
 app.command("cosigned")(cosigned)
 app.command("key")(key)
 app.command("verify")(verify)
+app.command("report")(report)
 
 app.command("ls")(ledger_questions.ls)
 app.command("counts")(ledger_questions.counts)

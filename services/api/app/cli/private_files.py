@@ -3,8 +3,10 @@
 import fcntl
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from app.cli.outcomes import CommandError, ExitCode
 
@@ -52,6 +54,24 @@ def append_line_durably(path: Path, line: bytes) -> None:
         os.close(descriptor)
     if new:
         sync_folder(path.parent)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that was not there, for its owner alone; gone again if it is not written to its end.
+
+    Raises FileExistsError, also where a link is in its place.
+    """
+    descriptor = os.open(path, _NEW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            _sync(descriptor)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -20,6 +20,13 @@ def clean(text: str, *, keep: str = "\n\t") -> str:
     return "".join(c for c in text if c in keep or not _hides(c))
 
 
+def visible(text: str) -> str:
+    """`text` on one line, with what `clean` takes away shown as an escape, as in \\n or \\u202e."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escaped(c) if _hides(c) else c for c in text)
+
+
 def one_line(value: object) -> str:
     """Any value of the server's as one safe line; what is absent is a dash."""
     if value is None or value == "":
@@ -130,6 +137,10 @@ def _hanging(first: str, value: str, *, width: int | None, indent: int) -> list[
     room = max(width, indent + 10)
     wrapped = textwrap.wrap(value, width=room, initial_indent=first, subsequent_indent=" " * indent)
     return wrapped or [first.rstrip()]
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def _hides(character: str) -> bool:

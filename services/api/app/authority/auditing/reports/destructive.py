@@ -11,6 +11,7 @@ from typing import Final
 from app.authority.auditing.reports.event_rows import details, who_and_when
 from app.authority.auditing.reports.shape import Column, Row, number, time
 from app.authority.ledger.stored import StoredEvent
+from app.domain.actors import SYSTEM
 from app.evidence.vocabulary import Kind
 
 COLUMNS: Final = (
@@ -26,6 +27,7 @@ COLUMNS: Final = (
 )
 
 TYPED: Final = "typed confirmation by {actor}"
+FINISHED: Final = "not in this event: the server finished what was begun before it was restarted"
 OWN: Final = "nobody: {actor} did it without being asked to confirm it"
 
 
@@ -96,15 +98,19 @@ NOTES: Final = (
 
 def destructive_row(stored: StoredEvent) -> Row:
     loss = _loss_of(stored.kind)
-    by = stored.actor
     return {
         **who_and_when(stored),
         "kind": stored.kind,
         "lost": loss.lost,
         "subject": stored.subject or None,
-        "approved_by": loss.approved_by.replace("{actor}", by),
+        "approved_by": _approved_by(loss, stored.actor),
         "details": details(stored),
     }
+
+
+def _approved_by(loss: Loss, actor: str) -> str:
+    by_itself = loss.approved_by == TYPED and actor == SYSTEM.id
+    return FINISHED if by_itself else loss.approved_by.replace("{actor}", actor)
 
 
 def _loss_of(kind: str) -> Loss:
