@@ -122,7 +122,7 @@ class Writer:
         size = None if self._head is None else self._head.size
         if self._unstored is None and self._indexed >= 0 and size in (None, self._indexed):
             return  # says nothing about whether the ledger can be written
-        with self._fail_closed(), one_writer(self._engine):
+        with self._fail_closed(proves=False), one_writer(self._engine):
             self._settle_now()
 
     def close(self) -> None:
@@ -254,7 +254,8 @@ class Writer:
         )
 
     @contextmanager
-    def _fail_closed(self) -> Iterator[None]:
+    def _fail_closed(self, *, proves: bool = True) -> Iterator[None]:
+        """`proves`: whether coming to the end shows that events can be recorded."""
         try:
             yield
         except AuditUnavailable as known:
@@ -266,7 +267,8 @@ class Writer:
             refusal = audit_unavailable(error)
             self._note(available=False, why=refusal.message)
             raise refusal from error
-        self._note(available=True, why="")
+        if proves:
+            self._note(available=True, why="")
 
     def _note(self, *, available: bool, why: str) -> None:
         with self._state:
