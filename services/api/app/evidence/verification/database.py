@@ -22,7 +22,7 @@ from app.evidence.verification.opening import (
 )
 from app.evidence.verification.results import Scanned
 from app.evidence.verification.scanning import Task, scanned
-from app.evidence.verification.signatures import Judged
+from app.evidence.verification.sink_notes import SinkNotes
 from app.evidence.verification.sinks import Odd, SinkPart
 from app.evidence.verification.targets import Target, keys_in_log, of_log, of_witnesses
 from app.evidence.verification.trees import Claim, Tree, judge
@@ -66,7 +66,7 @@ class _Verification:
         self._findings = Findings()
         self._unchecked = list(target.unchecked)
         self._checked: list[str] = []
-        self._sink_notes: list[tuple[int, Judged]] = []
+        self._notes = SinkNotes(())
         self._odd: list[tuple[int, int, Odd]] = []
 
     def report(self) -> Report:
@@ -141,15 +141,18 @@ class _Verification:
             for first in starts
         ]
         self._progress(0, size)
-        for result in in_order(scanned, tasks, self._processes):
-            self._take(result, tree)
+        self._notes = SinkNotes(sinks)
+        results = in_order(scanned, tasks, self._processes)
+        for task, result in zip(tasks, results, strict=True):
+            self._take(result, tree, task.sizes)
             self._progress(result.last, size)
         return tree
 
-    def _take(self, result: Scanned, tree: Tree) -> None:
+    def _take(self, result: Scanned, tree: Tree, sizes: frozenset[int]) -> None:
         tree.take(result)
         self._findings.take(result.findings)
-        self._sink_notes += result.notes
+        kept = self._notes.take(result, tree, self._findings)
+        tree.keep({*kept, *sizes, result.last}, result)
         self._odd += result.odd
 
     def _conclude(
@@ -165,17 +168,13 @@ class _Verification:
         findings = self._findings
         outside.check_sinks(
             seen.sinks,
-            self._sink_notes,
+            self._notes.reached,
             self._odd,
             size=held.size,
             newest=self._newest,
             findings=findings,
         )
-        claims += [
-            Claim(f"the sink {seen.sinks[number].path}", note.size, note.root, signed=note.signed)
-            for number, note in self._sink_notes
-            if not note.wrong
-        ]
+        claims += self._notes.claims
         unreadable = len(tree.tiles) != held.size // WIDTH
         covered = 0
         if not unreadable:
@@ -235,11 +234,9 @@ class _Verification:
             f"{len(held.cosignatures):,} cosignatures, {blobs:,} pieces of evidence."
         )
         for number, sink in enumerate(seen.sinks):
-            notes = [note for place, note in self._sink_notes if place == number]
-            verified = sum(note.signed for note in notes)
             self._checked.append(
-                f"Sink {sink.path}: {sink.last:,} events, {len(notes):,} checkpoints (the "
-                f"signatures of {verified:,})."
+                f"Sink {sink.path}: {sink.last:,} events, {self._notes.counts[number]:,} "
+                f"checkpoints (the signatures of {self._notes.verified[number]:,})."
             )
         if seen.head is not None:
             self._checked.append(f"The signer's memory: {seen.head.size:,} events.")

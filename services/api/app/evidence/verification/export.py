@@ -63,6 +63,7 @@ def verify_export(
     told(0, size)
     for result in in_order(exported, _tasks(directory, manifest, claims), processes):
         tree.take(result)
+        tree.keep(result.partial, result)
         findings.take(result.findings)
         told(result.last, size)
     covered = judge(tree, nodes, claims, set(), findings)

@@ -5,8 +5,7 @@ writes its sinks, so nothing outside can be ahead of a database that is looked a
 """
 
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -78,28 +77,21 @@ def _settled(path: Path) -> SinkPart:
 
 def check_sinks(
     sinks: Sequence[SinkPart],
-    notes: Sequence[tuple[int, Judged]],
+    reached: Mapping[int, int],
     odd: Sequence[tuple[int, int, Odd]],
     *,
     size: int,
     newest: int,
     findings: Findings,
 ) -> None:
-    """`newest`: the database's newest checkpoint before the sinks were measured."""
-    reached = Counter[int]()
-    for number, found in notes:
-        if found.wrong:
-            findings.add(
-                Part.SINK,
-                found.size,
-                f"In the sink {sinks[number].path} the checkpoint behind event {found.size:,} "
-                f"{found.wrong}.",
-            )
-        reached[number] = max(reached[number], found.size)
+    """`newest`: the database's newest checkpoint before the sinks were measured.
+
+    `reached`: the size of each sink's last checkpoint.
+    """
     for number, seq, how in odd:
         findings.add(Part.SINK, seq, f"The sink {sinks[number].path} {_ODD[how].format(seq=seq)}.")
     for number, sink in enumerate(sinks):
-        _check_end(sink, reached[number], size=size, newest=newest, findings=findings)
+        _check_end(sink, reached.get(number, 0), size=size, newest=newest, findings=findings)
 
 
 def _check_end(sink: SinkPart, reached: int, *, size: int, newest: int, findings: Findings) -> None:

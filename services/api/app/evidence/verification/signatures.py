@@ -1,11 +1,19 @@
 """The only place that judges a signed checkpoint: is it whole, whose is it, and who signed it."""
 
+import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from app.evidence.checkpoints import Checkpoint, CheckpointInvalid, SignedCheckpoint
 from app.evidence.notes import NoteInvalid, VerifierKey
 from app.evidence.sink_lines import checkpoint_line, note_of
+
+_LINE: Final = re.compile(
+    rb'\{"checkpoint":"([^"\\]+)\\n(0|[1-9][0-9]{0,18})\\n([A-Za-z0-9+/]{43}=)\\n\\n'
+    rb'(?:\xe2\x80\x94 [^" \\]+ [A-Za-z0-9+/]+={0,2}\\n)+"\}\n'
+).fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +49,24 @@ def judged_line(
     line: bytes, keys: Sequence[VerifierKey], size: int, *, verify: bool = True
 ) -> Judged:
     """Judge a sink's line that stands behind event `size`."""
+    if not verify and keys and (usual := _usual(line, keys[0].name, size)):
+        return usual
     note = note_of(line)
     if note is None or not _is_written_so(line, note):
         return Judged(size, b"", wrong="is not written as one: the line was changed")
     return judged(note, keys, size, verify=verify)
+
+
+def _usual(line: bytes, origin: str, size: int) -> Judged | None:
+    """The same for a line as the server writes it, without its signatures: in a fifth of the time.
+
+    None for any other line: that is looked at more closely.
+    """
+    found = _LINE(line)
+    if found is None or found[1] != origin.encode() or int(found[2]) != size:
+        return None
+    root = base64.b64decode(found[3])
+    return Judged(size, root) if base64.b64encode(root) == found[3] else None
 
 
 def _is_written_so(line: bytes, note: str) -> bool:

@@ -7,7 +7,7 @@ that differs was altered; where they do not, events were, and leaves and nodes t
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.evidence.merkle import Frontier, root
+from app.evidence.merkle import Frontier, node_hash, root
 from app.evidence.tiles import WIDTH
 from app.evidence.verification.findings import Findings, Part
 from app.evidence.verification.results import Scanned
@@ -31,6 +31,34 @@ class Claim:
 
 
 @dataclass(slots=True)
+class _Walk:
+    """The tree over the tiles so far, which goes on from size to size."""
+
+    tree: Frontier = field(default_factory=Frontier)
+
+    def roots(
+        self, tiles: Sequence[bytes], partial: Mapping[int, bytes], sizes: Iterable[int]
+    ) -> dict[int, bytes]:
+        """Return the root at each size; none may be in a tile before those asked for earlier.
+
+        A begun tile takes the place of a complete one at the end: RFC 6962 splits there anyway.
+        """
+        found: dict[int, bytes] = {}
+        for size in sorted(sizes):
+            full = size // WIDTH
+            if full > self.tree.size:
+                self.tree = self.tree.append(tiles[self.tree.size : full])
+            if size % WIDTH == 0:
+                found[size] = self.tree.root()
+                continue
+            root_there = partial[size]
+            for left in reversed(self.tree.roots):
+                root_there = node_hash(left, root_there)
+            found[size] = root_there
+        return found
+
+
+@dataclass(slots=True)
 class Tree:
     """The log's tiles, from the bodies; see `results.Scanned` for the other fields."""
 
@@ -40,14 +68,25 @@ class Tree:
     partial: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
     missing: set[int] = field(default_factory=set)
     mismatched: list[int] = field(default_factory=list)
+    _walk: _Walk = field(default_factory=_Walk)
 
     def take(self, scanned: Scanned) -> None:
+        """Take the next range; its `partial` stays with it until `keep`."""
         tiles = bytes(scanned.tiles)
         self.tiles += [tiles[at : at + 32] for at in range(0, len(tiles), 32)]
         self.stored |= scanned.stored
-        self.partial |= scanned.partial
         self.missing |= scanned.missing
         self.mismatched += scanned.mismatched
+
+    def next_roots(self, sizes: Iterable[int], scanned: Scanned) -> dict[int, bytes]:
+        """Return the roots, from the bodies, at sizes in the range that was taken last."""
+        partial = {size: both[0] for size, both in scanned.partial.items()}
+        return self._walk.roots(self.tiles, partial, sizes)
+
+    def keep(self, sizes: Iterable[int], scanned: Scanned) -> None:
+        """Remember what `from_bodies` and `as_recorded` need at these sizes of a range."""
+        found = {size: scanned.partial[size] for size in sizes if size in scanned.partial}
+        self.partial |= found
 
     def from_bodies(self, sizes: Iterable[int]) -> dict[int, bytes]:
         return _roots(self.tiles, {size: both[0] for size, both in self.partial.items()}, sizes)
@@ -192,16 +231,4 @@ def _checkpoints(
 def _roots(
     tiles: Sequence[bytes], partial: Mapping[int, bytes], sizes: Iterable[int]
 ) -> dict[int, bytes]:
-    """Return the root at each size. A begun tile takes the place of a complete one at the end."""
-    found: dict[int, bytes] = {}
-    tree, done = Frontier(), 0
-    for size in sorted(sizes):
-        full = size // WIDTH
-        if full > done:
-            tree, done = tree.append(tiles[done:full]), full
-        found[size] = (tree.append([partial[size]]) if size % WIDTH else tree).root()
-    return found
-
-
-def root_at(tree: Tree, size: int) -> bytes:
-    return tree.from_bodies([size])[size]
+    return _Walk().roots(tiles, partial, sizes)
