@@ -23,6 +23,7 @@ BENCHMARKS = {
     "authority": "the authority's own work before the first token",
     "footprint": "idle memory and start of the server",
     "hashing": "intake's hashing beside sha256sum",
+    "ledger": "appends, verification, questions and export, a million events",
     "feasibility": "predicted memory beside measured peaks",
 }
 RESULTS = ROOT / "bench/results/latest.json"

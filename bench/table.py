@@ -72,6 +72,11 @@ def below(what: str, ours: Figure, unit: str, *, limit: Figure, note: str = "") 
     return Row(what, ours, None, unit, None, f"< {limit:g} {unit}", ours < limit, note)
 
 
+def above(what: str, ours: Figure, unit: str, *, limit: Figure, note: str = "") -> Row:
+    """A row where more is better, held against a fixed limit."""
+    return Row(what, ours, None, unit, None, f">= {limit:,} {unit}", ours >= limit, note)
+
+
 def orientation(
     what: str, ours: Figure, theirs: Figure | None, unit: str, *, note: str = ""
 ) -> Row:
