@@ -7,6 +7,7 @@ is looked at before each write, so a file that was deleted, replaced, put back o
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -84,8 +85,9 @@ class MemoryFile:
 
     def close(self) -> None:
         if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            descriptor, self._descriptor = self._descriptor, -1
+            with suppress(OSError):  # what counts was synced when it was written
+                os.close(descriptor)
 
     def _check(self) -> None:
         try:
