@@ -141,6 +141,8 @@ class Questions:
             return None  # appended a moment ago, and not under a checkpoint yet
 
     def _reindex(self, actor: Actor) -> dict[str, Any]:
+        with self.ledger.answering():
+            pass  # what was not indexed yet is now: it does not count as altered
         rebuilt = self.rebuild()
         self.reasons.forget()
         data = {"rows": rebuilt.size, "changed": rebuilt.changed}

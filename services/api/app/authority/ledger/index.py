@@ -63,11 +63,13 @@ def rebuild(writing: Writing) -> Rebuilt:
     Events that are appended meanwhile are indexed too. Run it again after a crash: it is the same.
     """
     changed = done = 0
+    begun: int | None = None
     while True:
         with writing() as connection:
             size = _one(connection, _SIZE)
+            begun = size if begun is None else begun
             last = min(size, done + CHUNK)
-            changed += _remake(connection, done, last)
+            changed += _remake(connection, done, last, begun)
             if last == size:
                 changed += connection.execute(_OUTSIDE, (size,)).rowcount
                 return Rebuilt(size, changed)
@@ -88,11 +90,14 @@ def rebuild_of(engine: Engine) -> Rebuilt:
         raise audit_unavailable(error) from error
 
 
-def _remake(connection: sqlite3.Connection, done: int, last: int) -> int:
-    """Replace the rows past `done` up to `last`; return in how many places they differed."""
+def _remake(connection: sqlite3.Connection, done: int, last: int, begun: int) -> int:
+    """Replace the rows past `done` up to `last`; return in how many places they differed.
+
+    What was appended after the rebuild had begun may not be indexed yet, and is nobody's fault.
+    """
     found = {row[0]: row for row in connection.execute(_ROWS, (done + 1, last))}
     right = list(_derived(connection, done, last))
-    wrong = [row for row in right if found.get(row.seq) != tuple(row)]
+    wrong = [row for row in right if row.seq <= begun and found.get(row.seq) != tuple(row)]
     connection.execute(_CLEAR, (done + 1, last))
     insert_rows(connection, right)
     return len(wrong)
