@@ -81,9 +81,14 @@ class _Verification:
             claims = self._claims(held, seen, keys)
             commits = self._tagged(held)
             sizes = {claim.size for claim in claims} | set(commits)
-            tree = self._scan(held, seen.sinks, sizes, keys)
-            stored.check_ids(connection, self._findings)
-            blobs = stored.check_evidence(connection, self._findings)
+            tasks = self._tasks(held, seen.sinks, sizes, keys)
+            tree, blobs = Tree(held.size), 0
+            results = in_order(scanned, tasks, self._processes)
+            for task, result in zip(tasks, results, strict=True):
+                if task is tasks[0]:  # the other processes are at work by now
+                    stored.check_ids(connection, self._findings)
+                    blobs = stored.check_evidence(connection, self._findings)
+                self._take(task, result, tree)
         return self._conclude(held, seen, claims, tree, keys=keys, blobs=blobs)
 
     def _log_keys(self, held: stored.Stored) -> tuple[VerifierKey, ...]:
@@ -118,20 +123,21 @@ class _Verification:
         stored.check_commits(held, self._findings)
         return signed.tagged_sizes(held)
 
-    def _scan(
+    def _tasks(
         self,
         held: stored.Stored,
         sinks: list[SinkPart],
         sizes: set[int],
         keys: tuple[VerifierKey, ...],
-    ) -> Tree:
-        size, tree = held.size, Tree(held.size)
-        starts = range(1, size + 1, RANGE)
-        tasks = [
+    ) -> list[Task]:
+        self._notes = SinkNotes(sinks)
+        self._progress(0, held.size)
+        starts = range(1, held.size + 1, RANGE)
+        return [
             Task(
                 uri=self._uri,
                 first=first,
-                last=min(first + RANGE - 1, size),
+                last=min(first + RANGE - 1, held.size),
                 indexed=held.indexed,
                 sizes=frozenset(at for at in sizes if first <= at < first + RANGE),
                 sinks=tuple(sinks),
@@ -140,20 +146,14 @@ class _Verification:
             )
             for first in starts
         ]
-        self._progress(0, size)
-        self._notes = SinkNotes(sinks)
-        results = in_order(scanned, tasks, self._processes)
-        for task, result in zip(tasks, results, strict=True):
-            self._take(result, tree, task.sizes)
-            self._progress(result.last, size)
-        return tree
 
-    def _take(self, result: Scanned, tree: Tree, sizes: frozenset[int]) -> None:
+    def _take(self, task: Task, result: Scanned, tree: Tree) -> None:
         tree.take(result)
         self._findings.take(result.findings)
         kept = self._notes.take(result, tree, self._findings)
-        tree.keep({*kept, *sizes, result.last}, result)
+        tree.keep({*kept, *task.sizes, result.last}, result)
         self._odd += result.odd
+        self._progress(result.last, tree.size)
 
     def _conclude(
         self,
