@@ -56,6 +56,7 @@ class FakeAuthority:
     budget_bytes: int = 8 * GIB
     problem: tuple[int, dict[str, Any]] | None = None
     raw: bytes | None = None
+    reports: Callable[[Asked], Any] | None = None  # what answers below /authority/ledger/reports
     asked: list[Asked] = field(default_factory=list)
     import_error: dict[str, Any] | None = None
     hold_import: threading.Event | None = None
@@ -156,7 +157,9 @@ class _Handler(BaseHTTPRequestHandler):
             "/v1/models": lambda _: self._json({"data": self.authority.models}),
             "/v1/chat/completions": self._chat,
         }
-        if asked.path in routes:
+        if self.authority.reports and asked.path.startswith("/authority/ledger/reports"):
+            self._json(self.authority.reports(asked))
+        elif asked.path in routes:
             routes[asked.path](asked)
         elif asked.path.startswith("/authority/models/"):
             self._model(asked)

@@ -1,87 +1,14 @@
-"""An installation after its first start, with the reports over its real ledger."""
+"""An installation of the test's own."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Engine
 
-from app.authority.auditing.reporting import Reports
-from app.authority.keys import Keys, People
-from app.authority.ledger import Ledger, RefusalRecorder
-from app.authority.ledger.reads import ReadRecorder
-from app.authority.permissions import Access, Permission, grant
-from app.database import open_engine
-from app.domain.actors import Actor
-from tests.fakes.clock import FixedClock
-from tests.fakes.database import connections_closed, fresh_database
-from tests.fakes.ledger import new_ledger
-from tests.unit.keys.conftest import begin
-
-Json = dict[str, Any]
-
-
-@dataclass
-class Installed:
-    """Its parts, and who started it."""
-
-    engine: Engine
-    clock: FixedClock
-    ledger: Ledger
-    keys: Keys
-    people: People
-    refusals: RefusalRecorder
-    reports: Reports
-    operator: Actor
-
-    @property
-    def path(self) -> Path:
-        return Path(str(self.engine.url.database))
-
-    def key_of(self, *roles: str, by: Actor | None = None, name: str = "x") -> Actor:
-        may = grant(by or self.operator, Permission.KEYS_MANAGE)
-        made = self.keys.create(may, name, roles, f"yes, create key {name}")
-        return self.keys.identify(made.secret)
-
-    def revoke(self, actor: Actor) -> str:
-        key = actor.id.removeprefix("key:")
-        may = grant(self.operator, Permission.KEYS_MANAGE)
-        self.keys.revoke(may, key, f"yes, revoke key {key}")
-        return key
-
-    async def read(self, name: str, subject: str | None = None, **asked: Any) -> Json:
-        return await self.reports.report(self.operator, name, subject=subject, **asked)
-
-    async def whole(self, name: str, subject: str | None = None, **asked: Any) -> Json:
-        """A report with the rows of all its pages."""
-        first = answer = await self.read(name, subject, **asked)
-        rows = list(answer["rows"])
-        while answer["next"] is not None:
-            more = {**asked, "after": answer["next"], "through": first["meta"]["size"]}
-            answer = await self.read(name, subject, **more)
-            rows += answer["rows"]
-        return {**first, "rows": rows}
+from tests.fakes.installation import Installed, installation
 
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Iterator[Installed]:
-    with connections_closed():
-        engine = open_engine(fresh_database(tmp_path))
-        clock = FixedClock()
-        ledger = new_ledger(engine, clock)
-        keys = Keys(ledger, engine, clock)
-        secret = begin(keys, ledger, tmp_path).path.read_text().strip()
-        reads = ReadRecorder(ledger, clock)
-        yield Installed(
-            engine,
-            clock,
-            ledger,
-            keys,
-            People(ledger, engine, clock),
-            RefusalRecorder(ledger, clock),
-            Reports(ledger, reads.note, keys, clock, Access()),
-            keys.identify(secret),
-        )
-        engine.dispose()
+    with installation(tmp_path) as found:
+        yield found

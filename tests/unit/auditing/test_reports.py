@@ -18,7 +18,7 @@ from app.domain.refusals import Forbidden, InvalidRequest, KeyMissing
 from app.evidence.indexing import index_row
 from tests.fakes import events
 from tests.fakes.database import foreign_connection
-from tests.unit.auditing.conftest import Installed
+from tests.fakes.installation import Installed
 
 DIGEST = "d" * 64
 MODELS = ("lab/a", "lab/b", "lab/a=1+1", "l\u202eab/\x1b[2J<b>")

@@ -10,7 +10,7 @@ from app.authority.keys import Key
 from app.authority.permissions import Permission, grant
 from app.domain.actors import Role
 from tests.fakes.database import foreign_connection
-from tests.unit.auditing.conftest import Installed
+from tests.fakes.installation import Installed
 
 AGREES = "The key table says what the ledger's events say."
 
@@ -129,7 +129,7 @@ async def test_solo_is_not_met_and_every_rule_says_why_in_one_sentence(
     assert person in found["operator-not-approver"]["why"]
     assert person in found["auditor-is-independent"]["why"]
     assert "1 such act is on record" in found["approver-is-another"]["why"]
-    assert "the first start made it" in found["given-by-another"]["why"]
+    assert "the first start made" in found["given-by-another"]["why"]
     for row in answer["rows"]:
         assert row["why"].endswith(".")
         assert ". " not in row["why"]

@@ -35,14 +35,14 @@ def report(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[REPORT]",
+            metavar="REPORT",
             help="model, person, destructive, refusals, access or duties; without it, a list.",
         ),
     ] = None,
     subject: Annotated[
         str | None,
         typer.Argument(
-            metavar="[SUBJECT]",
+            metavar="SUBJECT",
             help="model: a name or digest; person: a person's id or a key's. Others take none.",
         ),
     ] = None,

@@ -30,8 +30,10 @@ def page(found: Fetched) -> str:
         lstrip_blocks=True,
     )
     facts = about(found)
-    kept = {"report", "question", "verdict", "shown", "verify"}
+    kept = {"report", "question", "subject", "verdict", "shown", "verify"}
     said = dict(facts)
+    rows = [_cells(found.columns, row) for row in found.rows]
+    used = [i for i, _ in enumerate(found.columns) if not rows or any(row[i][2] for row in rows)]
     return environment.get_template(_TEMPLATE).render(
         title=said.get("report", "Report"),
         question=said.get("question", ""),
@@ -43,10 +45,18 @@ def page(found: Fetched) -> str:
         notes=[visible(one) for one in notes_of(found)],
         left_out=left_out(found),
         tables=[_shown(one) for one in tables_of(found.meta)],
-        columns=found.columns,
-        rows=[_cells(found.columns, row) for row in found.rows],
+        caption=_caption(found, len(rows)),
+        columns=[found.columns[i] for i in used],
+        rows=[[row[i] for i in used] for row in rows],
+        empty=[c.label for i, c in enumerate(found.columns) if i not in used],
         note=[visible(line) for line in str(found.meta.get("checkpoint") or "").splitlines()],
     )
+
+
+def _caption(found: Fetched, shown: int) -> str:
+    if found.left_out:
+        return f"The first {shown:,} of {shown + found.left_out:,} rows"
+    return "One row" if shown == 1 else f"All {shown:,} rows"
 
 
 def _shown(table: dict[str, Any]) -> dict[str, Any]:

@@ -34,10 +34,10 @@ COLUMNS: Final = (
     Column("state", "State"),
     time("since", "Since (UTC)"),
     Column("given_by", "Given by"),
-    number("given_seq", "Event"),
+    number("given_seq", "Given in event"),
     time("until", "Revoked (UTC)"),
     Column("taken_by", "Revoked by"),
-    number("taken_seq", "Event"),
+    number("taken_seq", "Revoked in event"),
 )
 NOTES: Final = (
     "Everything here is from the ledger's events, not from the key table, and compared with it.",

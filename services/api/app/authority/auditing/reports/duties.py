@@ -125,10 +125,11 @@ def _given_by_another(facts: Facts) -> Judgement:
     own = [held for held in personal if giver_of(held) in {None, held.person}]
     if own:
         first = min(own, key=lambda held: held.given_seq)
-        how = "the first start made it" if giver_of(first) is None else "its own person made it"
+        how = "the first start made" if giver_of(first) is None else "its own person made"
         return Judgement(
             False,
-            f"Nobody else gave the key {_names(held.key for held in own)}: of {first.key}, {how}.",
+            f"{_names(held.key for held in own)} came from nobody but the holder: {how} "
+            f"{first.key}.",
         )
     if not personal:
         return Judgement(False, "No key belongs to a person.")
