@@ -38,53 +38,40 @@ _NO_MODEL: Final = ("key ", "person ", "the ledger", "/")
 def index_row(body: Mapping[str, Any]) -> IndexRow:
     """Return the row for an event's parsed body (version 1 or 2)."""
     kind, actor, data, seq = body["kind"], body["actor"], body["data"], body["seq"]
-    subject, outcome, intent = body["subject"], body["outcome"], body["intent_seq"]
+    subject, intent, get = body["subject"], body["intent_seq"], data.get
+    action, model, run = ACTION.get(kind, kind), _text(get("model")), _text(get("run"))
+    if kind == _REFUSAL:  # by itself an attempt; its subject is a model unless it says otherwise
+        action = _text(get("permission")) or action
+        model = model if subject.startswith(_NO_MODEL) else subject or None
+        run = run or str(seq)
+    elif kind in ABOUT_A_MODEL:
+        model = subject or None
+    if run is None and kind in _ATTEMPTS:  # an intent and its outcome are one
+        run = str(intent if kind in OUTCOMES else seq)
     # By position: a million of these are made in a verification, and names take half as long again.
     return IndexRow(
         seq,
         body["ts_utc_us"],
         kind,
-        _action(kind, data),
+        action,
         actor["id"],
         actor.get("person"),
         f",{','.join(actor['roles'])}," if actor["roles"] else "",
         subject,
-        _model(kind, subject, data),
-        _text(data.get("digest")),
-        outcome,
-        _text(data.get("plan")),
-        _run(seq, intent, kind, data),
+        model,
+        _text(get("digest")),
+        body["outcome"],
+        _text(get("plan")),
+        run,
         intent,
         body["request_id"],
-        _text(data.get("reason")) or _text(data.get("message")),
+        _text(get("reason")) or _text(get("message")),
     )
 
 
 _REFUSAL: Final = str(Kind.REFUSAL)
-_INTENTS: Final = frozenset(OUTCOME_OF)
-
-
-def _action(kind: str, data: Mapping[str, Any]) -> str:
-    if kind == _REFUSAL and (asked := _text(data.get("permission"))):
-        return asked
-    return ACTION.get(kind, kind)  # type: ignore[call-overload,no-any-return]
-
-
-def _model(kind: str, subject: str, data: Mapping[str, Any]) -> str | None:
-    """A refusal's subject is a model unless it names something else: routes put that there."""
-    if kind in ABOUT_A_MODEL or (kind == _REFUSAL and not subject.startswith(_NO_MODEL)):
-        return subject or None
-    return _text(data.get("model"))
-
-
-def _run(seq: int, intent: int | None, kind: str, data: Mapping[str, Any]) -> str | None:
-    """One attempt: an intent and its outcome, a refusal by itself."""
-    if named := _text(data.get("run")):
-        return named
-    if kind in OUTCOMES:
-        return str(intent)
-    return str(seq) if kind in _INTENTS or kind == _REFUSAL else None
+_ATTEMPTS: Final = OUTCOMES | frozenset(OUTCOME_OF)
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value if value and isinstance(value, str) else None
