@@ -56,7 +56,7 @@ def test_the_command_tree_is_the_one_that_works_now() -> None:
     assert leaves == models | {
         *("serve", "status", "chat", "rules"),
         *("keys create", "keys ls", "keys revoke", "people ls", "people erase"),
-        *("ledger prune", "ledger recover"),
+        *("ledger prune", "ledger recover", "ledger rotate"),
         *(f"ledger {m}" for m in "ls show counts watch reindex report".split()),
         *(f"ledger {m}" for m in "export checkpoint cosigned key verify".split()),
         *(f"witness {m}" for m in "cosign init key log trust".split()),

@@ -217,6 +217,12 @@ class FakeCustody:
             raise ConfirmationRequired(f"Type: yes, erase the name of {person}")
         return {"id": person, "name": None, "erased": True, "remains": []}
 
+    async def rotate(self, actor: Actor, confirmation: str | None) -> Json:
+        grant(actor, Permission.LEDGER_ROTATE)
+        if confirmation != "yes, rotate the signing key":
+            raise ConfirmationRequired("Type: yes, rotate the signing key")
+        return {"old": "old key", "new": "new key"}
+
     async def prune(self, actor: Actor, before_us: int) -> Json:
         grant(actor, Permission.LEDGER_PRUNE)
         raise ApprovalUnavailable("Pruning needs approvals.")

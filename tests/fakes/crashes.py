@@ -33,10 +33,12 @@ _STATEMENTS = ("BEGIN", "INSERT", "COMMIT")
 """What SQLite does inside a statement is its own: a statement is done, or it is not."""
 
 
-def crash_points(where: Path, prepare: Callable[[Path], Callable[[], object]]) -> Iterator[Path]:
+def crash_points(
+    where: Path, prepare: Callable[[Path], Callable[[], object]], *, every: int = 1
+) -> Iterator[Path]:
     """Yield a directory for every step before and after which the act ended, and for its end.
 
-    `prepare(directory)` returns the act; a write through pwrite or write is also torn in the
+    `every`: a sample instead, one step in so many.     `prepare(directory)` returns the act; a write through pwrite or write is also torn in the
     middle. A statement to a database counts where the act itself opens the database.
     """
     for kind in ("before", "torn", "after"):
@@ -49,7 +51,7 @@ def crash_points(where: Path, prepare: Callable[[Path], Callable[[], object]]) -
             yield directory
             if not ended:
                 break
-            step += 1
+            step += every
 
 
 def _ended(act: Callable[[], object], at: int, kind: str) -> bool:

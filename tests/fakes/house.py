@@ -22,6 +22,7 @@ from tests.fakes.authority import (
 )
 from tests.fakes.exports import FakeExports
 from tests.fakes.inference import FakeInference
+from tests.fakes.proofs import FakeProofs
 
 BASE = "http://127.0.0.1:1234"
 
@@ -36,7 +37,7 @@ class House:
     questions: Any = field(default_factory=FakeQuestions)
     reports: Any = field(default_factory=FakeReports)
     exports: Any = field(default_factory=FakeExports)
-    proofs: Any = None  # the tests of proofs bring the real ones
+    proofs: Any = field(default_factory=FakeProofs)
     custody: Any = field(default_factory=FakeCustody)
     refusals: FakeRefusals = field(default_factory=FakeRefusals)
     parts: dict[str, bool] = field(default_factory=lambda: {"ledger": True, "catalog": True})

@@ -12,7 +12,12 @@ from tests.fakes.house import BASE, House, assert_openai_error, chat
 
 Route = tuple[str, str, Any]
 
-PHRASES = ("yes, create key bot", "yes, revoke key k1", "yes, erase the name of p-00000001")
+PHRASES = (
+    "yes, create key bot",
+    "yes, revoke key k1",
+    "yes, erase the name of p-00000001",
+    "yes, rotate the signing key",
+)
 OPERATOR_ROUTES: list[Route] = [
     ("GET", "/authority/status", None),
     ("POST", "/authority/models/import", {"path": "/m", "name": "lab/new"}),
@@ -39,6 +44,12 @@ OPERATOR_ROUTES: list[Route] = [
     ("GET", "/authority/ledger/tile/entries/x001/000.p/7", None),
     ("GET", "/authority/ledger/bundles?first=1&count=2&size=600&of=leaves", None),
     ("GET", f"/authority/ledger/blobs/{'0' * 64}", None),
+    ("GET", "/authority/ledger/keys", None),
+    ("GET", "/authority/ledger/checkpoint/bundle?old=0", None),
+    ("GET", "/authority/ledger/proofs/inclusion?seq=1", None),
+    ("GET", "/authority/ledger/proofs/consistency?old=1&new=2", None),
+    ("POST", "/authority/ledger/cosignatures", {"note": "a note\n"}),
+    ("POST", "/authority/ledger/rotate", {"confirmation": PHRASES[3]}),
     ("GET", "/authority/people", None),
     ("POST", "/authority/people/p-00000001/erase", {"confirmation": PHRASES[2]}),
 ]
@@ -51,6 +62,14 @@ WAITING_FOR_APPROVALS: list[Route] = [
     ("POST", "/authority/ledger/recover", {}),
 ]
 ALLOWED = OPERATOR_ROUTES + CLIENT_ROUTES
+CHANGES = ("reindex", "rotate", "cosignatures", "erase", "import", "/load", "/unload", "/verify")
+FOR_AUDITORS = [
+    route
+    for route in ALLOWED
+    if (route[0] == "GET" or route[1].endswith(("/fit", "/exports")))
+    and not route[1].endswith(CHANGES)
+]
+"""Exporting and computing whether a model fits are posted, and change nothing but the record."""
 ALL = ALLOWED + WAITING_FOR_APPROVALS
 each = pytest.mark.parametrize("route", ALL, ids=lambda r: f"{r[0]} {r[1]}")
 
@@ -105,10 +124,20 @@ async def test_forbidden(route: Route, client: httpx.AsyncClient, house: House) 
 async def test_allowed(route: Route, client: httpx.AsyncClient, house: House) -> None:
     house.execution.import_steps = [{"done": {"id": "lab/new"}}]
     response = await ask(client, route, OPERATOR_KEY if route not in CLIENT_ROUTES else CLIENT_KEY)
-    if ("ledger" in route[1] and "reindex" not in route[1]) or "status" in route[1]:
+    assert response.status_code == 200, response.text
+    if route in FOR_AUDITORS:
         response = await ask(client, route, AUDITOR_KEY)
     assert response.status_code == 200, response.text
     assert house.refusals.recorded == []
+
+
+@pytest.mark.parametrize("route", ALLOWED, ids=lambda r: f"{r[0]} {r[1]}")
+async def test_an_auditor_is_let_through_to_what_only_reads(
+    route: Route, client: httpx.AsyncClient, house: House
+) -> None:
+    house.execution.import_steps = [{"done": {"id": "lab/new"}}]
+    response = await ask(client, route, AUDITOR_KEY)
+    assert (response.status_code == 200) == (route in FOR_AUDITORS)
 
 
 @pytest.mark.parametrize("route", WAITING_FOR_APPROVALS, ids=lambda r: f"{r[0]} {r[1]}")
