@@ -38,8 +38,9 @@ def crash_points(
 ) -> Iterator[Path]:
     """Yield a directory for every step before and after which the act ended, and for its end.
 
-    `every`: a sample instead, one step in so many.     `prepare(directory)` returns the act; a write through pwrite or write is also torn in the
-    middle. A statement to a database counts where the act itself opens the database.
+    `prepare(directory)` returns the act; a write through pwrite or write is also torn in the
+    middle. A statement to a database counts where the act itself opens the database. `every`: a
+    sample instead, one step in so many.
     """
     for kind in ("before", "torn", "after"):
         step = 0

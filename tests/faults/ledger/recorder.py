@@ -29,6 +29,7 @@ from tests.fakes.ledger import opened_ledger
 
 RESERVE_BYTES: Final = 64 << 10
 REFUSED: Final = 3
+STUCK: Final = 4
 _PR_SET_PTRACER: Final = 0x59616D61
 _ANY: Final = ctypes.c_ulong(-1)
 
@@ -61,13 +62,14 @@ class Recorder:
         opened = opened_ledger(open_engine(path), SystemClock(), "recorder", reserve=reserve)
         record_opening(opened)
         self._ledger: Ledger = opened.ledger
+        self._stuck = False
 
     def run(self) -> int:
         self._acknowledged("warm", self._ledger.append(saying("warm")).event_id)
         self._wait()
         refused = sum([not self._attempt(step) for step in (self._act, self._rotate)])
         if refused:
-            return REFUSED
+            return STUCK if self._stuck else REFUSED
         self._ledger.close()
         return 0
 
@@ -97,9 +99,17 @@ class Recorder:
             step()
         except AuditUnavailable as refusal:
             self._say(f"refused {refusal.message}")
-            self._acknowledged("shutdown", self._ledger.append(saying("after")).event_id)
+            self._go_on()
             return False
         return True
+
+    def _go_on(self) -> None:
+        """What failed once works the next time, except for a lock that was not given back."""
+        try:
+            self._acknowledged("shutdown", self._ledger.append(saying("after")).event_id)
+        except AuditUnavailable as refusal:
+            self._say(f"refused again {refusal.message}")
+            self._stuck = True
 
     def _acknowledged(self, kind: str, which: str) -> None:
         self._say(f"done {kind} {which}")

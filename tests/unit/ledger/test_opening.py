@@ -419,9 +419,9 @@ def test_a_log_of_the_release_before_is_adopted_signed_and_verifies(tmp_path: Pa
         ]
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.faults)])
 def test_a_log_of_the_release_before_survives_a_first_start_that_ends_anywhere(
-    tmp_path: Path,
+    tmp_path: Path, every: int
 ) -> None:
     old = old_log(tmp_path / "old", 300)
 
@@ -430,7 +430,7 @@ def test_a_log_of_the_release_before_survives_a_first_start_that_ends_anywhere(
         shutil.copytree(old.path, directory)
         return lambda: home.start("boot-1")
 
-    for directory in crash_points(tmp_path, prepare):
+    for directory in crash_points(tmp_path, prepare, every=every):
         home = Home(directory)
         ledger = home.start("boot-2")
         assert len(ledger.events(kind=Kind.SIGNING_KEY_CREATED)) == 1

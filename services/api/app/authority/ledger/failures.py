@@ -13,6 +13,8 @@ _WHAT_TO_DO: Final[Mapping[int, str]] = {
     sqlite3.SQLITE_CANTOPEN: "The database cannot be opened. Check that LMX_HOME is there",
     sqlite3.SQLITE_BUSY: "Another program holds the database. Close whatever else has lmx.db open",
     sqlite3.SQLITE_LOCKED: "The database is locked. Close whatever else has lmx.db open",
+    sqlite3.SQLITE_PROTOCOL: "The database's locks fail. Check the volume of LMX_HOME, which must "
+    "not be a network's, and restart the server",
     sqlite3.SQLITE_CORRUPT: "The database is damaged. Stop the server and restore a backup",
     sqlite3.SQLITE_NOTADB: "The database is damaged. Stop the server and restore a backup",
     sqlite3.SQLITE_AUTH: "A statement was refused that would have weakened the ledger",

@@ -78,9 +78,10 @@ class Signer:
     def tag(self, size: int, root: bytes) -> bytes:
         """Return 32 bytes that only this signer makes for a size and its root.
 
-        A pending key makes them already, so that they hold after the rotation.
+        A pending key makes none: were its rotation undone, nobody could check them any more.
+        Whatever is committed has to be signed before the rotation is finished.
         """
-        return (self._pending or self._key).tag(size, root)
+        return self._key.tag(size, root)
 
     def check_tag(self, size: int, root: bytes, tag: bytes) -> bool:
         """Whether this signer vouches for these events: by the tag, or because it signed them.
@@ -89,7 +90,7 @@ class Signer:
         """
         if (size, root) == (self._head.size, self._head.root):
             return True
-        return any(hmac.compare_digest(key.tag(size, root), tag) for key in self._signing())
+        return hmac.compare_digest(self._key.tag(size, root), tag)
 
     def sign(self, leaves: Sequence[bytes]) -> Note:
         """Return the note over what was signed before and these leaf hashes after it.
