@@ -137,6 +137,8 @@ class Writer:
         """Change the signing key; the checkpoint over the event that says so is signed by both."""
         signer = self._keeping.signer
         with self._fail_closed(), one_writer(self._engine):
+            if self._short_of_room():
+                raise _disk_full()
             old, new = signer.key, signer.begin_rotation()
             event = draft(signing_key_rotated_event(actor, old=str(old), new=str(new)))
             # Where this fails the new key stays pending: what a failed commit left in the log may
