@@ -4,12 +4,12 @@ The index is derived. It may be behind the log (`catch_up`) or be made anew (`re
 same bodies always give the same rows.
 """
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final, NamedTuple
 
+import orjson
 from sqlalchemy import Engine
 
 from app.authority.ledger.failures import audit_unavailable
@@ -113,7 +113,7 @@ def _derived(connection: sqlite3.Connection, done: int, last: int) -> Iterator[I
 def _row(seq: int, body: bytes) -> IndexRow | None:
     """None for a body that was damaged past reading: verification names it, the index goes on."""
     try:
-        row = index_row(json.loads(body))
+        row = index_row(orjson.loads(body))
         return row if row.seq == seq and _storable(row) else None
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None

@@ -6,12 +6,13 @@ spelling only that this pattern takes, so for these the pattern is the proof tha
 canonical. Every other body, and every tile in which anything is odd, goes the long way, `bodies`.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
+
+import orjson
 
 from app.evidence.indexing import index_row
 from app.evidence.verification.bodies import KINDS, BodyInvalid, examined
@@ -32,7 +33,6 @@ _BODY: Final = re.compile(
     rf'"mono_us":{_INTEGER},"outcome":(?:null|{_GROUP}),"request_id":(?:null|{_GROUP}),'
     rf'"seq":({_INTEGER}),"subject":{_GROUP},"ts_utc_us":({_INTEGER}),"v":([12])\}}'
 ).fullmatch
-_parse: Final = json.JSONDecoder().raw_decode
 
 EventRow = tuple[int, str, bytes, bytes]
 """seq, event_id, body, leaf"""
@@ -78,7 +78,7 @@ def _fields(body: bytes, seq: int, event_id: str | None) -> Mapping[str, Any]:
         actor, versioned, person, roles, inside, id_, intent, kind, outcome, request, number,
         subject, time, version,
     ) = found.groups()  # fmt: skip
-    data, _ = _parse(inside)
+    data = orjson.loads(inside)
     usual = event_id in (None, id_) and int(number) == seq and kind in KINDS
     if not (usual and (version == "2") is (versioned is not None) and _in_order(data, inside)):
         return examined(body, seq, event_id)
