@@ -45,9 +45,13 @@ class Selection:
         """The events past number `after`; there may be fewer than `limit` although more follow."""
         seqs, following = self._chosen(driver(connection), after, limit)
         stored = reading.numbered(connection, seqs)
-        fitting = [one for one in stored if self._holds(one)]
-        altered = [one.seq for one in stored if not self._holds(one)]
-        return Part(fitting, altered, following)
+        part = Part([], [], following)
+        for one in stored:
+            if self._holds(one):
+                part.events.append(one)
+            else:
+                part.altered.append(one.seq)
+        return part
 
     def all(self, connection: Connection) -> Iterator[list[StoredEvent]]:
         """Every event, so many at a time."""
