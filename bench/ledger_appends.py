@@ -35,7 +35,8 @@ def rows(scratch: Path, *, quick: bool) -> list[Row]:
         }
         sides = {side: _asker(child, count) for side, child in children.items()}
         found = interleaved(sides, prompts=range(rounds), warm_ups=WARM_UPS)
-        together = _together(children[_LEDGER], rounds=3 if quick else 8, count=count * 64)
+        together = _together(children[_LEDGER], rounds=3 if quick else 8, count=count * CALLERS)
+        children[_LEDGER].ask(finish=True)  # fails unless all of that verifies
     return [*_alone(found), *_beside(found), together]
 
 

@@ -2,7 +2,8 @@
 
 `python -m bench.ledger_writer SIDE DIRECTORY`, asked `{"count": N, "callers": N}`, answers with the
 milliseconds each write took and the seconds of all. The ledger is whole: the product's database,
-clock, signer, sink, and the timer that settles it. When it ends, it must verify.
+clock, signer, sink, and the timer that settles it. Asked `{"finish": true}` it is closed and must
+verify, or the child fails.
 """
 
 import os
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import cycle
 from pathlib import Path
 
@@ -28,8 +29,16 @@ Write = Callable[[], object]
 def main() -> None:
     side, directory = sys.argv[1], Path(sys.argv[2])
     directory.mkdir(mode=0o700, parents=True)
-    with SIDES[side](directory) as write:
-        answer_questions(lambda asked: timed(write, asked["count"], asked.get("callers", 1)))
+    with ExitStack() as stack:
+        write = stack.enter_context(SIDES[side](directory))
+
+        def answer(asked: Json) -> Json:
+            if asked.get("finish"):
+                stack.close()
+                return {"finished": True}
+            return timed(write, asked["count"], asked.get("callers", 1))
+
+        answer_questions(answer)
 
 
 def timed(write: Write, count: int, callers: int) -> Json:
@@ -98,13 +107,15 @@ def _ledger(directory: Path) -> Iterator[Write]:
         while not ended.wait(SETTLE_S):
             opened.ledger.settle()
 
-    timer = threading.Thread(target=settle)
+    timer = threading.Thread(target=settle, daemon=True)
     timer.start()
-    yield write
-    ended.set()
-    timer.join()
-    opened.ledger.close()
-    engine.dispose()
+    try:
+        yield write
+    finally:
+        ended.set()
+        timer.join()
+        opened.ledger.close()
+        engine.dispose()
     report = verify_database(of_home(directory), progress=lambda _done, _size: None)
     if not report.holds:
         raise RuntimeError(f"the ledger does not verify: {report.verdict}")

@@ -9,7 +9,7 @@ import pytest
 from bench.models import prompts
 from bench.rounds import interleaved, paired_ratio
 from bench.statistics import percentile
-from bench.table import at_least, below, missed, no_more_than, orientation, render, write
+from bench.table import above, at_least, below, missed, no_more_than, orientation, render, write
 
 
 def test_more_is_better_is_met_from_the_ratio_on() -> None:
@@ -25,6 +25,11 @@ def test_a_ratio_taken_round_by_round_counts_more_than_the_two_figures() -> None
 def test_less_is_better_is_met_up_to_the_ratio() -> None:
     assert no_more_than("first token", 10, 10, "ms").verdict == "met"
     assert no_more_than("first token", 10.1, 10, "ms").verdict == "MISSED"
+
+
+def test_a_floor_is_met_from_it_on() -> None:
+    assert above("appends", 10_000, "/s", limit=10_000).verdict == "met"
+    assert above("appends", 9_999, "/s", limit=10_000).verdict == "MISSED"
 
 
 def test_a_limit_is_met_below_it_only() -> None:
