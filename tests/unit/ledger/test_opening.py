@@ -13,6 +13,10 @@ from pathlib import Path
 import pytest
 
 from app.authority.ledger import Kind, Ledger
+from app.authority.ledger.signing.memory import MemoryFile
+from app.authority.ledger.sinks.file import FileSink
+from app.authority.ledger.sinks.inline import Inline
+from app.authority.ledger.sinks.values import Known
 from app.authority.ledger.tree import grown
 from app.database import migrate, upgrade
 from app.domain.refusals import AuditUnavailable, StartRefused
@@ -234,6 +238,29 @@ def test_an_event_that_was_exchanged_while_the_server_ran_is_refused_at_the_next
     assert_refused(home, "is not the one this server has signed: its first 8 events")
 
 
+def test_a_copy_that_grew_apart_and_is_restored_while_the_server_runs_is_not_signed(
+    home: Home, tmp_path: Path
+) -> None:
+    """In place, so that the file is the same one; it has more events, with tags of the same key."""
+    filled(home)
+    home.stop()
+    other = home.copy(tmp_path / "other")
+    ledger = home.start("boot-2")
+    filled(other, 5)
+    other.stop()
+    source, target = foreign_connection(other.database), foreign_connection(home.database)
+    source.backup(target)
+    target.close()
+    before = home.files()
+    with pytest.raises(AuditUnavailable, match="first 8 events are not the ones that were signed"):
+        ledger.append(events.saying("more"))
+    assert {k: v for k, v in home.files().items() if k.startswith("ledger/")} == {
+        k: v for k, v in before.items() if k.startswith("ledger/")
+    }
+    home.stop()
+    assert_refused(home, "is not the one this server has signed: its first 8 events")
+
+
 # --- events of another program -------------------------------------------------------------------
 
 
@@ -417,6 +444,41 @@ def test_a_log_of_the_release_before_is_adopted_signed_and_verifies(tmp_path: Pa
             (1, 0),
             (1, 1),
         ]
+
+
+@pytest.mark.parametrize("copies", [True, False])
+def test_a_log_of_the_release_before_survives_a_start_that_could_not_sign_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copies: bool
+) -> None:
+    """Its nodes are there then; with a copy to record also a first commit of this release's."""
+    home = old_log(tmp_path / "old")
+    if not copies:
+        monkeypatch.setattr("tests.fakes.ledger.own_sink", lambda _: Nowhere())
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryFile, "remember", _no_room)
+        with pytest.raises(StartRefused, match="no room"):
+            home.open()
+    assert home.open().adopted == 600 + copies
+    home.stop()
+    if copies:
+        assert home.findings() == []
+
+
+class Nowhere(Inline):
+    """A sink that keeps nothing, and so never begins anew."""
+
+    def __init__(self) -> None:
+        super().__init__("nowhere", FileSink(Path("nowhere")))
+
+    def open(self, known: Known) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+
+def _no_room(*_: object) -> None:
+    raise AuditUnavailable("no room")
 
 
 @pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.faults)])

@@ -89,9 +89,14 @@ def current_head(
     if last is None and signer.size == 0:
         return _first_tree(connection)
     try:
-        tree = stored_tree(connection, size)
+        tree, signed = stored_tree(connection, size), stored_tree(connection, signer.size)
     except NodeMissing as error:
         raise AuditUnavailable(f"The ledger's tree is damaged: {error}. {_EVIDENCE}") from error
+    if signed.root() != signer.root:
+        raise AuditUnavailable(
+            f"The ledger's first {signer.size} events are not the ones that were signed: they were "
+            f"rewritten, or another copy was put in their place. {_EVIDENCE}"
+        )
     if last is None or last[0] != size or not signer.check_tag(size, tree.root(), last[1]):
         raise AuditUnavailable(
             f"The ledger's last events, up to number {size}, were not written by this server: "

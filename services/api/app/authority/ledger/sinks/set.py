@@ -1,6 +1,5 @@
 """All sinks of a ledger: opened at boot, given every group, and shown on the status page."""
 
-import errno
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -129,14 +128,3 @@ class Sinks:
 
 def _sentence(sink: Sink, error: SinkFailed) -> str:
     return f"The ledger's copy {sink.name} ({sink.path}) {error}"
-
-
-def _reason(error: SinkFailed) -> dict[str, str]:
-    """The system's name for the cause, where the ledger's own volume is what failed.
-
-    A sink on a thread of its own lies on another volume: room on this one would not help it.
-    """
-    cause = error.__cause__
-    if not isinstance(cause, OSError):
-        return {}
-    return {"reason": errno.errorcode.get(cause.errno or 0, type(cause).__name__)}
