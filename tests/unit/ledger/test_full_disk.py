@@ -16,7 +16,7 @@ from app.authority.ledger import reserve as reserve_module
 from app.authority.ledger.failures import DISK_FULL, of_a_full_disk
 from app.authority.ledger.opening import record_opening
 from app.authority.ledger.reserve import Reserve
-from app.domain.actors import ANONYMOUS
+from app.domain.actors import ANONYMOUS, SYSTEM
 from app.domain.refusals import AuditUnavailable
 from app.evidence.verification import of_home, verify_database
 from tests.fakes import events
@@ -124,6 +124,9 @@ def test_an_intent_is_refused_and_what_already_happened_is_recorded(volume: Volu
         ledger.recording(events.unload_intent()),
     ):
         raise AssertionError("nothing is changed while nothing can be recorded")
+    with pytest.raises(AuditUnavailable, match="The disk is full"):
+        ledger.rotate(SYSTEM)
+    assert ledger.keeping.signer.pending is None
     assert not ledger.available
     ledger.append(shutdown_event(boot_id="boot-1", reason="signal"))
     assert ledger.events(newest_first=True, limit=1)[0].kind == Kind.SHUTDOWN

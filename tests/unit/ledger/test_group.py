@@ -4,9 +4,10 @@ import itertools
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.fakes.ledger import new_ledger
 SOON = 10.0
 """Seconds after which a hang is a failure."""
 
+Result = TypeVar("Result")
 Tickets = Sequence[Ticket[int, str]]
 
 pytestmark = pytest.mark.timeout(60)
@@ -56,13 +58,28 @@ def gate() -> Gate:
     return Gate()
 
 
+class Callers:
+    """Each call on a thread of its own, which no test and no interpreter waits for at its end."""
+
+    def submit(self, act: Callable[..., Result], *asked: object) -> "Future[Result]":
+        future: Future[Result] = Future()
+
+        def call() -> None:
+            try:
+                future.set_result(act(*asked))
+            except BaseException as error:
+                future.set_exception(error)
+
+        threading.Thread(target=call, daemon=True).start()
+        return future
+
+
 @pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(LARGEST + 50) as threads:
-        yield threads
+def pool() -> Callers:
+    return Callers()
 
 
-def held_up(gate: Gate, pool: ThreadPoolExecutor, followers: int) -> list[Future[str]]:
+def held_up(gate: Gate, pool: Callers, followers: int) -> list[Future[str]]:
     """One that leads and is held up in its commit, and callers that wait behind it, in order."""
     gate.hold()
     futures = [pool.submit(gate.commits.submit, 0)]
@@ -85,18 +102,14 @@ def test_one_caller_alone_is_a_group_of_its_own(gate: Gate) -> None:
     assert gate.groups == [[1], [2]]
 
 
-def test_who_comes_while_one_commits_shares_the_next_commit(
-    gate: Gate, pool: ThreadPoolExecutor
-) -> None:
+def test_who_comes_while_one_commits_shares_the_next_commit(gate: Gate, pool: Callers) -> None:
     futures = held_up(gate, pool, 5)
     gate.open.set()
     assert [future.result(SOON) for future in futures] == [f"got {n}" for n in range(6)]
     assert gate.groups == [[0], [1, 2, 3, 4, 5]]  # nobody waited for a second group
 
 
-def test_a_group_has_a_largest_size_and_the_rest_is_the_next_one(
-    gate: Gate, pool: ThreadPoolExecutor
-) -> None:
+def test_a_group_has_a_largest_size_and_the_rest_is_the_next_one(gate: Gate, pool: Callers) -> None:
     futures = held_up(gate, pool, LARGEST + 3)
     gate.open.set()
     assert [future.result(SOON) for future in futures] == [f"got {n}" for n in range(LARGEST + 4)]
@@ -105,7 +118,7 @@ def test_a_group_has_a_largest_size_and_the_rest_is_the_next_one(
 
 @pytest.mark.parametrize("failing", [0, 1])
 def test_a_commit_that_fails_is_the_failure_of_its_own_group(
-    gate: Gate, pool: ThreadPoolExecutor, failing: int
+    gate: Gate, pool: Callers, failing: int
 ) -> None:
     gate.failing[failing] = RuntimeError("the disk is gone")
     futures = held_up(gate, pool, 3)
@@ -118,7 +131,7 @@ def test_a_commit_that_fails_is_the_failure_of_its_own_group(
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(1), GeneratorExit()])
 def test_a_leader_that_is_stopped_leaves_nobody_waiting(
-    gate: Gate, pool: ThreadPoolExecutor, stop: BaseException
+    gate: Gate, pool: Callers, stop: BaseException
 ) -> None:
     gate.failing[1] = stop
     futures = held_up(gate, pool, 3)
@@ -131,7 +144,7 @@ def test_a_leader_that_is_stopped_leaves_nobody_waiting(
     assert gate.commits.submit(9) == "got 9"
 
 
-def test_a_member_that_a_commit_forgot_is_told(pool: ThreadPoolExecutor) -> None:
+def test_a_member_that_a_commit_forgot_is_told(pool: Callers) -> None:
     def forgetful(tickets: Tickets) -> None:
         for ticket in tickets[:-1]:
             ticket.give("something")
@@ -142,7 +155,7 @@ def test_a_member_that_a_commit_forgot_is_told(pool: ThreadPoolExecutor) -> None
 
 @pytest.mark.parametrize("place", [1, 2, 3])
 def test_a_caller_that_is_interrupted_while_it_waits_holds_up_nobody(
-    gate: Gate, pool: ThreadPoolExecutor, place: int
+    gate: Gate, pool: Callers, place: int
 ) -> None:
     """Ctrl-C reaches the main thread only: it is the one that waits, first or last in the queue."""
     futures = held_up(gate, pool, place - 1)
@@ -170,7 +183,7 @@ def test_a_caller_that_is_interrupted_while_it_waits_holds_up_nobody(
     assert gate.commits.submit(8) == "got 8"
 
 
-def test_many_callers_each_get_their_own(gate: Gate, pool: ThreadPoolExecutor) -> None:
+def test_many_callers_each_get_their_own(gate: Gate, pool: Callers) -> None:
     def caller(first: int) -> list[str]:
         return [gate.commits.submit(number) for number in range(first, first + 200)]
 
@@ -186,7 +199,7 @@ def test_many_callers_each_get_their_own(gate: Gate, pool: ThreadPoolExecutor) -
 
 
 def test_thirty_two_callers_leave_no_gap_and_each_has_its_own_receipt(
-    ledger: Ledger, pool: ThreadPoolExecutor
+    ledger: Ledger, pool: Callers
 ) -> None:
     def caller(thread: int) -> list[tuple[int, str]]:
         texts = [f"{thread} says {number}" for number in range(20)]
@@ -204,7 +217,7 @@ def test_thirty_two_callers_leave_no_gap_and_each_has_its_own_receipt(
 
 
 def test_an_event_that_cannot_be_written_hurts_only_its_own_caller(
-    ledger: Ledger, pool: ThreadPoolExecutor
+    ledger: Ledger, pool: Callers
 ) -> None:
     bad, good = events.holding(0.5), events.saying("good")
     futures = [pool.submit(ledger.append, bad if n % 4 == 0 else good) for n in range(40)]
@@ -214,7 +227,7 @@ def test_an_event_that_cannot_be_written_hurts_only_its_own_caller(
 
 
 def test_a_database_that_refuses_refuses_every_member_and_the_next_group_works(
-    path: Path, pool: ThreadPoolExecutor
+    path: Path, pool: Callers
 ) -> None:
     engine = weakened_engine(path, "PRAGMA busy_timeout = 20")
     ledger = new_ledger(engine)
