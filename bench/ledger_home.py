@@ -14,10 +14,12 @@ import random
 import shutil
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing.pool import AsyncResult
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 from unittest import mock
@@ -227,9 +229,15 @@ def _chunks(first: int, last: int, start_us: int, seed: int) -> Iterator[Chunk]:
     starts = range(first, last + 1, CHUNK)
     # A chunk is a boot and a stop at least: a rest of one event is left out.
     tasks = [(at, min(CHUNK, last + 1 - at), start_us, seed) for at in starts if at < last]
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(max(1, (os.cpu_count() or 1))) as pool:
-        yield from pool.imap(_chunk, tasks)
+    processes = os.cpu_count() or 1
+    under_way: deque[AsyncResult[Chunk]] = deque()
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        for task in tasks:
+            under_way.append(pool.apply_async(_chunk, (task,)))
+            if len(under_way) > 2 * processes:  # what is made ahead is held in memory here
+                yield under_way.popleft().get()
+        while under_way:
+            yield under_way.popleft().get()
 
 
 def _chunk(task: tuple[int, int, int, int]) -> Chunk:

@@ -95,13 +95,10 @@ def _ledger(directory: Path) -> Iterator[Write]:
     )
     record_opening(opened)
     events = cycle(single_events(1_000))
-    taking = threading.Lock()
     ended = threading.Event()
 
     def write() -> object:
-        with taking:
-            event = next(events)
-        return opened.ledger.append(event)
+        return opened.ledger.append(next(events))  # `cycle` gives one at a time to any thread
 
     def settle() -> None:
         while not ended.wait(SETTLE_S):
