@@ -7,7 +7,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.authority.ledger.events import MAX_INTEGER, LedgerEvent, Stamp, draft
+from app.authority.ledger.events import MAX_INTEGER, LedgerEvent, Stamp, canonical_body
 from app.domain.actors import Actor, Role
 from app.evidence.vocabulary import Kind
 from tests.fakes import events
@@ -37,7 +37,7 @@ def test_the_bytes_are_those_of_the_rfc(
     made = events.holding(value)
     actor = Actor("key:0badcafe", "nobody", frozenset({Role.AUDITOR, Role.CLIENT}), person)
     event = LedgerEvent(Kind.BOOT, actor, subject, data=made.data, request_id=request)
-    body = draft(event).body(stamp)
+    body = canonical_body(event, stamp)
     assert rfc8785.dumps(json.loads(body)) == body
     read = json.loads(body)
     assert read["data"]["overrides"]["x"] == value

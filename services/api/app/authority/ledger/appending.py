@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.authority.ledger.events import Draft, Stamp
+from app.authority.ledger.events import Draft, Stamp, canonical
 from app.authority.ledger.signing import Signer
 from app.authority.ledger.tree import NodeMissing, grown, stored_tree
 from app.domain.refusals import AuditUnavailable
+from app.evidence.indexing import IndexRow, index_row
 from app.evidence.merkle import Frontier, leaf_hash
 
 # As SQL text: compiling it anew for each append cost more than running it.
@@ -41,7 +42,10 @@ class Written:
     """A group in the database: the tree that includes it, and what must be read back from there."""
 
     tree: Frontier
+    root: bytes
     receipts: tuple[Receipt, ...]
+    rows: tuple[IndexRow, ...] = ()
+    """What the index will hold of these events."""
 
 
 def append(
@@ -53,19 +57,24 @@ def append(
 ) -> Written:
     """Insert a group behind `head`, the tree that the database has now."""
     rows: list[tuple[int, str, bytes, bytes]] = []
+    indexed: list[IndexRow] = []
     for number, draft in enumerate(drafts, head.size + 1):
         stamped = stamp(number)
-        body = draft.body(stamped)
+        fields = draft.fields(stamped)
+        body = canonical(fields)
         rows.append((number, stamped.event_id, body, leaf_hash(body)))
+        indexed.append(index_row(fields))
     tree, nodes = grown(head, (row[3] for row in rows))
     connection.executemany(_EVENT, rows)
     if nodes:
         connection.executemany(_NODE, nodes)
-    connection.execute(_COMMIT, (tree.size, signer.tag(tree.size, tree.root())))
+    root = tree.root()
+    connection.execute(_COMMIT, (tree.size, signer.tag(tree.size, root)))
     for draft in drafts:
         if draft.event.evidence:
             _attach(connection, draft.event.evidence)
-    return Written(tree, tuple(Receipt(seq, id_, leaf) for seq, id_, _, leaf in rows))
+    receipts = tuple(Receipt(seq, event_id, leaf) for seq, event_id, _, leaf in rows)
+    return Written(tree, root, receipts, tuple(indexed))
 
 
 def current_head(

@@ -5,10 +5,13 @@ pays for no hand-over, and under load one durable write serves many.
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
 LARGEST: Final = 256
+PAUSE_S: Final = 0.000_1
+PAUSES: Final = 20
 
 Asked = TypeVar("Asked")
 Given = TypeVar("Given")
@@ -59,6 +62,7 @@ class GroupCommit(Generic[Asked, Given]):
         self._commit = commit
         self._queue: list[Ticket[Asked, Given]] = []
         self._leader: Ticket[Asked, Given] | None = None
+        self._served = 0
         self._lock = threading.Lock()
 
     def submit(self, asked: Asked) -> Given:
@@ -79,8 +83,10 @@ class GroupCommit(Generic[Asked, Given]):
     def _lead(self) -> None:
         group: list[Ticket[Asked, Given]] = []
         try:
+            self._gather()
             with self._lock:
                 group, self._queue = self._queue[:LARGEST], self._queue[LARGEST:]
+            self._served = len(group)
             self._commit(group)
         except BaseException as error:
             for ticket in group:
@@ -92,6 +98,20 @@ class GroupCommit(Generic[Asked, Given]):
             for ticket in group:
                 if ticket is not self._leader:
                     ticket.wake()
+
+    def _gather(self) -> None:
+        """Wait while those whom the last group served come back with their next item.
+
+        Without it, groups of everybody and groups of one would take turns. One caller alone waits
+        for nobody.
+        """
+        for _ in range(PAUSES):
+            waiting = len(self._queue)
+            if waiting >= self._served:
+                return
+            time.sleep(PAUSE_S)
+            if len(self._queue) == waiting:
+                return
 
     def _leave(self, ticket: Ticket[Asked, Given]) -> None:
         """Whether it was served or interrupted while it waited: nobody waits for this one.

@@ -5,7 +5,7 @@ same bodies always give the same rows.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final, NamedTuple
 
@@ -36,6 +36,13 @@ _LARGEST: Final = 2**63 - 1
 def insert_rows(connection: sqlite3.Connection, rows: Iterable[IndexRow]) -> None:
     """Add rows inside the caller's transaction."""
     connection.executemany(_INSERT, rows)
+
+
+def fill(connection: sqlite3.Connection, rows: Sequence[IndexRow]) -> None:
+    """Add rows that were made with their events; what they do not cover comes from the bodies."""
+    if rows and rows[0].seq == _one(connection, _INDEXED) + 1:
+        insert_rows(connection, rows)
+    catch_up(connection)
 
 
 def catch_up(connection: sqlite3.Connection, limit: int | None = None) -> int:

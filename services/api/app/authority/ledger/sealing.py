@@ -5,18 +5,18 @@ flipped on the way is found before a checkpoint covers it.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from sqlalchemy import Engine
 
-from app.authority.ledger.appending import Receipt
+from app.authority.ledger.appending import Receipt, Written
 from app.authority.ledger.guards import file_identity
 from app.authority.ledger.keeping import Keeping
 from app.authority.ledger.stored import StoredEvent
 from app.authority.ledger.writing import kept_connection, reading_directly
 from app.domain.refusals import AuditUnavailable
-from app.evidence.merkle import Frontier, leaf_hash
+from app.evidence.merkle import leaf_hash
 from app.evidence.notes import Note
 
 _READ_BACK: Final = (
@@ -41,12 +41,12 @@ class Sealing:
             self._reader.close()
             self._reader = None
 
-    def seal(self, tree: Frontier, receipts: Iterable[Receipt]) -> Note:
-        """Bring every event of `tree` under a signed checkpoint and into every sink.
+    def seal(self, written: Written) -> Note:
+        """Bring every event of the tree under a signed checkpoint and into every sink.
 
         Raises AuditUnavailable; whatever was left undone is done by the next call.
         """
-        size, expected = tree.size, {receipt.seq: receipt for receipt in receipts}
+        size, expected = written.tree.size, {receipt.seq: receipt for receipt in written.receipts}
         rows = self._read_back(self._keeping.signer.size, size)
         if [row[0] for row in rows] != list(range(self._keeping.signer.size + 1, size + 1)):
             raise _damaged(size)
@@ -54,7 +54,7 @@ class Sealing:
             _check(row, expected)
         self._check_file()
         note = self._keeping.signer.sign([row[3] for row in rows])
-        if (self._keeping.signer.size, self._keeping.signer.root) != (size, tree.root()):
+        if (self._keeping.signer.size, self._keeping.signer.root) != (size, written.root):
             raise _other_events(size)
         self._keeping.sinks.deliver(size=size, note=note, bodies=self._bodies(rows))
         return note

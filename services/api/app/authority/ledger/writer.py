@@ -21,7 +21,7 @@ from app.authority.ledger.appending import Receipt, Written, current_head
 from app.authority.ledger.events import Draft, LedgerEvent, Stamp, draft, new_event_id
 from app.authority.ledger.failures import DISK_FULL, audit_unavailable, of_a_full_disk
 from app.authority.ledger.group import GroupCommit, Ticket
-from app.authority.ledger.index import catch_up
+from app.authority.ledger.index import fill
 from app.authority.ledger.keeping import ESSENTIAL, Keeping
 from app.authority.ledger.lifetime import (
     reserve_used_event,
@@ -37,6 +37,7 @@ from app.authority.ledger.writing import (
 from app.authority.ports import Clock
 from app.domain.actors import Actor
 from app.domain.refusals import AuditUnavailable
+from app.evidence.indexing import IndexRow
 from app.evidence.merkle import Frontier
 from app.evidence.notes import Note, VerifierKey
 
@@ -62,7 +63,8 @@ class Writer:
         self._head: Frontier | None = None
         self._newest: Note | None = None
         self._unstored: tuple[int, bytes, str] | None = None
-        self._indexed = -1
+        self._rows: list[IndexRow] = []
+        self._caught_up = False
         self._available = True
         # A server that is started again on a full disk goes on as the last one ended.
         self._on_reserve = keeping.reserve is not None and keeping.reserve.missed
@@ -107,6 +109,7 @@ class Writer:
             with transaction(self._engine) as connection:
                 yield connection
                 written = self._write(driver(connection), [ready])
+            self._rows += written.rows
             self._seal(written)
 
     def seal(self) -> None:
@@ -115,12 +118,11 @@ class Writer:
             with transaction_directly(self._engine) as connection:
                 head = current_head(connection, self._head, self._keeping.signer)
             if head.size:
-                self._seal(Written(head, ()))
+                self._seal(Written(head, head.root(), ()))
 
     def settle(self) -> None:
         """Bring what is derived up to date: the newest checkpoint's row, and the index."""
-        size = None if self._head is None else self._head.size
-        if self._unstored is None and self._indexed >= 0 and size in (None, self._indexed):
+        if self._unstored is None and self._caught_up and not self._rows:
             return  # says nothing about whether the ledger can be written
         with self._fail_closed(proves=False), one_writer(self._engine):
             self._settle_now()
@@ -145,6 +147,7 @@ class Writer:
             # come back with the next start, which alone can tell whether the rotation happened.
             with transaction_directly(self._engine) as connection:
                 written = self._write(connection, [event])
+            self._rows += written.rows
             self._seal(written)
             self._settle_now()  # the one checkpoint that both keys sign is kept for good
             self.finish_rotation()
@@ -185,10 +188,11 @@ class Writer:
         said = self._unsaid
         with transaction_directly(self._engine) as connection:
             written = self._write(connection, [*said, *drafts])
-            indexed = self._indexed
-            if written.tree.size - indexed > _UNINDEXED_AT_MOST:
-                indexed = self._settle(connection)
-        self._unsaid, self._indexed = [], indexed
+            rows = [*self._rows, *written.rows]
+            if len(rows) > _UNINDEXED_AT_MOST:
+                self._settle(connection, rows)
+                rows = []
+        self._unsaid, self._rows = [], rows
         self._seal(written)
         return written.receipts[len(said) :]
 
@@ -202,13 +206,13 @@ class Writer:
     def _seal(self, written: Written) -> None:
         self._head = written.tree
         try:
-            note = self._sealing.seal(written.tree, written.receipts)
+            note = self._sealing.seal(written)
         except AuditUnavailable as refusal:
             if not (of_a_full_disk(refusal) and self._took_reserve()):
                 raise
-            note = self._sealing.seal(written.tree, written.receipts)
+            note = self._sealing.seal(written)
         self._newest = note
-        self._unstored = (written.tree.size, written.tree.root(), str(note))
+        self._unstored = (written.tree.size, written.root, str(note))
 
     # --- a full disk ------------------------------------------------------------------------
 
@@ -235,15 +239,14 @@ class Writer:
 
     def _settle_now(self) -> None:
         with transaction_directly(self._engine) as connection:
-            indexed = self._settle(connection)
-        self._unstored, self._indexed = None, indexed
+            self._settle(connection, self._rows)
+        self._unstored, self._rows, self._caught_up = None, [], True
 
-    def _settle(self, connection: sqlite3.Connection) -> int:
-        """Returns how far the index reaches. What is remembered changes after the commit only."""
+    def _settle(self, connection: sqlite3.Connection, rows: Sequence[IndexRow]) -> None:
+        """What is remembered of it changes after the commit only."""
         if self._unstored is not None and self._unstored[0] > _last_stored(connection):
             connection.execute(_CHECKPOINT, self._unstored)
-        catch_up(connection)
-        return appending.stored_size(connection)
+        fill(connection, rows)
 
     def _stamp(self, seq: int) -> Stamp:
         now_us = self._clock.utc_us()
