@@ -72,13 +72,15 @@ class Questions:
                 limit=limit,
                 newest_first=newest_first,
             )
-            stored = reading.numbered(connection, page.seqs)
-            found = {
-                "events": [one.as_dict() for one in stored if _is_like(wanted, one)],
-                **_range(page.span),
-                "next": page.next,
-            }
-            if altered := [one.seq for one in stored if not _is_like(wanted, one)]:
+            shown: list[dict[str, Any]] = []
+            altered: list[int] = []
+            for one in reading.numbered(connection, page.seqs):
+                if _is_like(wanted, one):
+                    shown.append(one.as_dict())
+                else:
+                    altered.append(one.seq)
+            found = {"events": shown, **_range(page.span), "next": page.next}
+            if altered:
                 found["index_altered_at"] = altered
             if total:
                 found["total"] = counting.total(direct, wanted, self.reasons)

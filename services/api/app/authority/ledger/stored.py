@@ -1,10 +1,11 @@
 """An event as it was read back: its bytes, what they say, and whether they are still the same."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+import orjson
 
 from app.evidence.merkle import leaf_hash
 
@@ -22,7 +23,7 @@ class StoredEvent:
     def fields(self) -> Mapping[str, Any]:
         """The parsed body; empty when the bytes are not JSON any more."""
         try:
-            parsed = json.loads(self.body)
+            parsed = orjson.loads(self.body)
         except ValueError:
             return {}
         return parsed if isinstance(parsed, dict) else {}

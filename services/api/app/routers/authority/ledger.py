@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.responses import Response
 
 from app.domain.refusals import InvalidRequest
+from app.routers.authority.answers import answer
 from app.routers.authority.bodies import Nothing
 from app.routers.authority.documents import PROBLEMS
 from app.routers.dependencies import KeyedRoute, Keyholder, UseCases
@@ -15,6 +17,7 @@ router = APIRouter(
 )
 
 _LARGEST = 2**63 - 1
+_Plain = dict[str, Any]  # what /openapi.json says of an answer that is written at once
 Word = Annotated[str | None, Query(max_length=200)]
 
 
@@ -64,6 +67,7 @@ def _nothing_but(*more: str) -> Callable[[Request], None]:
 
 @router.get(
     "/ledger/events",
+    response_model=_Plain,
     dependencies=[Depends(_nothing_but("after", "limit", "newest_first", "total"))],
 )
 async def list_events(  # noqa: PLR0917 - query parameters, not arguments
@@ -74,33 +78,35 @@ async def list_events(  # noqa: PLR0917 - query parameters, not arguments
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     newest_first: bool = False,
     total: bool = False,
-) -> dict[str, Any]:
+) -> Response:
     """Events past a number, or the newest ones; `next`, sent as `after`, gets the next page.
 
     A page may hold fewer events than `limit`, even none, while `next` is not null.
     """
-    return await services.questions.events(
-        caller, filters, after=after, limit=limit, newest_first=newest_first, total=total
+    return answer(
+        await services.questions.events(
+            caller, filters, after=after, limit=limit, newest_first=newest_first, total=total
+        )
     )
 
 
-@router.get("/ledger/counts", dependencies=[Depends(_nothing_but("by"))])
+@router.get("/ledger/counts", response_model=_Plain, dependencies=[Depends(_nothing_but("by"))])
 async def count_events(
     services: UseCases,
     caller: Keyholder,
     filters: Filters,
     by: Annotated[str, Query(max_length=40)] = "day",
-) -> dict[str, Any]:
+) -> Response:
     """How many events are like that, by day, outcome, day+outcome, kind or actor."""
-    return await services.questions.counts(caller, filters, by=by)
+    return answer(await services.questions.counts(caller, filters, by=by))
 
 
-@router.get("/ledger/events/{seq}")
+@router.get("/ledger/events/{seq}", response_model=_Plain)
 async def show_event(
     seq: Annotated[int, Path(ge=0, le=_LARGEST)], services: UseCases, actor: Keyholder
-) -> dict[str, Any]:
+) -> Response:
     """One event with its canonical body, its run, its proof and how to check them."""
-    return await services.questions.event(actor, seq)
+    return answer(await services.questions.event(actor, seq))
 
 
 @router.post("/ledger/reindex")

@@ -3,8 +3,10 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.responses import Response
 
 from app.domain.refusals import InvalidRequest
+from app.routers.authority.answers import answer
 from app.routers.authority.documents import PROBLEMS
 from app.routers.dependencies import KeyedRoute, Keyholder, UseCases
 
@@ -35,7 +37,11 @@ async def list_reports(services: UseCases, actor: Keyholder) -> dict[str, Any]:
     return {"reports": await services.reports.names(actor)}
 
 
-@router.get("/reports/{name}", dependencies=[Depends(_nothing_else)])
+@router.get(
+    "/reports/{name}",
+    response_model=dict[str, Any],
+    dependencies=[Depends(_nothing_else)],
+)
 async def show_report(  # noqa: PLR0917 - query parameters, not arguments
     name: Annotated[str, Path(max_length=100)],
     services: UseCases,
@@ -46,18 +52,20 @@ async def show_report(  # noqa: PLR0917 - query parameters, not arguments
     after: Annotated[int, Query(ge=0, le=_LARGEST)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     through: Annotated[int | None, Query(ge=0, le=_LARGEST)] = None,
-) -> dict[str, Any]:
+) -> Response:
     """One page of a report; `next`, sent as `after`, gets the next one.
 
     Send `meta.size` of the first page as `through`, and what is recorded meanwhile is left out.
     """
-    return await services.reports.report(
-        actor,
-        name,
-        subject=subject,
-        since=since,
-        until=until,
-        after=after,
-        limit=limit,
-        through=through,
+    return answer(
+        await services.reports.report(
+            actor,
+            name,
+            subject=subject,
+            since=since,
+            until=until,
+            after=after,
+            limit=limit,
+            through=through,
+        )
     )
