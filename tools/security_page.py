@@ -16,7 +16,7 @@ LIMITS = """
 
 - **Whoever owns this machine can rewrite history while nobody outside holds a checkpoint.** The
   database refuses changes, the signer refuses to sign what does not extend its memory, and a copy
-  outside the database contradicts a changed one; but root, or the account the server runs under, can
+  outside the database contradicts a changed one; but root, or the account it runs under, can
   replace database, key, memory and copy together. What a witness has cosigned, or anybody has kept,
   cannot be rewritten unnoticed. `lmx status` says plainly whether there is such a checkpoint
   ([docs/ledger.md](docs/ledger.md)).

@@ -13,7 +13,9 @@ from app.database import open_engine
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import connections_closed, fresh_database
 from tests.fakes.growing import Grow, grow_to
+from tests.fakes.home import Home, new_home
 from tests.fakes.ledger import new_ledger
+from tests.fakes.openings import filled
 from tests.fakes.witness import Witness
 
 
@@ -81,3 +83,24 @@ def proofs(
 @pytest.fixture
 def grow(ledger: Ledger) -> Grow:
     return lambda size: grow_to(ledger, size)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    made = new_home(tmp_path / "home")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def grown_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """304 events, stopped. For tests that take a copy."""
+    made = new_home(tmp_path_factory.mktemp("grown") / "home")
+    filled(made, 300)
+    made.stop()
+    return made
+
+
+@pytest.fixture
+def large(grown_home: Home, tmp_path: Path) -> Home:
+    return grown_home.copy(tmp_path / "large")
