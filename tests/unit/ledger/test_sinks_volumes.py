@@ -1,4 +1,4 @@
-"""Copies of the ledger that are large, on volumes full or limited, or of a server that was killed."""
+"""Copies of the ledger that are large, on volumes full or limited, or of a killed server."""
 
 import errno
 import os
