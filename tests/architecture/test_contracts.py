@@ -55,6 +55,11 @@ PLANTED: dict[str, list[tuple[str, ...]]] = {
         ("app.engines.worker.loading", "app.authority.permissions"),
         ("app.engines.worker.loading", "sqlalchemy"),
     ],
+    "few-know-it-is-sqlite": [
+        ("app.authority.reading", "sqlite3"),
+        ("app.authority.auditing.custody", "sqlite3"),
+        ("app.routers.errors", "sqlite3"),
+    ],
     "worker-is-never-imported": [
         ("app.engines.supervisor", "app.engines.worker.loading"),
         ("app.main", "app.engines.worker"),

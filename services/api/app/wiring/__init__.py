@@ -150,7 +150,7 @@ def _services(
     reads = authority.reads
     proofs = Proofs(
         ledger=authority.ledger,
-        cosignatures=StoredCosignatures(authority.database),
+        cosignatures=StoredCosignatures(authority.ledger.readers),
         keys=lambda: authority.ledger.keeping.signer.keys,
         witnesses=tuple(map(VerifierKey.parse, settings.ledger.witnesses)),
         clock=authority.clock,
@@ -197,7 +197,7 @@ def _services(
         ),
         exports=Exports(
             ledger=authority.ledger,
-            tiles=StoredTiles(authority.database),
+            tiles=StoredTiles(authority.ledger.readers),
             keys=lambda: authority.ledger.keeping.signer.keys,
             witnesses=settings.ledger.witnesses,
             note_read=reads.note,

@@ -5,7 +5,6 @@ Proofs are made for the newest signed checkpoint, or for sizes below it.
 
 import asyncio
 import base64
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from sqlalchemy import Connection
 from app.authority.ledger import cosignatures
 from app.authority.ledger.cosignatures import Cosigned
 from app.authority.ledger.events import LedgerEvent
-from app.authority.ledger.failures import audit_unavailable
 from app.authority.ledger.tree import NodeMissing
 from app.authority.permissions import Grant, Permission, grant, require
 from app.authority.ports import Clock
@@ -269,8 +267,6 @@ class Proofs:
                 f"The database cannot prove anything now: {error}. It was damaged or cut: look "
                 "with `lmx ledger verify`, and restore a backup."
             ) from error
-        except sqlite3.Error as error:
-            raise audit_unavailable(error) from error
 
 
 def _only(signed: SignedCheckpoint, witness: VerifierKey) -> Note:

@@ -5,7 +5,6 @@ name and the salt are in `person_name` alone, and erasing them changes no event 
 """
 
 import logging
-import sqlite3
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from app.authority.keys.confirmation import confirmed
 from app.authority.keys.person import NewPerson, Person, is_id
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.store import Ledger
-from app.authority.ledger.writing import one_writer, reading_directly
+from app.authority.ledger.writing import emptied_log
 from app.authority.permissions import Grant, Permission, require
 from app.authority.ports import Clock
 from app.domain.actors import SYSTEM
@@ -118,12 +117,7 @@ class People:
     def _emptied_log(self) -> bool:
         """Whether the name is out of SQLite's write-ahead log, which still held its old page."""
         for _ in range(WAL_TRIES):
-            try:
-                with one_writer(self._engine), reading_directly(self._engine) as connection:
-                    busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            except sqlite3.Error:
-                busy = True
-            if not busy:
+            if emptied_log(self._engine):
                 return True
         _LOG.error("an erased name may still be in lmx.db-wal until the server is restarted")
         return False

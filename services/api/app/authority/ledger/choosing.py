@@ -55,6 +55,8 @@ class Range(NamedTuple):
     where: Condition
     fixed: Mapping[str, str | None]
     """Columns that have one value throughout."""
+    seeks: int = 1
+    """Places in the index where its entries lie."""
 
     @property
     def source(self) -> str:
@@ -66,6 +68,10 @@ class Way(NamedTuple):
 
     ranges: tuple[Range, ...]
     covers: frozenset[str]
+
+    @property
+    def seeks(self) -> int:
+        return sum(one.seeks for one in self.ranges)
 
 
 ALL: Final = Way((Range("", Condition("1", ()), {}),), frozenset())
@@ -144,7 +150,7 @@ def _text(
         each = (Range(by, Condition("reason = ?", (one,)), {}) for one in holding)
         return [Way(tuple(each), covers)]
     marks = ", ".join("?" * len(holding))
-    together = Range(by, Condition(f"reason IN ({marks})", tuple(holding)), {})
+    together = Range(by, Condition(f"reason IN ({marks})", tuple(holding)), {}, len(holding))
     sql, values = together.where
     (events,) = connection.execute(
         f"SELECT count(*) FROM (SELECT 1 FROM {together.source} WHERE {sql} LIMIT ?)",  # noqa: S608

@@ -61,11 +61,13 @@ class Ruler:
 
     def edges(self, earliest: int, latest: int) -> list[int]:
         """Boundaries past `earliest` up to `latest`, oldest first; not all where many are."""
-        found = [e for e in (self.since_us, self.until_us) if e is not None]
-        if self.by_day:
-            first, last = earliest // DAY_US + 1, latest // DAY_US
-            found += [day * DAY_US for day in range(first, min(last, first + _SEARCHED) + 1)]
-        return sorted({edge for edge in found if earliest < edge <= latest})
+        found = [
+            e for e in (self.since_us, self.until_us) if e is not None and earliest < e <= latest
+        ]
+        if self.by_day and (last := latest // DAY_US) != (before := earliest // DAY_US):
+            past = range(before + 1, min(last, before + 1 + _SEARCHED) + 1)
+            found += [day * DAY_US for day in past]
+        return sorted(set(found)) if found else found  # a log has many blocks, and few edges
 
 
 def runs(connection: sqlite3.Connection, ruler: Ruler, size: int) -> list[Run]:

@@ -1,22 +1,27 @@
 """The ledger as everybody else sees it: what `writer` appends, read back from its database."""
 
 import logging
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.authority.ledger import reading
 from app.authority.ledger.appending import Receipt
 from app.authority.ledger.failures import audit_unavailable
 from app.authority.ledger.guards import broken_guards
+from app.authority.ledger.keeping import Keeping
 from app.authority.ledger.lifetime import reconciled
 from app.authority.ledger.stored import StoredEvent
 from app.authority.ledger.tree import stored_subtree
 from app.authority.ledger.writer import Writer
 from app.authority.ledger.writing import reading_directly
+from app.authority.ports import Clock
+from app.database import open_engine
 from app.domain.refusals import AuditUnavailable, EventNotFound
 from app.evidence.merkle import Subtree
 from app.evidence.notes import Note
@@ -28,6 +33,19 @@ _LOG: Final = logging.getLogger(__name__)
 class Ledger(Writer):
     """The append-only log. Every method may be called from any thread."""
 
+    def __init__(self, engine: Engine, clock: Clock, boot_id: str, keeping: Keeping) -> None:
+        super().__init__(engine, clock, boot_id, keeping)
+        self._readers = open_engine(Path(engine.url.database or ""), read_only=True)
+
+    @property
+    def readers(self) -> Engine:
+        """Connections that can read this database and nothing else, for whoever asks questions."""
+        return self._readers
+
+    def close(self) -> None:
+        super().close()
+        self._readers.dispose()
+
     def reconcile(self) -> list[Receipt]:
         """Close every intent an earlier run left open; called once, before anything is loaded."""
         return [self.append(reconciled(intent)) for intent in self.open_intents()]
@@ -38,9 +56,12 @@ class Ledger(Writer):
 
     @contextmanager
     def tree(self) -> Iterator[Subtree]:
-        """Lend the reader of subtrees that proofs are made with; it may raise NodeMissing."""
-        with reading_directly(self._engine) as connection:
-            yield stored_subtree(connection)
+        """Lend the reader of subtrees that proofs are made with; NodeMissing may come of it."""
+        try:
+            with reading_directly(self._readers) as connection:
+                yield stored_subtree(connection)
+        except sqlite3.Error as error:
+            raise audit_unavailable(error) from error
 
     def event(self, seq: int) -> StoredEvent:
         with self._readable() as connection:
@@ -102,7 +123,7 @@ class Ledger(Writer):
     @contextmanager
     def _readable(self) -> Iterator[Connection]:
         try:
-            with self._engine.connect() as connection:
+            with self._readers.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
             raise audit_unavailable(error) from error

@@ -14,6 +14,9 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine
 from sqlalchemy.pool import Pool
 
+DriverConnection = sqlite3.Connection
+"""What `driver` returns, for those who need not know whose it is."""
+
 _locks: "WeakKeyDictionary[Pool, threading.Lock]" = WeakKeyDictionary()
 _making = threading.Lock()
 
@@ -59,6 +62,19 @@ def reading_directly(engine: Engine) -> Iterator[sqlite3.Connection]:
     """Lend the driver's connection; each statement sees what is committed."""
     with closing(engine.raw_connection()) as pooled:
         yield cast(sqlite3.Connection, pooled.dbapi_connection)
+
+
+def emptied_log(engine: Engine) -> bool:
+    """Bring everything into the database's own file and empty the write-ahead log beside it.
+
+    False where somebody is reading or the database refuses; nothing is lost then either.
+    """
+    try:
+        with one_writer(engine), reading_directly(engine) as connection:
+            busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.Error:
+        return False
+    return not busy
 
 
 def kept_connection(engine: Engine) -> sqlite3.Connection:

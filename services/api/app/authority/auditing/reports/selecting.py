@@ -4,7 +4,6 @@ A selection is a first filter and further ones that exclude one another. An even
 one and another hold is there once.
 """
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain
@@ -16,7 +15,7 @@ from app.authority.ledger import counting, questions, reading
 from app.authority.ledger.filters import Filter, matches
 from app.authority.ledger.reasons import Reasons
 from app.authority.ledger.stored import StoredEvent
-from app.authority.ledger.writing import driver
+from app.authority.ledger.writing import DriverConnection, driver
 from app.evidence.indexing import index_row
 
 AT_ONCE: Final = 1_000
@@ -69,11 +68,11 @@ class Selection:
             self._count(direct, one) for one in met
         )
 
-    def _count(self, direct: sqlite3.Connection, wanted: Filter) -> int:
+    def _count(self, direct: DriverConnection, wanted: Filter) -> int:
         return counting.total(direct, wanted, self.reasons)
 
     def _chosen(
-        self, direct: sqlite3.Connection, after: int, limit: int
+        self, direct: DriverConnection, after: int, limit: int
     ) -> tuple[list[int], int | None]:
         """The numbers on this page, and where the next one goes on; None at the end."""
         pages = [
