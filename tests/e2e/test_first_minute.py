@@ -72,13 +72,14 @@ def test_the_ledger_begins_with_genesis_and_the_boot_that_holds_the_rules_digest
     server: RunningServer,
 ) -> None:
     with server.authority() as authority:
-        first, second = authority.get("/ledger/events", params={"limit": 2}).json()["events"]
+        found = authority.get("/ledger/events", params={"limit": 4}).json()["events"]
         digest = authority.get("/rules").json()["digest"]
-    assert first["kind"] == "genesis"
-    assert second["kind"] == "boot"
+    kinds = ["genesis", "signing_key_created", "sink_changed", "boot"]
+    assert [event["kind"] for event in found] == kinds
+    first, boot = found[0], found[3]
     assert first["body"]["data"]["rules_digest"] == digest
-    assert second["body"]["data"]["rules_digest"] == digest
-    assert second["body"]["data"]["overrides"] == {"G-DEPLOY-02": "port 0"}
+    assert boot["body"]["data"]["rules_digest"] == digest
+    assert boot["body"]["data"]["overrides"] == {"G-DEPLOY-02": "port 0"}
 
 
 def test_a_second_start_is_quick_and_keeps_everything(

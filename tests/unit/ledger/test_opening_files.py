@@ -69,7 +69,7 @@ def test_a_sink_that_was_deleted_is_begun_anew_and_that_is_on_record(home: Home)
     home.stop()
     home.sink.unlink()
     ledger = home.start("boot-2")
-    (said,) = ledger.events(kind=Kind.SINK_REPLACED)[-1:]
+    (said,) = ledger.events(kind=Kind.SINK_CHANGED)[-1:]
     assert (said.data["reason"], said.data["had"], said.boot_id) == ("missing", 0, "boot-2")
     home.stop()
     assert home.findings() == []
@@ -90,7 +90,7 @@ def test_a_start_that_ends_before_it_recorded_a_deleted_sink_still_leaves_a_reco
 
     for directory in crash_points(tmp_path, prepare):
         after = Home(directory)
-        said = after.start("boot-3").events(kind=Kind.SINK_REPLACED)
+        said = after.start("boot-3").events(kind=Kind.SINK_CHANGED)
         assert [event.data["reason"] for event in said][:2] == ["new", "missing"]
         after.stop()
         assert after.findings() == []

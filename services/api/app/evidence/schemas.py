@@ -215,7 +215,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             integer("time_s", "when the witness signed, in seconds of UTC"),
         ),
         schema(
-            Kind.SINK_REPLACED,
+            Kind.SINK_CHANGED,
             "A copy of the ledger was begun: a new one, or after one was missing or damaged.",
             "the sink's name",
             text("name", "the sink's name"),

@@ -32,7 +32,7 @@ class Kind(StrEnum):
     SIGNING_KEY_CREATED = "signing_key_created"
     SIGNING_KEY_ROTATED = "signing_key_rotated"
     CHECKPOINT_COSIGNED = "checkpoint_cosigned"
-    SINK_REPLACED = "sink_replaced"
+    SINK_CHANGED = "sink_changed"
     DISK_WARNING = "disk_warning"
     RESERVE_USED = "reserve_used"
     LEDGER_READ = "ledger_read"
@@ -74,7 +74,7 @@ ACTION: Final[Mapping[Kind, str]] = {
     Kind.SIGNING_KEY_CREATED: "ledger.rotate",
     Kind.SIGNING_KEY_ROTATED: "ledger.rotate",
     Kind.CHECKPOINT_COSIGNED: "ledger.cosign",
-    Kind.SINK_REPLACED: "ledger.sink",
+    Kind.SINK_CHANGED: "ledger.sink",
     Kind.DISK_WARNING: "ledger.disk",
     Kind.RESERVE_USED: "ledger.disk",
     Kind.LEDGER_READ: "ledger.read",

@@ -7,13 +7,14 @@ same bodies always give the same rows.
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple, get_args
 
 import orjson
 from sqlalchemy import Engine
 
 from app.authority.ledger.failures import audit_unavailable
-from app.authority.ledger.writing import one_writer, transaction_directly
+from app.authority.ledger.writing import one_writer, reading_directly, transaction_directly
 from app.evidence.indexing import COLUMNS, IndexRow, index_row
 
 CHUNK: Final = 2_000
@@ -28,9 +29,13 @@ _ROWS: Final = f"SELECT {_NAMES} FROM ledger_index WHERE seq BETWEEN ? AND ? ORD
 _BODIES: Final = "SELECT seq, body FROM ledger_event WHERE seq > ? AND seq <= ? ORDER BY seq"
 _INDEXED: Final = "SELECT COALESCE(MAX(seq), 0) FROM ledger_index"
 _SIZE: Final = "SELECT COALESCE(MAX(seq), 0) FROM ledger_event"
-_CLEAR: Final = "DELETE FROM ledger_index WHERE seq BETWEEN ? AND ?"
+_DELETE: Final = "DELETE FROM ledger_index WHERE seq = ?"
 _OUTSIDE: Final = "DELETE FROM ledger_index WHERE seq < 1 OR seq > ?"
+_EMPTY: Final = "DELETE FROM ledger_index"
+"""Without a condition it throws whole trees away, and reads nothing that may be damaged."""
+_SOUND: Final = "PRAGMA integrity_check('ledger_index')"
 _LARGEST: Final = 2**63 - 1
+_TYPES: Final = [get_args(hint) or (hint,) for hint in IndexRow.__annotations__.values()]
 
 
 def insert_rows(connection: sqlite3.Connection, rows: Iterable[IndexRow]) -> None:
@@ -64,7 +69,7 @@ class Rebuilt(NamedTuple):
 
 
 def rebuild(writing: Writing) -> Rebuilt:
-    """Make every row anew from the bodies.
+    """Compare every row with its event's body, and write those that are not as it says.
 
     One short transaction a chunk, so that appends go on meanwhile and the index is never empty.
     Events that are appended meanwhile are indexed too. Run it again after a crash: it is the same.
@@ -84,7 +89,11 @@ def rebuild(writing: Writing) -> Rebuilt:
 
 
 def rebuild_of(engine: Engine) -> Rebuilt:
-    """As `rebuild`, queueing with every other writer for each step."""
+    """As `rebuild`, queueing with every other writer for each step.
+
+    Rows may be right while the trees that find them are not: then the index is emptied first, so
+    that every row is written, and questions have fewer answers until it is done.
+    """
 
     @contextmanager
     def turn() -> Iterator[sqlite3.Connection]:
@@ -92,22 +101,36 @@ def rebuild_of(engine: Engine) -> Rebuilt:
             yield connection
 
     try:
+        if not _sound(engine):
+            with turn() as connection:
+                connection.execute(_EMPTY)
         return rebuild(turn)
     except sqlite3.Error as error:
         raise audit_unavailable(error) from error
 
 
+def _sound(engine: Engine) -> bool:
+    """Whether the table is whole and every row is found by each of its indexes. Appends go on."""
+    with reading_directly(engine) as connection:
+        try:
+            return connection.execute(_SOUND).fetchall() == [("ok",)]
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+                raise
+            return False
+
+
 def _remake(connection: sqlite3.Connection, done: int, last: int, begun: int) -> int:
-    """Replace the rows past `done` up to `last`; return in how many places they differed.
+    """Put right the rows past `done` up to `last`; return in how many places they differed.
 
     What was appended after the rebuild had begun may not be indexed yet, and is nobody's fault.
     """
     found = {row[0]: row for row in connection.execute(_ROWS, (done + 1, last))}
-    right = list(_derived(connection, done, last))
-    wrong = [row for row in right if row.seq <= begun and found.get(row.seq) != tuple(row)]
-    connection.execute(_CLEAR, (done + 1, last))
-    insert_rows(connection, right)
-    return len(wrong)
+    wrong = [row for row in _derived(connection, done, last) if found.pop(row.seq, None) != row]
+    of_no_event = [seq for seq in found if seq not in {row.seq for row in wrong}]
+    connection.executemany(_DELETE, [(seq,) for seq in (*of_no_event, *(r.seq for r in wrong))])
+    insert_rows(connection, wrong)
+    return len(of_no_event) + sum(row.seq <= begun for row in wrong)
 
 
 def _derived(connection: sqlite3.Connection, done: int, last: int) -> Iterator[IndexRow]:
@@ -127,12 +150,14 @@ def _row(seq: int, body: bytes) -> IndexRow | None:
 
 
 def _storable(row: IndexRow) -> bool:
-    numbers = [row.ts_utc_us, row.intent_seq or 0]
-    texts = [row.kind, row.action, row.actor, row.roles, row.subject]
-    perhaps = [row.person, row.model, row.digest, row.outcome, row.plan, row.run, row.request_id]
-    texts += [text for text in [*perhaps, row.reason] if text is not None]
-    "".join(texts).encode()  # half a character cannot be stored: a ValueError
-    return all(type(number) is int and abs(number) <= _LARGEST for number in numbers)
+    numbers = (row.ts_utc_us, row.intent_seq or 0)
+    return _typed(tuple(map(type, row))) and all(abs(number) <= _LARGEST for number in numbers)
+
+
+@lru_cache
+def _typed(types: tuple[type, ...]) -> bool:
+    """Whether the columns take values of these types; rows have few different ones."""
+    return all(one in allowed for one, allowed in zip(types, _TYPES, strict=True))
 
 
 def _one(connection: sqlite3.Connection, query: str) -> int:

@@ -14,7 +14,7 @@ ESSENTIAL: Final = OUTCOMES | {
     Kind.REFUSAL,
     Kind.WORKER_EXITED,
     Kind.MODEL_QUARANTINED,
-    Kind.SINK_REPLACED,
+    Kind.SINK_CHANGED,
     Kind.DISK_WARNING,
     Kind.RESERVE_USED,
 }

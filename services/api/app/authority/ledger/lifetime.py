@@ -82,10 +82,10 @@ def signing_key_rotated_event(actor: Actor, *, old: str, new: str) -> LedgerEven
     )
 
 
-def sink_replaced_event(*, name: str, path: str, reason: str, had: int) -> LedgerEvent:
+def sink_changed_event(*, name: str, path: str, reason: str, had: int) -> LedgerEvent:
     """A sink began anew or was damaged. `had`: how many events it held under a checkpoint."""
     data = {"name": name, "path": path, "reason": reason, "had": had}
-    return LedgerEvent(kind=Kind.SINK_REPLACED, actor=SYSTEM, subject=name, data=data)
+    return LedgerEvent(kind=Kind.SINK_CHANGED, actor=SYSTEM, subject=name, data=data)
 
 
 def disk_warning_event(

@@ -1,7 +1,7 @@
 """What happens to the ledger's copies and its volume while the server runs, put on record."""
 
 from app.authority.ledger.events import LedgerEvent
-from app.authority.ledger.lifetime import disk_warning_event, sink_replaced_event
+from app.authority.ledger.lifetime import disk_warning_event, sink_changed_event
 from app.authority.ledger.reserve import DiskChange, DiskWatch
 from app.authority.ledger.sinks import SinkChange
 from app.authority.ledger.store import Ledger
@@ -33,7 +33,7 @@ class Watching:
 
 
 def changed(change: SinkChange) -> LedgerEvent:
-    return sink_replaced_event(
+    return sink_changed_event(
         name=change.name, path=recorded_path(change.path), reason=change.reason, had=change.had
     )
 

@@ -64,7 +64,7 @@ EFFECT: Final[Mapping[Kind, Loss | None]] = {
     Kind.SIGNING_KEY_CREATED: None,
     Kind.SIGNING_KEY_ROTATED: Loss("the old signing key", TYPED),
     Kind.CHECKPOINT_COSIGNED: None,
-    Kind.SINK_REPLACED: Loss(
+    Kind.SINK_CHANGED: Loss(
         "the old copy of the ledger, or what was left of it",
         "nobody: a missing or damaged copy is begun anew",
     ),
