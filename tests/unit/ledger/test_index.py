@@ -135,6 +135,64 @@ def test_a_damaged_body_has_no_row_and_stops_nothing(
     assert [row[0] for row in dump(path)] == [2, 3, 4, 5, 6]
 
 
+@pytest.mark.usefixtures("chunk")
+def test_only_rows_that_are_not_as_their_body_says_are_written(
+    ledger: Ledger, engine: Engine, path: Path
+) -> None:
+    record(ledger)
+    raw = foreign_connection(path)
+    raw.execute("CREATE TABLE written (seq)")
+    for change, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+        raw.execute(
+            f"CREATE TRIGGER on_{change} AFTER {change} ON ledger_index "
+            f"BEGIN INSERT INTO written VALUES ({row}.seq); END"
+        )
+    assert rebuild_of(engine) == Rebuilt(size=6, changed=0)
+    assert raw.execute("SELECT count(*) FROM written").fetchone() == (0,)
+    raw.execute("UPDATE ledger_index SET actor = 'x' WHERE seq = 3")
+    raw.execute("DELETE FROM written")
+    assert rebuild_of(engine) == Rebuilt(size=6, changed=1)
+    assert set(raw.execute("SELECT seq FROM written")) == {(3,)}
+
+
+@pytest.mark.usefixtures("chunk")
+def test_trees_that_lost_their_rows_are_made_anew_though_each_row_is_right(
+    ledger: Ledger, engine: Engine, path: Path
+) -> None:
+    record(ledger)
+    before = dump(path)
+    loads = "SELECT count(*) FROM ledger_index INDEXED BY ledger_index_what WHERE kind = ?"
+    _misplace(path, "ledger_index_what", "kind", seq=1)
+    assert dump(path) == before
+    assert foreign_connection(path).execute(loads, ("load_intent",)).fetchone() == (2,)
+    assert rebuild_of(engine) == Rebuilt(size=6, changed=6)
+    assert dump(path) == before
+    after = foreign_connection(path)
+    assert after.execute(loads, ("load_intent",)).fetchone() == (3,)
+    assert after.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert rebuild_of(engine) == Rebuilt(size=6, changed=0)
+    record(ledger, 1)
+    assert len(dump(path)) == 8
+
+
+def _misplace(path: Path, index: str, column: str, *, seq: int) -> None:
+    """Have `index` hold another value of `column` than the row has."""
+    find = f"SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master WHERE name = '{index}'"
+    set_to = f"UPDATE ledger_index SET {column} = ? WHERE seq = ?"
+    (right,) = (
+        foreign_connection(path)
+        .execute(f"SELECT {column} FROM ledger_index WHERE seq = ?", (seq,))
+        .fetchone()
+    )
+    raw = foreign_connection(path)
+    raw.execute(set_to, ("elsewhere", seq))
+    entry = raw.execute(find).fetchone()
+    raw.execute("PRAGMA writable_schema = ON")
+    raw.execute(f"DELETE FROM sqlite_master WHERE name = '{index}'")
+    foreign_connection(path).execute(set_to, (right, seq))  # knows nothing of that index
+    raw.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", entry)
+
+
 def test_what_is_missing_is_caught_up_with_in_steps(
     ledger: Ledger, engine: Engine, path: Path
 ) -> None:
@@ -164,5 +222,6 @@ def test_a_database_that_fails_is_a_sentence(ledger: Ledger, engine: Engine, pat
     foreign_connection(path).execute(
         "CREATE TRIGGER t BEFORE DELETE ON ledger_index BEGIN SELECT RAISE(ABORT, 'no'); END"
     )
+    foreign_connection(path).execute("UPDATE ledger_index SET actor = 'x' WHERE seq = 3")
     with pytest.raises(AuditUnavailable):
         rebuild_of(engine)

@@ -91,8 +91,8 @@ def rebuild(writing: Writing) -> Rebuilt:
 def rebuild_of(engine: Engine) -> Rebuilt:
     """As `rebuild`, queueing with every other writer for each step.
 
-    Rows may be right while the trees that find them are not: then the index is emptied first, so
-    that every row is written, and questions have fewer answers until it is done.
+    Rows may be right while the trees that find them are not: then the index is emptied first, and
+    every row written; questions have fewer answers until that is done.
     """
 
     @contextmanager
@@ -101,10 +101,12 @@ def rebuild_of(engine: Engine) -> Rebuilt:
             yield connection
 
     try:
-        if not _sound(engine):
-            with turn() as connection:
-                connection.execute(_EMPTY)
-        return rebuild(turn)
+        if _sound(engine):
+            return rebuild(turn)
+        with turn() as connection:
+            _begin_again(connection)
+        size, _ = rebuild(turn)
+        return Rebuilt(size, size)
     except sqlite3.Error as error:
         raise audit_unavailable(error) from error
 
@@ -120,6 +122,13 @@ def _sound(engine: Engine) -> bool:
             return False
 
 
+def _begin_again(connection: sqlite3.Connection) -> None:
+    """Keep the newest row only: whoever catches up meanwhile then adds what is newer, not all."""
+    connection.execute(_EMPTY)
+    size = _one(connection, _SIZE)
+    insert_rows(connection, _derived(connection, max(0, size - 1), size))
+
+
 def _remake(connection: sqlite3.Connection, done: int, last: int, begun: int) -> int:
     """Put right the rows past `done` up to `last`; return in how many places they differed.
 
@@ -127,10 +136,9 @@ def _remake(connection: sqlite3.Connection, done: int, last: int, begun: int) ->
     """
     found = {row[0]: row for row in connection.execute(_ROWS, (done + 1, last))}
     wrong = [row for row in _derived(connection, done, last) if found.pop(row.seq, None) != row]
-    of_no_event = [seq for seq in found if seq not in {row.seq for row in wrong}]
-    connection.executemany(_DELETE, [(seq,) for seq in (*of_no_event, *(r.seq for r in wrong))])
+    connection.executemany(_DELETE, [(seq,) for seq in (*found, *(row.seq for row in wrong))])
     insert_rows(connection, wrong)
-    return len(of_no_event) + sum(row.seq <= begun for row in wrong)
+    return len(found) + sum(row.seq <= begun for row in wrong)  # what is left there is of no event
 
 
 def _derived(connection: sqlite3.Connection, done: int, last: int) -> Iterator[IndexRow]:
