@@ -175,10 +175,11 @@ def _smallest(connection: sqlite3.Connection, found: list[Way], *, most: int) ->
             (more,) = one_row(
                 connection,
                 f"SELECT count(*) FROM (SELECT 1 FROM {one.source} WHERE {one.where.sql} LIMIT ?)",  # noqa: S608
-                *one.where.values,
-                fewest,
+                *(*one.where.values, fewest - entries),
             )
             entries += more
+            if entries >= fewest:
+                break
         if entries < fewest:
             best, fewest = way, entries
     return best

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 BLOCK: Final = 2_048
 DAY_US: Final = 86_400_000_000
@@ -23,11 +23,8 @@ SELECT n,
     (SELECT max(ts_utc_us) FROM ledger_index INDEXED BY ledger_index_time WHERE seq / {BLOCK} = n)
 FROM block"""  # noqa: S608
 _EDGE: Final = f"""\
-SELECT
-    (SELECT max(seq) FROM ledger_index INDEXED BY ledger_index_time
-     WHERE seq / {BLOCK} = ? AND ts_utc_us < ?),
-    (SELECT min(seq) FROM ledger_index INDEXED BY ledger_index_time
-     WHERE seq / {BLOCK} = ? AND ts_utc_us >= ?)"""  # noqa: S608
+SELECT max(seq), count(*) FROM ledger_index INDEXED BY ledger_index_time
+WHERE seq / {BLOCK} = ? AND ts_utc_us < ?"""  # noqa: S608
 _ROWS: Final = "SELECT seq, ts_utc_us FROM ledger_index WHERE seq BETWEEN ? AND ? ORDER BY seq"
 
 
@@ -118,11 +115,11 @@ def _starts(connection: sqlite3.Connection, number: int, edges: list[int]) -> li
     """Where in a block each boundary is; None where time does not go forward throughout."""
     if len(edges) > _SEARCHED:
         return None
+    first = max(number * BLOCK, 1)
     found: list[int] = []
     for edge in edges:
-        before: Any
-        before, after = connection.execute(_EDGE, (number, edge, number, edge)).fetchone()
-        if before is None or after is None or before >= after:
-            return None
-        found.append(after)
+        before, events = connection.execute(_EDGE, (number, edge)).fetchone()
+        if before is None or before - first + 1 != events:
+            return None  # not the earliest ones, each of them
+        found.append(before + 1)
     return found
