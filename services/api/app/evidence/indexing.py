@@ -4,7 +4,7 @@ The writer fills the index with it and whoever verifies compares with it, so tha
 altered shows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from app.evidence.vocabulary import ABOUT_A_MODEL, ACTION, OUTCOME_OF, OUTCOMES, Kind
@@ -31,47 +31,71 @@ class IndexRow(NamedTuple):
     reason: str | None
 
 
+Who = tuple[str, str | None, str]
+"""actor, person, roles"""
+
 COLUMNS: Final = IndexRow._fields
+TEXTS: Final = ("digest", "message", "model", "permission", "plan", "reason", "run")
+"""What the index takes from an event's data, where it is a text."""
+
 _NO_MODEL: Final = ("key ", "person ", "the ledger", "/")
+_REFUSAL: Final = str(Kind.REFUSAL)
+_ATTEMPTS: Final = OUTCOMES | frozenset(OUTCOME_OF)
+_NO_RULES: Final = (False, False, False)
+_RULES: Final = {
+    str(kind): (str(ACTION[kind]), kind in ABOUT_A_MODEL, kind in _ATTEMPTS, kind in OUTCOMES)
+    for kind in Kind
+}
+"""What it is filed under; whether it is about a model, part of an attempt, the end of one."""
 
 
 def index_row(body: Mapping[str, Any]) -> IndexRow:
     """Return the row for an event's parsed body (version 1 or 2)."""
-    kind, actor, data, seq = body["kind"], body["actor"], body["data"], body["seq"]
-    subject, intent, get = body["subject"], body["intent_seq"], data.get
-    action, model, run = ACTION.get(kind, kind), _text(get("model")), _text(get("run"))
-    if kind == _REFUSAL:  # by itself an attempt; its subject is a model unless it says otherwise
-        action = _text(get("permission")) or action
-        model = model if subject.startswith(_NO_MODEL) else subject or None
-        run = run or str(seq)
-    elif kind in ABOUT_A_MODEL:
-        model = subject or None
-    if run is None and kind in _ATTEMPTS:  # an intent and its outcome are one
-        run = str(intent if kind in OUTCOMES else seq)
-    # By position: a million of these are made in a verification, and names take half as long again.
-    return IndexRow(
-        seq,
-        body["ts_utc_us"],
-        kind,
-        action,
-        actor["id"],
-        actor.get("person"),
-        f",{','.join(actor['roles'])}," if actor["roles"] else "",
-        subject,
-        model,
-        _text(get("digest")),
-        body["outcome"],
-        _text(get("plan")),
-        run,
-        intent,
-        body["request_id"],
-        _text(get("reason")) or _text(get("message")),
+    get = body["data"].get
+    return IndexRow._make(
+        row_of(
+            body["seq"],
+            body["ts_utc_us"],
+            body["kind"],
+            who(body["actor"]),
+            body["subject"],
+            body["outcome"],
+            body["intent_seq"],
+            body["request_id"],
+            [value if isinstance(value, str) else None for value in map(get, TEXTS)],
+        )
     )
 
 
-_REFUSAL: Final = str(Kind.REFUSAL)
-_ATTEMPTS: Final = OUTCOMES | frozenset(OUTCOME_OF)
+def who(actor: Mapping[str, Any]) -> Who:
+    roles = f",{','.join(actor['roles'])}," if actor["roles"] else ""
+    return actor["id"], actor.get("person"), roles
 
 
-def _text(value: object) -> str | None:
-    return value if value and isinstance(value, str) else None
+def row_of(  # noqa: PLR0917 - a verification makes a million of these, and names take time
+    seq: int,
+    time: int,
+    kind: str,
+    actor: Who,
+    subject: str,
+    outcome: str | None,
+    intent: int | None,
+    request: str | None,
+    texts: Sequence[str | None],
+) -> tuple[Any, ...]:
+    """Return an IndexRow's values. `texts` are TEXTS of the data; one that is empty is none."""
+    digest, message, model, permission, plan, reason, run = texts
+    action, is_about_a_model, is_attempt, is_outcome = _RULES.get(kind) or (kind, *_NO_RULES)
+    if kind == _REFUSAL:  # by itself an attempt; its subject is a model unless it says otherwise
+        action = permission or action
+        model = model if subject.startswith(_NO_MODEL) else subject
+        run = run or str(seq)
+    elif is_about_a_model:
+        model = subject
+    if is_attempt and not run:  # an intent and its outcome are one
+        run = str(intent if is_outcome else seq)
+    id_, person, roles = actor
+    return (
+        seq, time, kind, action, id_, person, roles, subject, model or None, digest or None,
+        outcome, plan or None, run or None, intent, request, reason or message or None,
+    )  # fmt: skip

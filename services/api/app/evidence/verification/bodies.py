@@ -116,7 +116,7 @@ def _check_fields(fields: Mapping[str, Any]) -> None:
     if tuple(fields) != _FIELDS or tuple(map(type, fields.values())) not in _TYPES:
         raise BodyInvalid(f"does not have the fields of version {version}")
     who = fields["actor"]
-    if tuple(who) != actor or not _is_actor(who):
+    if tuple(who) != actor or not is_actor(who):
         raise BodyInvalid(f"does not name its actor as version {version} does")
     if fields["kind"] not in KINDS:
         raise BodyInvalid(
@@ -124,7 +124,7 @@ def _check_fields(fields: Mapping[str, Any]) -> None:
         )
 
 
-def _is_actor(who: Mapping[str, Any]) -> bool:
+def is_actor(who: Mapping[str, Any]) -> bool:
     roles, person = who["roles"], who.get("person")
     return (
         type(who["id"]) is str

@@ -1,10 +1,14 @@
-"""What a range of events came to, and the trees that ranges are made of. Pure."""
+"""What a range of events came to, and the trees that ranges are made of. Pure.
+
+`merkle.node_hash` is written out here: a million calls of it take a third of a second.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Final
 
-from app.evidence.merkle import HASH_BYTES, node_hash
+from app.evidence.merkle import HASH_BYTES
 from app.evidence.tiles import WIDTH
 from app.evidence.verification.findings import Findings
 from app.evidence.verification.signatures import Judged
@@ -43,7 +47,8 @@ def joined(leaves: list[bytes]) -> list[list[bytes]]:
     levels = [leaves]
     while len(levels[-1]) > 1:
         row = levels[-1]
-        levels.append(list(map(node_hash, row[::2], row[1::2])))
+        pairs = zip(row[::2], row[1::2], strict=False)  # one that is left over is in none
+        levels.append([sha256(b"\x01" + left + right).digest() for left, right in pairs])
     return levels
 
 
@@ -54,7 +59,7 @@ def root_in(levels: list[list[bytes]], count: int) -> bytes:
         if count >> height & 1:
             start -= 1 << height
             complete = row[start >> height]
-            found = node_hash(complete, found) if found else complete
+            found = sha256(b"\x01" + complete + found).digest() if found else complete
     return found
 
 
@@ -73,7 +78,8 @@ def note_roots(
         result.tiles += levels[-1][0]
         if recorded is not None:
             result.stored[last // WIDTH - 1] = recorded[-1][0]
-    believed = levels if recorded is None else recorded
     for size in wanted:
         if count := size % WIDTH:
-            result.partial[size] = root_in(levels, count), root_in(believed, count)
+            found = root_in(levels, count)
+            believed = found if recorded is None else root_in(recorded, count)
+            result.partial[size] = found, believed

@@ -91,10 +91,8 @@ class _Range:
                 first, last, events, index, indexed=self._task.indexed, result=self._result
             )
         wanted = {size for size in self._task.sizes if first <= size <= last}
-        for seq, _, body, _ in events:
-            for reader in readers:
-                if reader.expect(seq, body):
-                    wanted.add(seq)
+        for reader in readers:
+            wanted.update(reader.expect(events))
         if last == self._task.last:
             wanted.add(last)
         note_roots(

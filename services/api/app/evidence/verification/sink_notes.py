@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from app.evidence.verification.findings import Findings, Part
 from app.evidence.verification.results import Scanned
+from app.evidence.verification.signatures import Judged
 from app.evidence.verification.sinks import SinkPart
 from app.evidence.verification.trees import Claim, Tree
 
@@ -27,25 +28,26 @@ class SinkNotes:
     def take(self, scanned: Scanned, tree: Tree, findings: Findings) -> set[int]:
         """Take a range's checkpoints, whose tiles `tree` has; return the sizes that are kept."""
         roots = tree.next_roots({note.size for _, note in scanned.notes if not note.wrong}, scanned)
-        kept: list[Claim] = []
-        right: dict[tuple[int, bool], Claim] = {}
+        kept: list[tuple[int, Judged]] = []
+        right: dict[tuple[int, bool], Judged] = {}
         for number, note in scanned.notes:
             self.counts[number] += 1
             self.verified[number] += note.signed
             self.reached[number] = max(self.reached[number], note.size)
-            path = self.sinks[number].path
             if note.wrong:
+                path = self.sinks[number].path
                 findings.add(
                     Part.SINK,
                     note.size,
                     f"In the sink {path} the checkpoint behind event {note.size:,} {note.wrong}.",
                 )
-                continue
-            claim = Claim(f"the sink {path}", note.size, note.root, signed=note.signed)
-            if roots[note.size] == note.root:
-                right[number, note.signed] = claim
+            elif roots[note.size] == note.root:
+                right[number, note.signed] = note
             else:
-                kept.append(claim)
-        kept += right.values()
-        self.claims += kept
-        return {claim.size for claim in kept}
+                kept.append((number, note))
+        kept += [(number, note) for (number, _), note in right.items()]
+        self.claims += [
+            Claim(f"the sink {self.sinks[number].path}", note.size, note.root, signed=note.signed)
+            for number, note in kept
+        ]
+        return {note.size for _, note in kept}

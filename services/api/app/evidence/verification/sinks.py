@@ -6,13 +6,14 @@ a line can be, and how a file goes on after a failed write, says `app.evidence.s
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from app.evidence.sink_lines import CHECKPOINT_START, CUT_OFF, MAX_LINE_BYTES, LineKind, read
+from app.evidence.verification.quick import EventRow
 
 _NEAR: Final = 64 * 1024
 
@@ -73,18 +74,21 @@ class SinkReader:
     def close(self) -> None:
         self._file.close()
 
-    def expect(self, seq: int, body: bytes) -> bool:
-        """Go past event `seq`; True where a checkpoint follows it (in `seen.notes`)."""
-        if self._line == body + b"\n":
-            self._line = self._read()
-        elif self._line or self._waiting:
-            self._search(seq, body)
-        if not self._line.startswith(CHECKPOINT_START):
-            return False
-        before = len(self.seen.notes)
-        while self._line.startswith(CHECKPOINT_START):
-            self._checkpoint(seq)
-        return len(self.seen.notes) > before
+    def expect(self, events: Sequence[EventRow]) -> list[int]:
+        """Go past these events; return those that a checkpoint follows (in `seen.notes`)."""
+        followed, notes, read = [], self.seen.notes, self._read
+        for seq, _, body, _ in events:
+            if self._line == body + b"\n":
+                self._line = read()
+            elif self._line or self._waiting:
+                self._search(seq, body)
+            if self._line.startswith(CHECKPOINT_START):
+                before = len(notes)
+                while self._line.startswith(CHECKPOINT_START):
+                    self._checkpoint(seq)
+                if len(notes) > before:
+                    followed.append(seq)
+        return followed
 
     def finish(self, last: int) -> None:
         """Look at what stands behind event `last`, up to an event of a higher number."""

@@ -56,9 +56,10 @@ def read(connection: sqlite3.Connection, findings: Findings) -> Stored:
 
 def _size(connection: sqlite3.Connection, findings: Findings) -> int:
     """The last event's number; a row far behind all others is a finding, not a size."""
-    count, first, last = connection.execute(
-        "SELECT COUNT(*), COALESCE(MIN(seq), 1), COALESCE(MAX(seq), 0) FROM ledger_event"
-    ).fetchone()
+    count = _one(connection, "SELECT COUNT(*) FROM ledger_event")
+    # One at a time: asked for together they take a look at every row.
+    first = _one(connection, "SELECT COALESCE(MIN(seq), 1) FROM ledger_event")
+    last = _one(connection, "SELECT COALESCE(MAX(seq), 0) FROM ledger_event")
     if first < 1:
         findings.add(Part.EVENT, 0, f"There is an event {first:,}: events begin with 1.")
     reach = 2 * count + _SLACK
@@ -72,7 +73,9 @@ def _size(connection: sqlite3.Connection, findings: Findings) -> int:
 
 def _indexed(connection: sqlite3.Connection, size: int, findings: Findings) -> int:
     outside = connection.execute(
-        "SELECT seq FROM ledger_index WHERE seq < 1 OR seq > ? ORDER BY seq", (size,)
+        "SELECT seq FROM ledger_index WHERE seq < 1 UNION ALL"
+        " SELECT seq FROM ledger_index WHERE seq > ? ORDER BY seq",
+        (size,),
     )
     for (seq,) in outside:
         findings.add(Part.INDEX, seq, f"The index has event {seq:,}, which the log does not have.")
@@ -81,6 +84,8 @@ def _indexed(connection: sqlite3.Connection, size: int, findings: Findings) -> i
 
 
 def check_ids(connection: sqlite3.Connection, findings: Findings) -> None:
+    if _one(connection, "SELECT COUNT(*) - COUNT(DISTINCT event_id) FROM ledger_event") == 0:
+        return
     repeated = connection.execute(
         "SELECT event_id, MIN(seq), MAX(seq) FROM ledger_event"
         " GROUP BY event_id HAVING COUNT(*) > 1 ORDER BY 2"

@@ -6,8 +6,9 @@ that differs was altered; where they do not, events were, and leaves and nodes t
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 
-from app.evidence.merkle import Frontier, node_hash, root
+from app.evidence.merkle import Frontier, root
 from app.evidence.tiles import WIDTH
 from app.evidence.verification.findings import Findings, Part
 from app.evidence.verification.results import Scanned
@@ -52,8 +53,8 @@ class _Walk:
                 found[size] = self.tree.root()
                 continue
             root_there = partial[size]
-            for left in reversed(self.tree.roots):
-                root_there = node_hash(left, root_there)
+            for left in reversed(self.tree.roots):  # node_hash, written out: see `results`
+                root_there = sha256(b"\x01" + left + root_there).digest()
             found[size] = root_there
         return found
 
