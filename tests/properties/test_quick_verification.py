@@ -117,3 +117,31 @@ def test_the_quick_look_sees_another_id_and_another_number(
             )
         else:
             assert leaves_if_whole(SEQ, [(SEQ, other, body, leaf)], [expected], SEQ) is None
+
+
+def test_no_edit_of_a_body_is_taken_quickly_that_the_long_look_would_not_take() -> None:
+    """Every fragment at every place, put in and put over what was there."""
+    body = first_of_its_shape(
+        {
+            "actor": {"id": "key:1", "person": None, "roles": ["client", "operator"]},
+            "boot_id": "b",
+            "data": {"a": 1, "digest": "d", "files": ["x", 2], "found": {"b": 3, "c": False}},
+            "event_id": "e",
+            "intent_seq": 3,
+            "kind": "load_outcome",
+            "mono_us": 10,
+            "outcome": None,
+            "request_id": "r",
+            "seq": SEQ,
+            "subject": "publisher/model",
+            "ts_utc_us": 20,
+            "v": 2,
+        }
+    )
+    assert leaves_if_canonical(SEQ, [body]) is not None
+    for fragment in map(str.encode, FRAGMENTS):
+        for place in range(len(body)):
+            for over in (0, 1):
+                changed = body[:place] + fragment + body[place + over :]
+                quickly = leaves_if_canonical(SEQ, [changed]) is not None
+                assert quickly is is_right(changed), changed
