@@ -62,7 +62,8 @@ def test_the_answer_came_from_a_verified_feasible_recorded_load(server: RunningS
 
 
 def test_the_worker_is_a_child_process_and_the_server_has_no_mlx(server: RunningServer) -> None:
-    OpenAI(base_url=f"{server.url}/v1", api_key="none").models.list()
+    with OpenAI(base_url=f"{server.url}/v1", api_key="none") as client:
+        client.models.list()
     maps = Path(f"/proc/{server.pid}/maps")
     if maps.exists():
         assert "mlx" not in maps.read_text("utf-8")
