@@ -22,6 +22,7 @@ MAX_NOTE_BYTES: Final = 64 * 1024
 _PUBLIC_BYTES: Final = 32
 _MARK: Final = "\u2014 "
 _NAME: Final = re.compile(r"[^\s+]+")
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")  # but the newline
 
 Signing = Callable[[bytes], bytes]
 """Ed25519 over a message: 64 bytes. What holds the private key hands this out and nothing else."""
@@ -166,7 +167,7 @@ def _decoded(encoded: str | bytes) -> str:
         raise NoteInvalid("a note is UTF-8") from error
     if size > MAX_NOTE_BYTES:
         raise NoteInvalid(f"a note has at most {MAX_NOTE_BYTES} bytes")
-    if any(ord(char) < 0x20 and char != "\n" for char in whole):
+    if _CONTROL.search(whole):
         raise NoteInvalid("a note holds no control character but the newline")
     return whole
 

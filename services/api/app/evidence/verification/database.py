@@ -78,17 +78,19 @@ class _Verification:
                 )
             held = stored.read(connection, self._findings)
             keys = self._log_keys(held)
-            claims = self._claims(held, seen, keys)
-            commits = self._tagged(held)
-            sizes = {claim.size for claim in claims} | set(commits)
+            sizes = signed.sizes(held) | outside.sizes(self._target.held, seen.head)
+            sizes |= set(self._tagged(held))
             tasks = self._tasks(held, seen.sinks, sizes, keys)
-            tree, blobs = Tree(held.size), 0
+            tree, claims, blobs = Tree(held.size), list[Claim](), 0
             results = in_order(scanned, tasks, self._processes)
             for task, result in zip(tasks, results, strict=True):
                 if task is tasks[0]:  # the other processes are at work by now
+                    claims = self._claims(held, seen, keys)
                     stored.check_ids(connection, self._findings)
                     blobs = stored.check_evidence(connection, self._findings)
                 self._take(task, result, tree)
+            if not tasks:
+                claims = self._claims(held, seen, keys)
         return self._conclude(held, seen, claims, tree, keys=keys, blobs=blobs)
 
     def _log_keys(self, held: stored.Stored) -> tuple[VerifierKey, ...]:

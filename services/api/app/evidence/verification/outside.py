@@ -120,6 +120,11 @@ def _check_end(sink: SinkPart, reached: int, *, size: int, newest: int, findings
         )
 
 
+def sizes(kept: Sequence[Held], head: Head | None) -> set[int]:
+    """Return all sizes that claims can be of."""
+    return {_size_in(held.note.text) for held in kept} | ({head.size} if head else set())
+
+
 def check_head(
     head: Head, keys: Sequence[VerifierKey], *, size: int, signed: int, findings: Findings
 ) -> list[Claim]:

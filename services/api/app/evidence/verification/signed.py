@@ -22,6 +22,11 @@ SIGNATURES: Final = 4_096
 _TAG_LABEL: Final = b"lmx-authority ledger commit tag v1"
 
 
+def sizes(stored: Stored) -> set[int]:
+    """Return all sizes that claims can be of, known before these are judged."""
+    return {size for size, _, _ in stored.checkpoints} | {row[1] for row in stored.cosignatures}
+
+
 def checkpoint_claims(
     stored: Stored, keys: Sequence[VerifierKey], findings: Findings
 ) -> list[Claim]:
