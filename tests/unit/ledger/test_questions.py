@@ -15,7 +15,7 @@ from app.authority.ledger.counting import counts, total
 from app.authority.ledger.filters import Filter
 from app.authority.ledger.questions import covered, page
 from app.authority.ledger.reasons import Reasons
-from app.authority.ledger.spans import BLOCK, Ruler, Run, runs
+from app.authority.ledger.spans import BLOCK, KnownTimes, Ruler, Run, runs
 from tests.fakes.asked_log import START_US, Body, body, indexed, is_like
 
 DAY = 86_400_000_000
@@ -119,6 +119,24 @@ def test_a_span_of_time_is_found_without_reading_every_event(
     assert [seq for part in parts for seq in range(part.first, part.last + 1)] == inside
     assert runs(connection, Ruler(), len(log)) == [Run(1, len(log), 0)]
     assert runs(connection, Ruler(), 0) == []
+
+
+def test_what_is_known_of_times_is_only_of_complete_blocks_and_can_be_forgotten(
+    log: list[Body],
+) -> None:
+    known, rulers = KnownTimes(), (Ruler(by_day=True), Ruler(START_US + DAY, START_US + 2 * DAY))
+    for size in (1, BLOCK - 2, BLOCK - 1, BLOCK, 3 * BLOCK - 1, 5 * BLOCK - 1, 2 * BLOCK, 10):
+        with closing(indexed(log[:size])) as part:
+            for ruler in rulers * 2:
+                assert runs(part, ruler, size, known) == runs(part, ruler, size)
+    with closing(indexed(log)) as part:
+        before = runs(part, rulers[0], len(log), known)
+        part.execute(f"UPDATE ledger_index SET ts_utc_us = ts_utc_us + {DAY}")
+        assert runs(part, rulers[0], len(log), known)[0] == before[0]
+        known.forget()
+        assert runs(part, rulers[0], len(log), known)[0] == before[0]._replace(
+            day=before[0].day + 1
+        )
 
 
 def test_a_page_says_which_part_of_the_log_it_covers(connection: sqlite3.Connection) -> None:

@@ -20,6 +20,7 @@ from app.authority.inference import Inference, InferencePorts
 from app.authority.keys import OperatorKey
 from app.authority.ledger.cosignatures import StoredCosignatures
 from app.authority.ledger.index import rebuild_of
+from app.authority.ledger.reasons import Reasons
 from app.authority.ledger.tiles import StoredTiles
 from app.authority.lifecycle.equipment import Equipment, Limits
 from app.authority.lifecycle.serving import Serving
@@ -158,6 +159,7 @@ def _services(
     )
 
     standing = Standing(authority.ledger, authority.watching, proofs.last_held)
+    reasons = Reasons()  # one, so that nobody remembers an index that was made anew
     reading = Reading(
         catalog=authority.catalog,
         routing=authority.routing,
@@ -187,6 +189,7 @@ def _services(
             note_read=reads.note,
             rebuild=partial(rebuild_of, authority.database),
             prove=proofs.inclusion,
+            reasons=reasons,
         ),
         reports=Reports(
             ledger=authority.ledger,
@@ -194,6 +197,7 @@ def _services(
             keys=authority.keys,
             clock=authority.clock,
             access=access,
+            reasons=reasons,
         ),
         exports=Exports(
             ledger=authority.ledger,

@@ -65,12 +65,12 @@ def _grouped(
     columns = [name for name in names if name != "day"]
     exact = _exact(connection, wanted, found, columns)
     if exact is not None:
-        parts = runs(connection, ruler, size)
+        parts = runs(connection, ruler, size, reasons.times)
         if exact.seeks * len(parts) <= _LOOKUPS:
             return _by_entries(connection, exact, parts, names)
     way = _smallest(connection, found, most=size // 4)
     if way is ALL and columns in ([], ["outcome"]):
-        parts = runs(connection, ruler, size)
+        parts = runs(connection, ruler, size, reasons.times)
         outcomes = _outcomes(connection) if columns else []
         if len(parts) <= _SCANS and outcomes is not None:
             return _by_runs(connection, wanted, parts, outcomes, names)

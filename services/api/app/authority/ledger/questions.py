@@ -65,7 +65,7 @@ def page(
     """The events past number `after` (before it, newest first; 0 begins at that end)."""
     lend(connection, wanted)
     size = size_of(connection)
-    times = runs(connection, ruler_of(wanted), size)
+    times = runs(connection, ruler_of(wanted), size, reasons.times)
     low, high = (times[0].first, times[-1].last) if times else (1, 0)
     if newest_first:
         high = min(high, after - 1) if after > 0 else high

@@ -1,12 +1,15 @@
 """The only place that remembers which different reasons the ledger holds, for free text.
 
 A log repeats a few thousand sentences. Reading them once and then only what is new answers a
-search for words in milliseconds, and needs no table that an append would have to pay for.
+search for words in milliseconds, and needs no table that an append would have to pay for. What is
+known of its times is kept beside them: both are of one index, and forgotten when it is made anew.
 """
 
 import sqlite3
 import threading
 from typing import Final
+
+from app.authority.ledger.spans import KnownTimes
 
 MOST: Final = 200_000
 """Different reasons that are remembered; a log with more is searched event by event."""
@@ -32,6 +35,7 @@ class Reasons:
         self._lock = threading.Lock()
         self._folded: dict[str, str] = {}
         self._until = 0
+        self.times = KnownTimes()
         self._answers: dict[tuple[str, ...], list[str]] = {}
 
     def holding(self, connection: sqlite3.Connection, words: tuple[str, ...]) -> list[str] | None:
@@ -52,6 +56,7 @@ class Reasons:
         with self._lock:
             self._folded, self._until = {}, 0
             self._answers.clear()
+            self.times.forget()
 
     def _search(self, words: tuple[str, ...]) -> list[str]:
         found = list(self._folded.items())

@@ -16,8 +16,11 @@ DAY_US: Final = 86_400_000_000
 _SEARCHED: Final = 3
 """A block with more boundaries than this in it is read row by row: its clock jumped."""
 
+_REMEMBERED: Final = 20_000
+"""Boundaries: midnights of fifty years."""
+
 _BLOCKS: Final = f"""\
-WITH RECURSIVE block(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM block WHERE n < ? / {BLOCK})
+WITH RECURSIVE block(n) AS (SELECT ? UNION ALL SELECT n + 1 FROM block WHERE n < ? / {BLOCK})
 SELECT n,
     (SELECT min(ts_utc_us) FROM ledger_index INDEXED BY ledger_index_time WHERE seq / {BLOCK} = n),
     (SELECT max(ts_utc_us) FROM ledger_index INDEXED BY ledger_index_time WHERE seq / {BLOCK} = n)
@@ -26,6 +29,46 @@ _EDGE: Final = f"""\
 SELECT max(seq), count(*) FROM ledger_index INDEXED BY ledger_index_time
 WHERE seq / {BLOCK} = ? AND ts_utc_us < ?"""  # noqa: S608
 _ROWS: Final = "SELECT seq, ts_utc_us FROM ledger_index WHERE seq BETWEEN ? AND ? ORDER BY seq"
+
+
+_Times = tuple[int, int | None, int | None]
+"""Number of a block, its earliest and its latest time; neither where it has no rows."""
+
+
+class KnownTimes:
+    """Remembers the times of blocks that are complete, and where boundaries are in them.
+
+    They change only where the index is made anew: `forget` then. Used from any thread; who began
+    to read before that adds to what was forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[_Times] = []
+        self._starts: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+
+    def forget(self) -> None:
+        self._blocks, self._starts = [], {}
+
+    def blocks(self, connection: sqlite3.Connection, size: int) -> list[_Times]:
+        complete = (size + 1) // BLOCK
+        kept = self._blocks
+        known = kept[:complete]
+        found = [*known, *connection.execute(_BLOCKS, (len(known), size))]
+        kept[len(known) : complete] = found[len(known) : complete]
+        return found
+
+    def starts(
+        self, connection: sqlite3.Connection, number: int, edges: list[int]
+    ) -> list[int] | None:
+        about, kept = (number, tuple(edges)), self._starts
+        found = kept.get(about)
+        if found is None:
+            found = _starts(connection, number, edges)
+            if found is not None and number < len(self._blocks):
+                if len(kept) >= _REMEMBERED:
+                    kept.clear()
+                kept[about] = found
+        return found
 
 
 class Run(NamedTuple):
@@ -67,17 +110,20 @@ class Ruler:
         return sorted(set(found)) if found else found  # a log has many blocks, and few edges
 
 
-def runs(connection: sqlite3.Connection, ruler: Ruler, size: int) -> list[Run]:
+def runs(
+    connection: sqlite3.Connection, ruler: Ruler, size: int, known: KnownTimes | None = None
+) -> list[Run]:
     """The parts of the log, in its order, whose times count; neighbours of one day are joined."""
+    known = KnownTimes() if known is None else known
     if not size:
         return []
     if not ruler.measures:
         return [Run(1, size, 0)]
     marked = (
         (first, last, mark)
-        for number, earliest, latest in connection.execute(_BLOCKS, (size,))
-        if earliest is not None
-        for first, last, mark in _of_block(connection, ruler, number, (earliest, latest))
+        for number, earliest, latest in known.blocks(connection, size)
+        if earliest is not None and latest is not None
+        for first, last, mark in _of_block(connection, ruler, number, (earliest, latest), known)
     )
     joined: list[Run] = []
     for first, last, mark in marked:
@@ -91,14 +137,18 @@ def runs(connection: sqlite3.Connection, ruler: Ruler, size: int) -> list[Run]:
 
 
 def _of_block(
-    connection: sqlite3.Connection, ruler: Ruler, number: int, times: tuple[int, int]
+    connection: sqlite3.Connection,
+    ruler: Ruler,
+    number: int,
+    times: tuple[int, int],
+    known: KnownTimes,
 ) -> Iterator[tuple[int, int, int | None]]:
     start, end = number * BLOCK, (number + 1) * BLOCK - 1
     edges = ruler.edges(*times)
     if not edges:
         yield start, end, ruler.day(times[0])
         return
-    starts = _starts(connection, number, edges)
+    starts = known.starts(connection, number, edges)
     if starts is None:
         rows = connection.execute(_ROWS, (start, end)).fetchall()
         for mark, same in groupby(rows, key=lambda row: ruler.day(row[1])):
