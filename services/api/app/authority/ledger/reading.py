@@ -13,6 +13,7 @@ LARGEST: Final = 2**63 - 1
 _AT_ONCE: Final = 500
 
 _EVENT: Final = select(EVENT.c.seq, EVENT.c.event_id, EVENT.c.body, EVENT.c.leaf)
+_NUMBERED: Final = "SELECT seq, event_id, body, leaf FROM ledger_event WHERE seq IN"
 _INTENTS: Final = [str(kind) for kind in OUTCOME_OF]
 _OUTCOMES: Final = [str(kind) for kind in OUTCOME_OF.values()]
 
@@ -49,13 +50,12 @@ def events(
 
 def numbered(connection: Connection, seqs: Sequence[int]) -> list[StoredEvent]:
     """Return the events with these numbers, in this order; one that is not there is left out."""
-    found = {
-        stored.seq: stored
-        for start in range(0, len(seqs), _AT_ONCE)
-        for stored in _all(
-            connection.execute(_EVENT.where(EVENT.c.seq.in_(seqs[start : start + _AT_ONCE])))
-        )
-    }
+    found: dict[int, StoredEvent] = {}
+    for start in range(0, len(seqs), _AT_ONCE):
+        some = tuple(seqs[start : start + _AT_ONCE])
+        # As text: to put the statement together took SQLAlchemy longer than reading the events.
+        query = f"{_NUMBERED} ({', '.join('?' * len(some))})"
+        found |= {row[0]: StoredEvent(*row) for row in connection.exec_driver_sql(query, some)}
     return [found[seq] for seq in seqs if seq in found]
 
 
