@@ -22,6 +22,7 @@ from app.evidence.verification.opening import (
 )
 from app.evidence.verification.results import Scanned
 from app.evidence.verification.scanning import Task, scanned
+from app.evidence.verification.signatures import budget_for, signatures_of_a_range
 from app.evidence.verification.sink_notes import SinkNotes
 from app.evidence.verification.sinks import Odd, SinkPart
 from app.evidence.verification.targets import Target, keys_in_log, of_log, of_witnesses
@@ -144,7 +145,7 @@ class _Verification:
                 sizes=frozenset(at for at in sizes if first <= at < first + RANGE),
                 sinks=tuple(sinks),
                 keys=tuple(map(str, keys)),
-                signatures=max(8, signed.SIGNATURES // len(starts)),
+                signatures=signatures_of_a_range(len(starts)),
             )
             for first in starts
         ]
@@ -242,8 +243,8 @@ class _Verification:
             )
         if seen.head is not None:
             self._checked.append(f"The signer's memory: {seen.head.size:,} events.")
-        if count > signed.SIGNATURES:
+        if (checked := budget_for(count)) < count:
             self._unchecked.append(
-                f"Of the database's checkpoints the signatures of {signed.SIGNATURES:,} were "
-                "checked; the roots of all."
+                f"Of the database's checkpoints the signatures of {checked:,} were checked; the "
+                "roots of all."
             )

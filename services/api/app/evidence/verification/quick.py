@@ -90,14 +90,13 @@ def _row(body: bytes, seq: int, event_id: str | None) -> tuple[Any, ...]:
         for match in _shapes[kind].values():
             if found := match(text):
                 groups = found.groups()
-                actor, texts = groups[0], groups[1:8]
                 id_, intent, outcome, request, number, subject, time = groups[8:]
-                named = _who(actor)
+                named = _who(groups[0])
                 if named is None or int(number) != seq or event_id not in (None, id_):
                     break
-                intended = None if intent == "null" else int(intent)
+                intended = None if intent is None else int(intent)
                 return row_of(
-                    seq, int(time), kind, named, subject, outcome, intended, request, texts
+                    seq, int(time), kind, named, subject, outcome, intended, request, groups[1:8]
                 )
     fields = examined(body, seq, event_id)
     if plain:
@@ -133,7 +132,7 @@ def _pattern(fields: Mapping[str, Any]) -> str | None:
         return None
     return (
         rf'\{{"actor":{_ACTOR[fields["v"]]},"boot_id":{_TEXT},"data":{data},'
-        rf'"event_id":{_GROUP},"intent_seq":(null|{_INTEGER}),"kind":"{fields["kind"]}",'
+        rf'"event_id":{_GROUP},"intent_seq":(?:null|({_INTEGER})),"kind":"{fields["kind"]}",'
         rf'"mono_us":{_INTEGER},"outcome":(?:null|{_GROUP}),"request_id":(?:null|{_GROUP}),'
         rf'"seq":({_INTEGER}),"subject":{_GROUP},"ts_utc_us":({_INTEGER}),"v":{fields["v"]}\}}'
     )

@@ -9,6 +9,9 @@ from app.evidence.checkpoints import Checkpoint, CheckpointInvalid, SignedCheckp
 from app.evidence.notes import NoteInvalid, VerifierKey
 from app.evidence.sink_lines import checkpoint_line, note_of
 
+_ALL: Final = 4_096
+_SAMPLE: Final = 1_024  # a signature takes as long as ten events
+
 _LINE: Final = re.compile(
     rb'\{"checkpoint":"([^"\\]+)\\n(0|[1-9][0-9]{0,18})\\n([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=)\\n\\n'
     rb'(?:\xe2\x80\x94 [^" \\]+ [A-Za-z0-9+/]+={0,2}\\n)+"\}\n'
@@ -71,6 +74,16 @@ def _is_written_so(line: bytes, note: str) -> bool:
         return checkpoint_line(note) == line
     except UnicodeError:
         return False
+
+
+def budget_for(count: int) -> int:
+    """How many of `count` signatures of a kind are checked; what they sign is compared of all."""
+    return count if count <= _ALL else _SAMPLE
+
+
+def signatures_of_a_range(ranges: int) -> int:
+    """How many are checked of a sink's part: all of most, of many parts about _SAMPLE together."""
+    return max(8, min(_ALL, 64 * _SAMPLE // ranges**2))
 
 
 def sampled(count: int, budget: int) -> set[int]:

@@ -12,12 +12,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from app.evidence.checkpoints import CheckpointInvalid, cosigned_at
 from app.evidence.notes import COSIGNATURE, Note, NoteInvalid, VerifierKey
 from app.evidence.verification.findings import Findings, Part
-from app.evidence.verification.signatures import judged, sampled
+from app.evidence.verification.signatures import budget_for, judged, sampled
 from app.evidence.verification.stored import Stored
 from app.evidence.verification.trees import Claim
-
-SIGNATURES: Final = 4_096
-"""Signatures that are checked of each row of checkpoints; of more, these many, and the last."""
 
 _TAG_LABEL: Final = b"lmx-authority ledger commit tag v1"
 
@@ -32,7 +29,7 @@ def checkpoint_claims(
 ) -> list[Claim]:
     """Return what the database's checkpoints say; those that cannot be are findings."""
     claims = []
-    checked = sampled(len(stored.checkpoints), SIGNATURES)
+    checked = sampled(len(stored.checkpoints), budget_for(len(stored.checkpoints)))
     beyond = [size for size, _, _ in stored.checkpoints if size > stored.size]
     if beyond:
         findings.add(
@@ -112,7 +109,7 @@ def tag_key(path: Path | None) -> bytes | None:
 
 def tagged_sizes(stored: Stored) -> list[int]:
     """Which commits' tags are looked at: all, or as many as of signatures."""
-    checked = sampled(len(stored.commits), SIGNATURES)
+    checked = sampled(len(stored.commits), budget_for(len(stored.commits)))
     sizes = [size for place, (size, _) in enumerate(stored.commits) if place in checked]
     return [size for size in sizes if size <= stored.size]
 

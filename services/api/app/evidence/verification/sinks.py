@@ -76,10 +76,14 @@ class SinkReader:
 
     def expect(self, events: Sequence[EventRow]) -> list[int]:
         """Go past these events; return those that a checkpoint follows (in `seen.notes`)."""
-        followed, notes, read = [], self.seen.notes, self._read
+        followed, notes, readline = [], self.seen.notes, self._file.readline
         for seq, _, body, _ in events:
             if self._line == body + b"\n":
-                self._line = read()
+                if self._waiting is None and self._at < self._length:  # as `_read` does
+                    self._line = readline(MAX_LINE_BYTES)
+                    self._at += len(self._line)
+                else:
+                    self._line = self._read()
             elif self._line or self._waiting:
                 self._search(seq, body)
             if self._line.startswith(CHECKPOINT_START):
