@@ -142,3 +142,26 @@ def test_a_log_of_70_000_has_the_tiles_that_the_specification_counts(verifier: M
     widths = [[width for _, width in verifier.row(count)] for _, count in verifier.levels(70_000)]
     assert widths == [[256] * 273 + [112], [256, 17], [1]]
     assert [list(verifier.row(n)) for _, n in verifier.levels(256)] == [[(0, 256)], [(0, 1)]]
+
+
+def test_a_known_shape_takes_no_body_that_reading_and_writing_it_would_not(
+    verifier: ModuleType,
+) -> None:
+    """Every edit at every place of a body whose shape was learned."""
+    body = (
+        b'{"actor":{"id":"k","roles":["a","b"]},"data":{"a":1,"b":{"c":-2,"d":null},"e":[3,"x"]},'
+        b'"kind":"boot","mono_us":1750278012269274,"seq":7,"subject":"s","v":2}'
+    )
+    verifier.learn_shape(body, verifier.parse_canonical(body))
+    edits = '" , : { } [ ] \\ \n \x00 0 1 - -0 01 .0 e1 9007199254740993 null "a":1, ,"a":1 \\n ä'
+    taken = 0
+    for edit in map(str.encode, (*edits.split(" "), " ")):
+        for place in range(len(body)):
+            for over in (0, 1):
+                changed = body[:place] + edit + body[place + over :]
+                if not verifier.is_of_known_shape(changed, 7):
+                    continue
+                taken += 1
+                assert verifier.parse_canonical(changed)["seq"] == 7, changed
+    assert taken > 300
+    assert not verifier.is_of_known_shape(body, 8)
