@@ -21,8 +21,10 @@ from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.pool import AsyncResult
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, cast
 from unittest import mock
+
+import orjson
 
 from app.authority.ledger.appending import append
 from app.authority.ledger.events import Draft, LedgerEvent, Stamp
@@ -208,8 +210,9 @@ class _Ready:
     def __init__(self, body: bytes) -> None:
         self._body = body
 
-    def body(self, _stamp: Stamp) -> bytes:
-        return self._body
+    def fields(self, _stamp: Stamp) -> dict[str, Any]:
+        fields: dict[str, Any] = orjson.loads(self._body)
+        return fields
 
 
 def _stamp(seq: int, event_id: str) -> Stamp:
