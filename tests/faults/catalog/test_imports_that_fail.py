@@ -95,7 +95,7 @@ def test_an_import_that_cannot_be_recorded_is_taken_back(
 ) -> None:
     take(good_model(tmp_path / "m"), "a/b")
     before = files_in(store)
-    ledger._file = None  # what the ledger sees when its file was replaced
+    ledger._sealing._file = None  # what the ledger sees when its file was replaced
     with pytest.raises(AuditUnavailable):
         take(good_model(tmp_path / "other", seed=1), "a/c")
     assert files_in(store) == before
