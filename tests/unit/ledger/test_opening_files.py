@@ -38,6 +38,18 @@ def test_signing_files_that_were_all_deleted_are_not_made_anew(home: Home) -> No
     assert_refused(home, "signing key and the signer's memory are missing")
 
 
+def test_a_log_stripped_of_its_tags_does_not_pass_for_one_that_was_never_signed(home: Home) -> None:
+    filled(home)
+    home.stop()
+    shutil.rmtree(home.ledger)
+    home.ledger.mkdir(mode=0o700)
+    other = foreign_connection(home.database)
+    other.execute("DROP TRIGGER ledger_commit_no_delete")
+    other.execute("DELETE FROM ledger_commit")
+    other.close()
+    assert_refused(home, "signing key and the signer's memory are missing")
+
+
 def test_the_signer_of_another_installation_is_refused(home: Home, tmp_path: Path) -> None:
     filled(home)
     home.stop()

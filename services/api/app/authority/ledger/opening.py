@@ -35,10 +35,14 @@ ORIGIN: Final = "lmx-authority/"
 KEYS: Final = "keys"
 
 _FIRST: Final = "SELECT seq, event_id, body, leaf FROM ledger_event WHERE seq = 1"
-_COUNTS: Final = (
-    "SELECT (SELECT COALESCE(MAX(seq), 0) FROM ledger_event),"
-    " (SELECT COUNT(*) FROM (SELECT 1 FROM ledger_commit LIMIT 1))"
+_SIZE: Final = "SELECT COALESCE(MAX(seq), 0) FROM ledger_event"
+# Every commit leaves a tag, and every signer's first event names its key: with both gone it takes
+# more than one deletion to pass for a log that was never signed. The scan is for such logs only.
+_SIGNED: Final = (
+    "SELECT EXISTS (SELECT 1 FROM ledger_commit) OR EXISTS"
+    " (SELECT 1 FROM ledger_event WHERE instr(body, ?) > 0)"
 )
+_NAMES_A_KEY: Final = f'"kind":"{Kind.SIGNING_KEY_CREATED}"'.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +91,9 @@ def _opened(
     sinks: Callable[[str], Sinks],
     reserve: Reserve | None,
 ) -> Opened:
-    size, commits, genesis = _found(engine)
+    size, signed_before, genesis = _found(engine)
     install_id = genesis.subject if genesis else _begun(directory) or str(uuid.uuid4())
-    signer = Signer.open(directory, origin=ORIGIN + install_id, may_create=commits == 0)
+    signer = Signer.open(directory, origin=ORIGIN + install_id, may_create=not signed_before)
     root_at = _roots(engine)
     if signer.size:
         agrees(signer, size, root_at)
@@ -135,13 +139,14 @@ def _settle_rotation(ledger: Ledger, signer: Signer) -> None:
         signer.cancel_rotation()
 
 
-def _found(engine: Engine) -> tuple[int, int, StoredEvent | None]:
-    """The number of events, whether any was committed with a tag, and the genesis event."""
+def _found(engine: Engine) -> tuple[int, bool, StoredEvent | None]:
+    """The number of events, whether a signer has seen any, and the genesis event."""
     with reading_directly(engine) as connection:
-        size, commits = connection.execute(_COUNTS).fetchone()
+        size: int = connection.execute(_SIZE).fetchone()[0]
+        signed = bool(connection.execute(_SIGNED, (_NAMES_A_KEY,)).fetchone()[0])
         first = connection.execute(_FIRST).fetchone()
     genesis = StoredEvent(*first) if first else None
-    return size, commits, genesis if genesis and genesis.kind == Kind.GENESIS else None
+    return size, signed, genesis if genesis and genesis.kind == Kind.GENESIS else None
 
 
 def _begun(directory: Path) -> str | None:
