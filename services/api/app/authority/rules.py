@@ -53,7 +53,6 @@ class Rule:
 
 
 _CONTRACTS: Final = "tests/architecture/test_contracts.py"
-_BOUNDARY: Final = "tests/architecture/test_boundary.py"
 _ACCESS: Final = "tests/unit/permissions/test_permissions.py"
 _KEYS: Final = "tests/unit/keys/test_keys.py"
 _GUARDS: Final = "tests/unit/ledger/test_guards.py"

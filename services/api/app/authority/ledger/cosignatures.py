@@ -1,15 +1,11 @@
 """The only place that stores what witnesses signed: one row for each witness and size."""
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, Engine
 
-from app.authority.ledger.failures import audit_unavailable
-from app.authority.ledger.writing import driver, reading_directly
+from app.authority.ledger.writing import asking_directly, driver
 
 _HELD: Final = "SELECT 1 FROM ledger_cosignature WHERE size = ? AND witness = ?"
 _INSERT: Final = (
@@ -48,14 +44,6 @@ class StoredCosignatures:
 
     def last(self) -> Cosigned | None:
         """Return the one over the most events; None where no witness has signed yet."""
-        with self._reading() as connection:
+        with asking_directly(self._engine) as connection:
             row = connection.execute(_LAST).fetchone()
         return None if row is None else Cosigned(*row)
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with reading_directly(self._engine) as connection:
-                yield connection
-        except sqlite3.Error as error:
-            raise audit_unavailable(error) from error

@@ -1,7 +1,6 @@
 """The ledger as everybody else sees it: what `writer` appends, read back from its database."""
 
 import logging
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from app.authority.ledger.lifetime import reconciled
 from app.authority.ledger.stored import StoredEvent
 from app.authority.ledger.tree import stored_subtree
 from app.authority.ledger.writer import Writer
-from app.authority.ledger.writing import reading_directly
+from app.authority.ledger.writing import asking_directly
 from app.authority.ports import Clock
 from app.database import open_engine
 from app.domain.refusals import AuditUnavailable, EventNotFound
@@ -57,11 +56,8 @@ class Ledger(Writer):
     @contextmanager
     def tree(self) -> Iterator[Subtree]:
         """Lend the reader of subtrees that proofs are made with; NodeMissing may come of it."""
-        try:
-            with reading_directly(self._readers) as connection:
-                yield stored_subtree(connection)
-        except sqlite3.Error as error:
-            raise audit_unavailable(error) from error
+        with asking_directly(self._readers) as connection:
+            yield stored_subtree(connection)
 
     def event(self, seq: int) -> StoredEvent:
         with self._readable() as connection:

@@ -5,14 +5,11 @@ length needs no long transaction, and the write-ahead log can be folded in meanw
 """
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from sqlalchemy import Engine
 
-from app.authority.ledger.failures import audit_unavailable
-from app.authority.ledger.writing import reading_directly
+from app.authority.ledger.writing import asking_directly
 from app.domain.refusals import AuditUnavailable
 from app.evidence.tiles import HEIGHT, WIDTH, Tile, bundle
 from app.evidence.vocabulary import Kind
@@ -47,12 +44,12 @@ class StoredTiles:
 
     def tile(self, tile: Tile) -> bytes:
         """Return the bytes of a tile that `exists`."""
-        with self._reading() as connection:
+        with asking_directly(self._engine) as connection:
             return _read(connection, tile)
 
     def run(self, tiles: list[Tile]) -> list[bytes]:
         """Return several tiles of one row, as one read."""
-        with self._reading() as connection:
+        with asking_directly(self._engine) as connection:
             return [_read(connection, tile) for tile in tiles]
 
     def first_since(self, ts_utc_us: int) -> int | None:
@@ -60,17 +57,17 @@ class StoredTiles:
 
         The clock may have been set back in between: everything after that event is included.
         """
-        with self._reading() as connection:
+        with asking_directly(self._engine) as connection:
             found: int | None = connection.execute(_SINCE, (ts_utc_us,)).fetchone()[0]
         return found
 
     def blobs(self) -> list[str]:
         """Return the digests of all evidence that is kept beside the events, sorted."""
-        with self._reading() as connection:
+        with asking_directly(self._engine) as connection:
             return [row[0] for row in connection.execute(_BLOBS)]
 
     def blob(self, digest: str) -> bytes | None:
-        with self._reading() as connection:
+        with asking_directly(self._engine) as connection:
             found = connection.execute(_BLOB, (digest,)).fetchone()
         return None if found is None else bytes(found[0])
 
@@ -80,19 +77,11 @@ class StoredTiles:
         A handover is the checkpoint whose last event names the log's new key and which the old
         one signed: so somebody who knows only the old key comes to trust the new one.
         """
-        with self._reading() as connection:
+        with asking_directly(self._engine) as connection:
             cosigned = [row[0] for row in connection.execute(_COSIGNED, (size,))]
             rotated = (str(Kind.SIGNING_KEY_ROTATED), size)
             handed = [row[0] for row in connection.execute(_HANDED_OVER, rotated)]
         return list(dict.fromkeys(note for note in (*handed, *cosigned) if note is not None))
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with reading_directly(self._engine) as connection:
-                yield connection
-        except sqlite3.Error as error:
-            raise audit_unavailable(error) from error
 
 
 def _read(connection: sqlite3.Connection, tile: Tile) -> bytes:

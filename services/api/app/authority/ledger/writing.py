@@ -14,6 +14,8 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine
 from sqlalchemy.pool import Pool
 
+from app.authority.ledger.failures import audit_unavailable
+
 DriverConnection = sqlite3.Connection
 """What `driver` returns, for those who need not know whose it is."""
 
@@ -62,6 +64,16 @@ def reading_directly(engine: Engine) -> Iterator[sqlite3.Connection]:
     """Lend the driver's connection; each statement sees what is committed."""
     with closing(engine.raw_connection()) as pooled:
         yield cast(sqlite3.Connection, pooled.dbapi_connection)
+
+
+@contextmanager
+def asking_directly(engine: Engine) -> Iterator[sqlite3.Connection]:
+    """As `reading_directly`, for those who answer callers: a failure is AuditUnavailable."""
+    try:
+        with reading_directly(engine) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise audit_unavailable(error) from error
 
 
 def emptied_log(engine: Engine) -> bool:
