@@ -50,15 +50,10 @@ def fill(connection: sqlite3.Connection, rows: Sequence[IndexRow]) -> None:
     catch_up(connection)
 
 
-def catch_up(connection: sqlite3.Connection, limit: int | None = None) -> int:
-    """Index up to `limit` events (None: all) past the last indexed one; return how many it were.
-
-    Runs inside the caller's write transaction.
-    """
+def catch_up(connection: sqlite3.Connection) -> None:
+    """Index the events past the last indexed one, inside the caller's write transaction."""
     indexed, size = _one(connection, _INDEXED), _one(connection, _SIZE)
-    last = size if limit is None else min(size, indexed + limit)
-    insert_rows(connection, _derived(connection, indexed, last))
-    return max(0, last - indexed)
+    insert_rows(connection, _derived(connection, indexed, size))
 
 
 class Rebuilt(NamedTuple):
