@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.refusals import StartRefused
 
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 """Every schema revision, oldest first; a test compares it with `migrations/versions`."""
 
 APPEND_ONLY: Final = frozenset(
@@ -30,6 +30,9 @@ APPEND_ONLY: Final = frozenset(
         "ledger_blob",
         "person",
         "key_person",
+        "approval",
+        "execution_claim",
+        "approval_profile",
     }
 )
 """Tables that no connection of this program may update or delete from, triggers or not."""

@@ -34,6 +34,22 @@ class Permission(StrEnum):
     LEDGER_PRUNE = "ledger.prune"
     LEDGER_RECOVER = "ledger.recover"
     PERSON_ERASE = "person.erase"
+    PERSON_NAME = "person.name"
+    MODEL_DELETE = "model.delete"
+    MODEL_PULL = "model.pull"
+    MODEL_CHANGE = "model.change"
+    MODEL_ADOPT = "model.adopt"
+    STORE_READ = "store.read"
+    STORE_PURGE = "store.purge"
+    STORE_RESTORE = "store.restore"
+    STATE_REMOVE = "state.remove"
+    PROFILE_MANAGE = "profile.manage"
+    RULE_OVERRIDE = "rule.override"
+    ASK_READ = "ask.read"
+    ASK_DECIDE = "ask.decide"
+    ASK_WITHDRAW = "ask.withdraw"
+    ASK_EXECUTE = "ask.execute"
+    RUNS_READ = "runs.read"
     STATUS_READ = "status.read"
     RULES_READ = "rules.read"
 
@@ -59,6 +75,22 @@ ROLES: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.LEDGER_PRUNE: frozenset({_O}),
     Permission.LEDGER_RECOVER: frozenset({_O}),
     Permission.PERSON_ERASE: frozenset({_O}),
+    Permission.PERSON_NAME: frozenset({_O}),
+    Permission.MODEL_DELETE: frozenset({_O}),
+    Permission.MODEL_PULL: frozenset({_O}),
+    Permission.MODEL_CHANGE: frozenset({_O}),
+    Permission.MODEL_ADOPT: frozenset({_O}),
+    Permission.STORE_READ: frozenset({_O, _P, _A}),
+    Permission.STORE_PURGE: frozenset({_O}),
+    Permission.STORE_RESTORE: frozenset({_O}),
+    Permission.STATE_REMOVE: frozenset({_O}),
+    Permission.PROFILE_MANAGE: frozenset({_O}),
+    Permission.RULE_OVERRIDE: frozenset({_O}),
+    Permission.ASK_READ: frozenset({_O, _P, _A}),
+    Permission.ASK_DECIDE: frozenset({_P}),
+    Permission.ASK_WITHDRAW: frozenset({_O}),
+    Permission.ASK_EXECUTE: frozenset({_O, _P}),
+    Permission.RUNS_READ: frozenset({_O, _P, _A}),
     Permission.STATUS_READ: frozenset({_O, _P, _A}),
     Permission.RULES_READ: frozenset({_O, _P, _A}),
 }
@@ -83,6 +115,22 @@ ACTS: Final[Mapping[Permission, str]] = {
     Permission.LEDGER_PRUNE: "pruning the ledger",
     Permission.LEDGER_RECOVER: "beginning a recovery epoch",
     Permission.PERSON_ERASE: "erasing a person's name",
+    Permission.PERSON_NAME: "naming a person",
+    Permission.MODEL_DELETE: "deleting a model",
+    Permission.MODEL_PULL: "pulling a model",
+    Permission.MODEL_CHANGE: "changing a model's aliases, pin, note or confirmation",
+    Permission.MODEL_ADOPT: "adopting models of another program",
+    Permission.STORE_READ: "looking at the store",
+    Permission.STORE_PURGE: "purging the store",
+    Permission.STORE_RESTORE: "restoring from the trash",
+    Permission.STATE_REMOVE: "removing state of the server",
+    Permission.PROFILE_MANAGE: "changing how approvals are given",
+    Permission.RULE_OVERRIDE: "overriding a strict rule",
+    Permission.ASK_READ: "reading what waits for approval",
+    Permission.ASK_DECIDE: "deciding on what waits for approval",
+    Permission.ASK_WITHDRAW: "withdrawing what waits for approval",
+    Permission.ASK_EXECUTE: "executing what was approved",
+    Permission.RUNS_READ: "reading runs",
     Permission.STATUS_READ: "reading the status",
     Permission.RULES_READ: "reading the rules",
 }
@@ -99,6 +147,16 @@ NEVER_FOR_SYSTEM: Final = frozenset(
         Permission.LEDGER_PRUNE,
         Permission.LEDGER_RECOVER,
         Permission.PERSON_ERASE,
+        Permission.PERSON_NAME,
+        Permission.MODEL_DELETE,
+        Permission.MODEL_CHANGE,
+        Permission.STORE_PURGE,
+        Permission.STATE_REMOVE,
+        Permission.PROFILE_MANAGE,
+        Permission.RULE_OVERRIDE,
+        Permission.ASK_DECIDE,
+        Permission.ASK_WITHDRAW,
+        Permission.ASK_EXECUTE,
     }
 )
 """Acts of a person: the server never does them by itself."""

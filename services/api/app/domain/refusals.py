@@ -86,7 +86,7 @@ class ModelNotFound(RecordedRefusal):
     code = "model_not_found"
 
 
-class KeyNotFound(Refusal):
+class KeyNotFound(RecordedRefusal):
     code = "key_not_found"
 
 
@@ -106,7 +106,7 @@ class CosignatureRefused(RecordedRefusal):
     code = "cosignature_refused"
 
 
-class PersonNotFound(Refusal):
+class PersonNotFound(RecordedRefusal):
     code = "person_not_found"
 
 
@@ -195,6 +195,111 @@ class WorkerLost(Refusal):
     code = "worker_lost"
 
 
+# --- approvals, the store, runs ---------------------------------------------------------------
+
+
+class ApprovalRequired(RecordedRefusal):
+    """Policy makes an ask of this act; `details["ask"]` is its id."""
+
+    code = "approval_required"
+
+
+class PolicyDenied(RecordedRefusal):
+    """No rule allows it, one forbids it, or a rule failed."""
+
+    code = "policy_denied"
+
+
+class AskNotFound(RecordedRefusal):
+    code = "ask_not_found"
+
+
+class AskNotOpen(RecordedRefusal):
+    """The ask is in a state that does not allow this: decided, claimed, ended, or not yet there."""
+
+    code = "ask_not_open"
+
+
+class AskExpired(RecordedRefusal):
+    """A deadline passed: for approving, or for executing."""
+
+    code = "ask_expired"
+
+
+class PlanStale(RecordedRefusal):
+    """What the act would do now is not what was approved."""
+
+    code = "plan_stale"
+
+
+class PlanMismatch(RecordedRefusal):
+    """The hash that was named is not the ask's plan."""
+
+    code = "plan_mismatch"
+
+
+class SelfApproval(RecordedRefusal):
+    """Who asked may not decide: the same person, through whichever key."""
+
+    code = "self_approval"
+
+
+class ProofRequired(RecordedRefusal):
+    """A decision without a fresh proof that the approver's key is at hand."""
+
+    code = "proof_required"
+
+
+class TooManyAsks(RecordedRefusal):
+    """More asks or decisions than one person could read."""
+
+    code = "too_many_asks"
+
+
+class QuorumImpossible(RecordedRefusal):
+    """A rule of approval that nobody could ever meet."""
+
+    code = "quorum_impossible"
+
+
+class RevisionRequired(RecordedRefusal):
+    """The act cannot be done as asked, now; the ask is kept and can be asked again."""
+
+    code = "revision_required"
+
+
+class RunNotFound(RecordedRefusal):
+    code = "run_not_found"
+
+
+class TrashNotFound(RecordedRefusal):
+    code = "trash_not_found"
+
+
+class RestoreRefused(RecordedRefusal):
+    """What is in the trash cannot be put back as it is."""
+
+    code = "restore_refused"
+
+
+class HubUnreachable(RecordedRefusal):
+    """The hub did not answer, or not to the end; what was fetched is kept for the next try."""
+
+    code = "hub_unreachable"
+
+
+class HubRefused(RecordedRefusal):
+    """The hub has no such model, wants a token, or said what cannot be believed."""
+
+    code = "hub_refused"
+
+
+class SignatureInvalid(RecordedRefusal):
+    """A model's signature does not hold, is by nobody who is trusted, or is missing."""
+
+    code = "signature_invalid"
+
+
 # --- the server itself ----------------------------------------------------------------------
 
 
@@ -205,7 +310,7 @@ class AuditUnavailable(Refusal):
 
 
 class ApprovalUnavailable(RecordedRefusal):
-    """An act that needs an approval, in a release that cannot take one yet: refused."""
+    """An act that no approval can allow as it was asked for."""
 
     code = "approval_unavailable"
 

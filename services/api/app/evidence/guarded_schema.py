@@ -85,6 +85,44 @@ EXPECTED: Final[Mapping[str, Mapping[str, str]]] = {
         "key_person_no_delete": "273dc53ede3a1602ac609ba8f584b45486cd3db4c0ac66302e0f9851a49707ec",
         "key_person_no_update": "11a70c3d2b6c02174becb995f471c91a0725fe34d22f36ace3dce73c0a04ce6c",
     },
+    "ask": {
+        "ask": "dc8fa620629998d4aeb8a6233b113fb11c01999da4d79a047e01f14132f68d9d",
+        "ask_approved_first": "8f6c6be92d2d9646c579d34be62662405bce44de25375e955381f7965ed5f0c6",
+        "ask_claim_first": "139592ff58bf24f2598a080872e4a94623ce04c7e3181e5807517c5cb6de7cba",
+        "ask_created": "c7ad4b8543d6b5b5e3d57471f53d498c678efe3c0db80ef80381745dfedf1120",
+        "ask_fixed": "756a6d956f58c165a47fd3618a0c31a9407e4b4c3a52e91c1037cb27664348cf",
+        "ask_legal_only": "fdb362101ffdfc84f113ee2220f5ed358cc5cf6e726ef683c7ce3a853cf5d35a",
+        "ask_new_only": "077059720519132f4be068870725e6c3f10861af1ac555017b191b7b65067bac",
+        "ask_no_delete": "da1753218c838120f8cd231ffc5f2e6485932cd5eb1a3715943e0617e9d5af29",
+        "ask_state": "40bfc2f2ac02c6052412aaaea01f6500d240452b60a60f84bfc59824674aa804",
+    },
+    "approval": {
+        "approval": "e6f4d2003aa41c39c5a8f82de134791a5d3f70d95e21987b43ab17be6d49c9d9",
+        "approval_ask": "823fec6aa0ce4d7343497d59de8bfea4e44a953f60f37364ef45a76d8b33095b",
+        "approval_by_approvers_only": "c79b59075e8752754be5301c22113a1987a61d9eaf7d9887dfa389084fbcb21a",
+        "approval_no_delete": "3df786fbb509089685e61504e70fea45bb6a896680fd8113cd4107bb0f98ddbc",
+        "approval_no_update": "6d7caf1f98fe765f4262dc79a9649a85fab640b976e196a96a5da6de1ab012b9",
+        "approval_of_this_plan_only": "3a2ff6a4eb5e8e470834ebfec3fc38c86cad789a0491e5e1ed51f9c9ac80c1af",
+        "approval_once": "817ab58562b4e3a7c968eb7c4ea64d2d766a1d4141f573d098f0f4a17198cef0",
+    },
+    "execution_claim": {
+        "execution_claim": "86d9b35ef003fe4b60b27d1b50ba6e06192e81e2e955470eb3831da88a89e44b",
+        "execution_claim_no_delete": "b83db25c9ab2b97cc3abe921f2ae8f0189e1805c0d8718cd1abc5e451b8dcae2",
+        "execution_claim_no_update": "3fb60bd69436de764e544a4187561df6601f63bc0b3a45b61129b93e4dd7850b",
+        "execution_claim_once": "afb449eb1aca14bd0eabb62a93aec4aae0dc07b571a596920de5f5d5020b67f8",
+    },
+    "approval_profile": {
+        "approval_profile": "dbd3b9e78b6f5442648700201b5be101392788779993c54a6d9625d81ffaf9b4",
+        "approval_profile_next_only": "8daa2b675d78039c7d9324a76c9d13c629f06ab59b610f0eca38cbecf35e22a6",
+        "approval_profile_no_delete": "482bfe3bfec1db99a597065e159d509795adbb6d726c75ddcc404b3610401948",
+        "approval_profile_no_update": "33c3db27d21e123a2c69ae7b3e5f6dd952de034a7dcf71b197f04a0586b2baa0",
+    },
+    "trash": {
+        "trash": "f99c720c04b395fb29e45eb6e40b0db63d7fb624ddcbac0213ecb4f141774cf1",
+        "trash_new_only": "f133f32d9ff383441ce605882c00fb5d45d131453edbe61c1dc26acafd9543d6",
+        "trash_no_delete": "f968fa05fca89a4f0630bfed0c83f06d11127271bf55c8b8590a152256e32d9b",
+        "trash_state": "cee400b93264915ecb62b4acfb3f20f20d711588db6d1b595ab1a1bff11bb26d",
+    },
 }
 
 

@@ -7,6 +7,14 @@ removed, retyped or made required, or old events would stop meaning what they me
 from collections.abc import Mapping
 from typing import Any, Final
 
+from app.evidence.common_fields import (
+    CLOSED_BY_RESTART,
+    COUNTED,
+    DIGEST,
+    MODEL,
+    REASON,
+    RUN,
+)
 from app.evidence.fields import (
     InvalidData,
     Schema,
@@ -21,21 +29,10 @@ from app.evidence.fields import (
     text,
     texts,
 )
+from app.evidence.governed_schemas import GOVERNED
 from app.evidence.vocabulary import Kind
 
 __all__ = ["SCHEMAS", "InvalidData", "check_data", "check_outcome"]
-
-MODEL: Final = "the model's id"
-DIGEST: Final = text("digest", "SHA-256 of the model's manifest")
-CLOSED_BY_RESTART: Final = text(
-    "intent_boot_id", "the run of the server that wrote the intent; set where a restart closed it"
-)
-COUNTED: Final = (
-    maybe(integer("count", "how many equal ones this event stands for; without it, one")),
-    maybe(integer("first_us", "UTC of the first of them, in microseconds")),
-    maybe(integer("last_us", "UTC of the last of them, in microseconds")),
-)
-REASON: Final = text("reason", "why, in words")
 
 SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
     (
@@ -127,6 +124,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             maybe(integer("base_bytes", "memory it held before it loaded")),
             maybe(REASON),
             maybe(CLOSED_BY_RESTART),
+            maybe(RUN),
             outcomes=("loaded", "failed", "abandoned", "interrupted_by_restart"),
         ),
         schema(
@@ -145,6 +143,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             maybe(integer("freed_bytes", "memory that was given back")),
             maybe(integer("cut_off", "answers that did not end in time")),
             maybe(CLOSED_BY_RESTART),
+            maybe(RUN),
             outcomes=("unloaded", "interrupted_by_restart"),
         ),
         schema(
@@ -172,6 +171,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             text("code", "the refusal's code"),
             text("message", "the sentence that was answered"),
             maybe(text("permission", "what was asked for")),
+            maybe(RUN),
             *COUNTED,
             outcomes=("refused",),
         ),
@@ -278,8 +278,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             text("person", "the person's id"),
             outcomes=("done",),
         ),
-        schema(Kind.LEDGER_PRUNED, "Reserved: pruning needs approvals.", ""),
-        schema(Kind.RECOVERY_EPOCH, "Reserved: a recovery epoch needs approvals.", ""),
+        *GOVERNED,
     )
 )
 

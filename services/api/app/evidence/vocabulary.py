@@ -40,13 +40,27 @@ class Kind(StrEnum):
     LEDGER_REINDEXED = "ledger_reindexed"
     PERSON_NAMED = "person_named"
     PERSON_NAME_ERASED = "person_name_erased"
-    LEDGER_PRUNED = "ledger_pruned"  # reserved: needs approvals
-    RECOVERY_EPOCH = "recovery_epoch"  # reserved: needs approvals
+    LEDGER_PRUNED = "ledger_pruned"
+    RECOVERY_EPOCH = "recovery_epoch"
+    ASK_MADE = "ask_made"
+    ASK_DECIDED = "ask_decided"
+    ASK_CLAIMED = "ask_claimed"
+    ASK_ENDED = "ask_ended"
+    ACT_INTENT = "act_intent"
+    ACT_OUTCOME = "act_outcome"
+    PULL_INTENT = "pull_intent"
+    PULL_OUTCOME = "pull_outcome"
+    MODEL_CHANGED = "model_changed"
+    MODEL_RESTORED = "model_restored"
+    PROFILE_CHANGED = "profile_changed"
+    RULE_OVERRIDDEN = "rule_overridden"
 
 
 OUTCOME_OF: Final[Mapping[Kind, Kind]] = {
     Kind.LOAD_INTENT: Kind.LOAD_OUTCOME,
     Kind.UNLOAD_INTENT: Kind.UNLOAD_OUTCOME,
+    Kind.ACT_INTENT: Kind.ACT_OUTCOME,
+    Kind.PULL_INTENT: Kind.PULL_OUTCOME,
 }
 """Every intent and the kind of event that closes it."""
 
@@ -84,6 +98,18 @@ ACTION: Final[Mapping[Kind, str]] = {
     Kind.PERSON_NAME_ERASED: "person.erase",
     Kind.LEDGER_PRUNED: "ledger.prune",
     Kind.RECOVERY_EPOCH: "ledger.recover",
+    Kind.ASK_MADE: "approval.ask",
+    Kind.ASK_DECIDED: "approval.decide",
+    Kind.ASK_CLAIMED: "approval.claim",
+    Kind.ASK_ENDED: "approval.end",
+    Kind.ACT_INTENT: "act",
+    Kind.ACT_OUTCOME: "act",
+    Kind.PULL_INTENT: "model.pull",
+    Kind.PULL_OUTCOME: "model.pull",
+    Kind.MODEL_CHANGED: "model.change",
+    Kind.MODEL_RESTORED: "model.restore",
+    Kind.PROFILE_CHANGED: "approval.profile",
+    Kind.RULE_OVERRIDDEN: "rule.override",
 }
 """What an event is filed under: an intent and its outcome share one action."""
 
@@ -99,6 +125,10 @@ ABOUT_A_MODEL: Final = frozenset(
         Kind.WORKER_EXITED,
         Kind.MODEL_RELEASED,
         Kind.MODEL_PINNED_RESIDENT,
+        Kind.PULL_INTENT,
+        Kind.PULL_OUTCOME,
+        Kind.MODEL_CHANGED,
+        Kind.MODEL_RESTORED,
     }
 )
 """Kinds whose subject is a model's id."""

@@ -100,6 +100,48 @@ WIRE: Mapping[type[Refusal], Wire] = {
     ),
     no.PromptRejected: _bad("The prompt cannot be used", "Correct the prompt."),
     no.WorkerLost: _server("The model's worker ended", "Ask again: it restarts.", 503, 1),
+    no.ApprovalRequired: _denied(
+        403,
+        "The act waits for an approval",
+        "See lmx approvals show ID; ask again once it is approved.",
+    ),
+    no.PolicyDenied: _denied(
+        403, "Policy does not allow this", "Read the rules that fired in `policy`."
+    ),
+    no.AskNotFound: _bad("No such ask", "See lmx approvals ls.", 404),
+    no.AskNotOpen: _bad(
+        "The ask's state does not allow this", "See lmx approvals show ID; ask again.", 409
+    ),
+    no.AskExpired: _bad("The ask has expired", "Ask again: lmx approvals again ID.", 409),
+    no.PlanStale: _bad(
+        "What the act would do has changed", "Look at the new plan: lmx approvals again ID.", 409
+    ),
+    no.PlanMismatch: _bad(
+        "The plan's hash is another one", "Read the plan again before you decide.", 409
+    ),
+    no.SelfApproval: _denied(403, "Who asked may not approve", "Another approver has to decide."),
+    no.ProofRequired: _denied(
+        428, "A fresh proof of the key is needed", "Fetch the ask again and answer its challenge."
+    ),
+    no.TooManyAsks: Wire(
+        429, "rate_limit_error", "Too many asks", "Decide on or withdraw those that wait.", 60
+    ),
+    no.QuorumImpossible: _bad(
+        "The rule could never be met", "Name more approvers first: lmx people add.", 422
+    ),
+    no.RevisionRequired: _bad(
+        "The act cannot be done as asked", "Do what the message says: lmx approvals again ID.", 409
+    ),
+    no.RunNotFound: _bad("No such run", "See lmx runs ls.", 404),
+    no.TrashNotFound: _bad("Nothing like that in the trash", "See lmx store ls.", 404),
+    no.RestoreRefused: _bad("It cannot be restored", "Do what the message says.", 409),
+    no.HubUnreachable: _server(
+        "The hub cannot be reached", "Pull again: what was fetched is kept.", 502
+    ),
+    no.HubRefused: _server("The hub's answer cannot be used", "Do what the message says.", 502),
+    no.SignatureInvalid: _denied(
+        403, "The model's signature does not hold", "Get the model from its publisher."
+    ),
     no.AuditUnavailable: _server(
         "The ledger cannot be written", "Free disk space or repair LMX_HOME; nothing was done."
     ),

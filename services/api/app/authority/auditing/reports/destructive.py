@@ -77,6 +77,18 @@ EFFECT: Final[Mapping[Kind, Loss | None]] = {
     Kind.PERSON_NAME_ERASED: Loss("a person's name and its salt", TYPED),
     Kind.LEDGER_PRUNED: Loss("events", "see the event"),
     Kind.RECOVERY_EPOCH: Loss("what was recorded after the restored state", "see the event"),
+    Kind.ASK_MADE: None,
+    Kind.ASK_DECIDED: None,
+    Kind.ASK_CLAIMED: None,
+    Kind.ASK_ENDED: None,
+    Kind.ACT_INTENT: None,
+    Kind.ACT_OUTCOME: Loss("what the plan names", "see the ask's decisions"),
+    Kind.PULL_INTENT: None,
+    Kind.PULL_OUTCOME: None,
+    Kind.MODEL_CHANGED: None,
+    Kind.MODEL_RESTORED: None,
+    Kind.PROFILE_CHANGED: None,
+    Kind.RULE_OVERRIDDEN: None,
 }
 """What events of a kind took away; None: nothing."""
 

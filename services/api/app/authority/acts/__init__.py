@@ -1,0 +1,1 @@
+"""The kinds of governed acts, one file each. `registry` lists them."""

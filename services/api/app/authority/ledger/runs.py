@@ -1,0 +1,24 @@
+"""The only place that puts a run beside the event that records it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from app.authority.ledger.events import LedgerEvent
+from app.evidence.runs import Attempt, Run, run
+
+
+class RunMaker:
+    """Makes runs of attempts; `versions` says what took part in all of them."""
+
+    def __init__(self, versions: Mapping[str, str], boot_id: str) -> None:
+        self._versions = dict(versions)
+        self._boot_id = boot_id
+
+    def make(self, attempt: Attempt) -> Run:
+        return run(attempt, versions=self._versions, boot_id=self._boot_id)
+
+    def attached(self, event: LedgerEvent, attempt: Attempt) -> LedgerEvent:
+        """`event` with the run of `attempt` as evidence, named in its data."""
+        made = self.make(attempt)
+        data = {**event.data, "run": made.digest}
+        return replace(event, data=data, evidence=(*event.evidence, made.bytes))
