@@ -29,6 +29,7 @@ from app.domain.refusals import (
     KeyNotFound,
     StartRefused,
 )
+from app.evidence.decision_proof import decision_proof
 from app.evidence.vocabulary import Kind
 
 OPERATOR_NAME: Final = "operator"
@@ -78,6 +79,27 @@ class Keys:
         """Return every key there ever was, oldest first."""
         require(grant, Permission.KEYS_READ)
         return sorted((held.key for held in self._held.values()), key=_by_age)
+
+    def approvers(self) -> frozenset[str]:
+        """Ids of the persons who hold an active key that may decide, now."""
+        held = (held.key for held in self._held.values())
+        return frozenset(
+            key.person
+            for key in held
+            if key.active and key.person is not None and Role.APPROVER in key.roles
+        )
+
+    def proves(
+        self, actor: Actor, proof: bytes, *, decision: str, plan_hash: str, challenge: str
+    ) -> bool:
+        """Whether `proof` was made with the key of `actor`, which is still active."""
+        held = self._held.get(actor.id.removeprefix("key:"))
+        if held is None or not held.key.active:
+            return False
+        expected = decision_proof(
+            held.digest, decision=decision, plan_hash=plan_hash, challenge=challenge
+        )
+        return hmac.compare_digest(expected, proof)
 
     def create(
         self, grant: Grant, name: str, roles: Iterable[str], confirmation: str | None
