@@ -1,7 +1,7 @@
 """The catalog: every model the store holds, imported, listed, and verified before each load."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from app.authority.catalog.intake import (
 )
 from app.authority.catalog.known import KnownModels
 from app.authority.catalog.names import model_id as parse_model_id
+from app.authority.catalog.survey import Owner
 from app.authority.catalog.tree import opened
 from app.authority.catalog.trust import judge
 from app.authority.catalog.verification import WrongBytes, check_files
@@ -93,6 +94,13 @@ class Catalog:
     def inspect(self, directory: Path) -> ModelShape:
         """The shape of a model that was not imported, from its headers. Raises IntakeRefused."""
         return inspect_directory(directory)
+
+    def owners(self) -> Iterator[Owner]:
+        """Every model with the blobs it needs, for whoever counts them."""
+        for model_id in sorted(self.ids()):
+            manifest = self.manifest(model_id)
+            blobs = frozenset(artifact.sha256 for artifact in manifest.artifacts)
+            yield Owner(model_id, manifest.digest, blobs)
 
     # --- verification -----------------------------------------------------------------------
 
