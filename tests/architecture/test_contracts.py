@@ -89,6 +89,7 @@ PLANTED: dict[str, list[tuple[str, ...]]] = {
         ("app.authority.feasibility", "psutil"),
         ("app.domain", "pydantic"),
         ("app.authority.lifecycle.eviction", "time"),
+        ("app.authority.policy.hard", "os"),
     ],
     "surfaces-are-independent": [("app.routers.openai", "app.routers.authority")],
     "no-cycles": [

@@ -58,6 +58,23 @@ class LedgerSettings(BaseModel):
         return witnesses
 
 
+class ApprovalSettings(BaseModel):
+    """How long asks live and what else becomes one. Bounds hold: nothing here makes an act free.
+
+    `asks_for`: runs that need an approval here, though they need none by themselves.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    asks_for: Annotated[tuple[Literal["model_load", "model_pull"], ...], Field(max_length=2)] = ()
+    require_signature: bool = False
+    ask_hours: Annotated[int, Field(ge=1, le=168)] = 24
+    execute_hours: Annotated[int, Field(ge=1, le=168)] = 24
+    grace_hours: Annotated[int, Field(ge=1, le=8_760)] = 24
+    pending_limit: Annotated[int, Field(ge=1, le=1_000)] = 100
+    asks_per_minute: Annotated[int, Field(ge=1, le=60)] = 10
+
+
 class Settings(BaseModel):
     """Every setting, with the default that `config/config.yaml` shows."""
 
@@ -81,6 +98,7 @@ class Settings(BaseModel):
     worker_base_bytes: int = Field(128 << 20, ge=0)
     max_body_bytes: int = Field(8 << 20, ge=1024, le=1 << 30)
     ledger: LedgerSettings = LedgerSettings()
+    approvals: ApprovalSettings = ApprovalSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("host")

@@ -1,0 +1,44 @@
+"""Where a use case asks policy about a run: it may go on, it is denied, or it needs an approval."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from app.authority.policy.decisions import Decision, Outcome, PolicyDecisionPoint, Question
+from app.domain.refusals import PolicyDenied
+
+Admit = Callable[[], Mapping[str, Any]]
+"""Asked at the moment a run begins: what to record of the decision, or it raises."""
+
+
+class NeedsApproval(Exception):
+    """Policy makes an ask of this run. Whoever asked policy makes the ask and refuses with it."""
+
+    def __init__(self, question: Question, decision: Decision) -> None:
+        super().__init__(f"{question.act} of {question.subject} needs an approval")
+        self.question = question
+        self.decision = decision
+
+
+def admit(policy: PolicyDecisionPoint, question: Question) -> Mapping[str, Any]:
+    """The decision that allows it, as it is recorded. Raises PolicyDenied or NeedsApproval."""
+    decision = policy.decide(question)
+    if decision.outcome is Outcome.ALLOW:
+        return recorded(question, decision)
+    if decision.outcome is Outcome.REQUIRE_APPROVAL:
+        raise NeedsApproval(question, decision)
+    raise denied(question, decision)
+
+
+def denied(question: Question, decision: Decision) -> PolicyDenied:
+    """The refusal that says which rules deny it."""
+    against = [f.sentence for f in decision.fired if f.outcome is Outcome.DENY]
+    why = " ".join([*against, *(f"A rule failed ({error})." for error in decision.errors)])
+    return PolicyDenied(
+        f"{why} The rules are in lmx rules and cannot be changed from here.",
+        details={"policy": recorded(question, decision)},
+    )
+
+
+def recorded(question: Question, decision: Decision) -> dict[str, Any]:
+    """A decision with what it was asked, so that it can be asked again and compared."""
+    return {**decision.as_dict(), "act": question.act, "facts": dict(question.facts)}
