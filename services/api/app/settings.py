@@ -4,6 +4,7 @@ import os
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -16,6 +17,7 @@ TEMPLATES = Path(__file__).resolve().parents[3] / "config"
 """The versioned templates; the project runs from its own checkout."""
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+HostPattern = Annotated[str, Field(pattern=r"^(\*\.)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 
 
 class SinkSettings(BaseModel):
@@ -75,6 +77,53 @@ class ApprovalSettings(BaseModel):
     asks_per_minute: Annotated[int, Field(ge=1, le=60)] = 10
 
 
+class HubSettings(BaseModel):
+    """Where models are pulled from, each pull confirmed by a person.
+
+    `hosts` are those that the endpoint may send us to for a file's bytes; `*.` stands for every
+    name below. `token_file` holds a token that is sent to the endpoint; without it none is.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    endpoint: str = "https://huggingface.co"
+    hosts: Annotated[tuple[HostPattern, ...], Field(max_length=32)] = (
+        "*.huggingface.co",
+        "*.hf.co",
+    )
+    token_file: Path | None = None
+
+    @field_validator("endpoint")
+    @classmethod
+    def encrypted_or_here(cls, endpoint: str) -> str:
+        parts = urlsplit(endpoint)
+        try:
+            usable = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable or parts.username or parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError("give the address alone, as in https://huggingface.co")
+        if parts.scheme != "https" and not (
+            parts.scheme == "http" and _is_loopback(parts.hostname)
+        ):
+            raise ValueError("use https://; http:// is for an address of this machine alone")
+        return endpoint.rstrip("/")
+
+    @field_validator("token_file")
+    @classmethod
+    def absolute(cls, file: Path | None) -> Path | None:
+        if file is not None and not file.is_absolute():
+            raise ValueError("give the absolute path of a file")
+        return file
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
 class Settings(BaseModel):
     """Every setting, with the default that `config/config.yaml` shows."""
 
@@ -99,17 +148,14 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(8 << 20, ge=1024, le=1 << 30)
     ledger: LedgerSettings = LedgerSettings()
     approvals: ApprovalSettings = ApprovalSettings()
+    hub: HubSettings = HubSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("host")
     @classmethod
     def only_loopback(cls, host: str) -> str:
         """Rule C08: no configuration can bind to anything but loopback."""
-        try:
-            loopback = ip_address(host).is_loopback
-        except ValueError:
-            loopback = False
-        if not loopback:
+        if not _is_loopback(host):
             raise ValueError("the server binds to loopback only: use 127.0.0.1 or ::1")
         return host
 

@@ -1,12 +1,13 @@
 """What the authority needs from the world; `app.engines` and tests provide it."""
 
 from asyncio import Future
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
 from app.authority.permissions import Grant
 from app.domain.engine import LoadSpec, WorkerFacts
 from app.domain.generation import GenerationEvent, Sequence
+from app.domain.hub import HubFile, HubRevision
 from app.domain.memory import MemoryReading
 
 
@@ -47,6 +48,44 @@ class EngineHost(Protocol):
 class MemoryProbe(Protocol):
     def read(self) -> MemoryReading:
         """A fresh reading of this machine's memory."""
+
+
+class Hub(Protocol):
+    """Where models are downloaded from. Whatever it says is a claim that the caller checks.
+
+    Every method blocks, calls `check` between steps and lets through whatever that raises. All
+    raise HubUnreachable (nobody answers, or not to the end) and HubRefused (an answer that cannot
+    be used, or a host that is not allowed).
+    """
+
+    @property
+    def endpoint(self) -> str:
+        """The address that is asked first, as people read it."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that may be connected to; a leading `*.` stands for every name below."""
+
+    @property
+    def sends_token(self) -> bool:
+        """Whether requests to the endpoint carry a token of the operator's."""
+
+    def resolve(self, repo: str, revision: str, check: Callable[[], None]) -> HubRevision:
+        """What `revision` (a branch, a tag, a commit) of `ORG/NAME` is now."""
+
+    def read(self, at: HubRevision, file: HubFile, begin: int, end: int) -> bytes:
+        """Exactly the bytes from `begin` up to, not including, `end`."""
+
+    def fetch(
+        self,
+        at: HubRevision,
+        file: HubFile,
+        begin: int,
+        sink: Callable[[bytes], None],
+        check: Callable[[], None],
+    ) -> None:
+        """Hand the bytes from `begin` to the end to `sink`, in order; never more than `size` of
+        them, and when it returns, all."""
 
 
 class Clock(Protocol):
