@@ -5,6 +5,10 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import Final
+
+ALIAS: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$"
+"""How an alias of a model is written. No slash: it never hides a model's id."""
 
 
 class Trust(StrEnum):
@@ -48,7 +52,10 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class CatalogModel:
-    """A model the catalog knows. `id` is ``publisher/name``; `created` is Unix seconds."""
+    """A model the catalog knows. `id` is ``publisher/name``; `created` is Unix seconds.
+
+    `pinned` and `note` are what people say of it.
+    """
 
     id: str
     digest: str
@@ -58,3 +65,5 @@ class CatalogModel:
     max_context: int
     created: int
     source: str
+    pinned: bool = False
+    note: str = ""

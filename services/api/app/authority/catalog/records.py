@@ -11,7 +11,8 @@ from app.domain.models import Artifact, CatalogModel, Manifest, Trust
 from app.domain.shapes import ModelShape
 
 _MODELS: Final = text(
-    "SELECT id, digest, trust, size_bytes, architecture, max_context, created, source FROM model"
+    "SELECT id, digest, trust, size_bytes, architecture, max_context, created, source,"
+    " pinned, note FROM model"
 )
 _SHAPE: Final = text("SELECT shape_json FROM model WHERE id = :id")
 _ARTIFACTS: Final = text("SELECT path, size, sha256 FROM artifact WHERE model_id = :id")
@@ -20,8 +21,8 @@ _RECEIPTS: Final = text(
 )
 _INSERT_MODEL: Final = text(
     "INSERT INTO model (id, digest, trust, size_bytes, architecture, max_context, created, source,"
-    " shape_json) VALUES (:id, :digest, :trust, :size_bytes, :architecture, :max_context,"
-    " :created, :source, :shape_json)"
+    " pinned, note, shape_json) VALUES (:id, :digest, :trust, :size_bytes, :architecture,"
+    " :max_context, :created, :source, :pinned, :note, :shape_json)"
 )
 _INSERT_ARTIFACT: Final = text(
     "INSERT INTO artifact (model_id, path, size, sha256) VALUES (:model_id, :path, :size, :sha256)"
@@ -33,7 +34,10 @@ _PUT_RECEIPT: Final = text(
     " size = excluded.size, mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns,"
     " verified_us = excluded.verified_us"
 )
-_SET_TRUST: Final = text("UPDATE model SET trust = :trust WHERE id = :id")
+_SET_TRUST: Final = text(
+    "UPDATE model SET trust = :trust, generation = generation + 1 WHERE id = :id"
+)
+_NEXT_GENERATION: Final = text("UPDATE model SET generation = generation + 1 WHERE id = :id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class FileReceipt:
 
 def models(connection: Connection) -> list[CatalogModel]:
     return [
-        CatalogModel(**row | {"trust": Trust(row["trust"])})
+        CatalogModel(**row | {"trust": Trust(row["trust"]), "pinned": bool(row["pinned"])})
         for row in (dict(found) for found in connection.execute(_MODELS).mappings())
     ]
 
@@ -93,3 +97,8 @@ def put_receipts(connection: Connection, found: Iterable[FileReceipt]) -> None:
 
 def set_trust(connection: Connection, model_id: str, trust: Trust) -> None:
     connection.execute(_SET_TRUST, {"id": model_id, "trust": str(trust)})
+
+
+def next_generation(connection: Connection, model_id: str) -> bool:
+    """Something about the model changed, so plans drawn before are stale; False: there is none."""
+    return connection.execute(_NEXT_GENERATION, {"id": model_id}).rowcount == 1

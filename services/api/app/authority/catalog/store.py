@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from app.authority.catalog import records
 from app.authority.catalog.blobs import BlobStore, Incoming
@@ -175,6 +176,24 @@ class Catalog:
             f"{model.id} is in quarantine: {wrong}. Import it again from a copy that you trust.",
             details={"path": wrong.path},
         )
+
+    # --- change ---------------------------------------------------------------------------
+
+    @contextmanager
+    def changing(
+        self, event: LedgerEvent, model_id: str, **becomes: object
+    ) -> Iterator[Connection]:
+        """One transaction for a change of what is known of a model, with its event.
+
+        `becomes` are the fields of CatalogModel that are new. Raises ModelNotFound for one that was
+        deleted meanwhile; then nothing is changed.
+        """
+        with self._ledger.recording(event) as connection:
+            if not records.next_generation(connection, model_id):
+                self._models.pop(model_id, None)
+            model = self.get(model_id)
+            yield connection
+        self._models[model_id] = replace(model, **becomes)  # type: ignore[arg-type]
 
     # --- intake -----------------------------------------------------------------------------
 

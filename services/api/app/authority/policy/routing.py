@@ -1,20 +1,21 @@
-"""The only place that turns a requested name into a model: exact ids, and aliases from a file.
+"""The only place that turns a requested name into a model: exact ids, and aliases.
 
 There is no "the loaded one": a name that is neither an id nor an alias is refused.
 """
 
 import difflib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.domain.models import ALIAS
 from app.domain.refusals import ModelNotFound, StartRefused
 from app.strict_yaml import UnreadableYaml, read_mapping
 
-Alias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
+Alias = Annotated[str, Field(pattern=ALIAS)]
 ModelId = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")
 ]
@@ -40,9 +41,18 @@ class _Document(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """The aliases of one file."""
+    """The aliases of one file, and those that people give to models while the server runs.
 
-    aliases: Mapping[str, tuple[str, ...]]
+    A name that both give is the file's.
+    """
+
+    written: Mapping[str, tuple[str, ...]]
+    given: Callable[[], Mapping[str, tuple[str, ...]]] = field(default=dict)
+
+    @property
+    def aliases(self) -> Mapping[str, tuple[str, ...]]:
+        """Every alias and the models it leads to, the first choice first."""
+        return {**self.given(), **self.written}
 
     def resolve(self, name: str, catalog_ids: Collection[str]) -> Route:
         """The route for `name`; raises ModelNotFound, which names what comes closest."""
@@ -56,8 +66,8 @@ class Routing:
     def routes(self, catalog_ids: Collection[str]) -> list[tuple[str, str]]:
         """Every alias that leads somewhere, with the model it leads to first."""
         found = (
-            (alias, next((i for i in self.aliases[alias] if i in catalog_ids), None))
-            for alias in sorted(self.aliases)
+            (alias, next((i for i in chain if i in catalog_ids), None))
+            for alias, chain in sorted(self.aliases.items())
         )
         return [(alias, model_id) for alias, model_id in found if model_id is not None]
 
