@@ -1,0 +1,264 @@
+"""The only place that executes what was approved: claim, compare, record, act, measure, seal.
+
+One act at a time. From the claim on nothing can be called back, so it runs to its end even when
+whoever asked has gone away; what a crash leaves is finished or settled at the next start.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from app.authority.approvals.acts import Act, Effect, NotFeasible
+from app.authority.approvals.asking import denied
+from app.authority.approvals.deciding import Deciding, stale
+from app.authority.approvals.parts import Parts
+from app.authority.approvals.plans import Plan, differences
+from app.authority.approvals.records import claimed, intent, outcome
+from app.authority.approvals.transitions import Cause, State
+from app.authority.approvals.values import Ask
+from app.authority.ledger.stored import StoredEvent
+from app.authority.permissions import Permission, grant
+from app.authority.policy.decisions import Outcome
+from app.authority.warrants import Warrant
+from app.authority.warrants.issuing import issue
+from app.domain.actors import SYSTEM, Actor
+from app.domain.refusals import (
+    AskExpired,
+    AskNotOpen,
+    AuditUnavailable,
+    Forbidden,
+    PolicyDenied,
+    Refusal,
+)
+from app.evidence.vocabulary import Kind
+
+log = structlog.get_logger(__name__)
+
+ACT: Final = "act"
+PURGE: Final = "purge"
+
+_CAUSE: Final = {"done": Cause.DID, "partial": Cause.DID_PART, "failed": Cause.DID_NOTHING}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """The ask as it is afterwards, and what was measured."""
+
+    ask: Ask
+    effect: Effect
+
+
+@dataclass(frozen=True, slots=True)
+class Executing:
+    """All of it runs on one event loop; what blocks runs on threads."""
+
+    parts: Parts
+    deciding: Deciding
+    _one: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _running: set["asyncio.Task[Any]"] = field(default_factory=set)
+
+    async def execute(self, actor: Actor, ask_id: str) -> Executed:
+        """Do what was approved, once. Raises AskNotOpen for whoever comes second, PlanStale,
+        PolicyDenied, AskExpired; then nothing was done."""
+        grant(actor, Permission.ASK_EXECUTE, subject=ask_id)
+        return await self._to_its_end(self._execute(actor, ask_id))
+
+    async def recover(self) -> None:
+        """At the start: finish or settle what an earlier run of the server had claimed."""
+        open_intents = {
+            str(event.data.get("ask")): event
+            for event in await asyncio.to_thread(self.parts.ledger.open_intents)
+            if event.kind == Kind.ACT_INTENT
+        }
+        for ask in await asyncio.to_thread(self.parts.asks.in_states, State.CLAIMED):
+            found = open_intents.pop(ask.id, None)
+            if found is None:
+                await asyncio.to_thread(self._nothing_done, ask)
+            else:
+                await self._finish(ask, found)
+        for ask_id, event in open_intents.items():  # a purge after the grace
+            await self._finish(await asyncio.to_thread(self.parts.asks.get, ask_id), event)
+
+    async def purging(
+        self, ask_id: str, purge: Callable[[Warrant], Coroutine[Any, Any, Effect]]
+    ) -> Effect:
+        """Take away for good what an approved act put in the trash, once its grace is over."""
+
+        async def run() -> Effect:
+            async with self._one:
+                ask = await asyncio.to_thread(self.parts.asks.get, ask_id)
+                if ask.state not in (State.DONE, State.PARTIAL):
+                    raise AskNotOpen(f"Ask {ask.id} is {ask.state}: it put nothing in the trash.")
+                plan = await asyncio.to_thread(self.parts.asks.plan_of, ask)
+                event = intent(ask, SYSTEM, phase=PURGE)
+                receipt = await asyncio.to_thread(self.parts.ledger.append, event)
+                warrant = _warrant(ask, plan, SYSTEM, receipt.seq, PURGE)
+                effect = await _performed(purge, warrant)
+                await asyncio.to_thread(self._record_purge, ask, effect, receipt.seq)
+                return effect
+
+        return await self._to_its_end(run())
+
+    async def close(self) -> None:
+        """Wait for what is being executed."""
+        if self._running:
+            await asyncio.wait(self._running)
+
+    # --- private ----------------------------------------------------------------------------
+
+    async def _execute(self, actor: Actor, ask_id: str) -> Executed:
+        async with self._one:
+            ask, act = await asyncio.to_thread(self._admit, actor, ask_id)
+            ask = await asyncio.to_thread(self._claim, actor, ask)
+            plan = await asyncio.to_thread(self._check_claimed, ask)
+            receipt = await asyncio.to_thread(
+                self.parts.ledger.append, intent(ask, actor, phase=ACT)
+            )
+            effect = await _performed(act.perform, _warrant(ask, plan, actor, receipt.seq, ACT))
+            ask = await asyncio.to_thread(self._seal, ask, actor, effect, receipt.seq)
+            return Executed(ask, effect)
+
+    def _admit(self, actor: Actor, ask_id: str) -> tuple[Ask, Act]:
+        ask = self.parts.asks.get(ask_id)
+        act = self.parts.act(ask.act)
+        if act.asker_executes and not ask.is_of(actor):
+            raise Forbidden(
+                f"What ask {ask.id} gives is for who asked: only they may execute it, with "
+                f"lmx approvals execute {ask.id}",
+                details={"permission": str(Permission.ASK_EXECUTE)},
+            )
+        expired = self.parts.end_overdue(ask) is not None or ask.state is State.EXPIRED
+        if expired or (
+            ask.state is State.PARTIAL and self.parts.clock.utc_us() >= ask.execute_by_us
+        ):
+            raise AskExpired(
+                f"Ask {ask.id} was not executed in time. Ask again: lmx approvals again {ask.id}"
+            )
+        if ask.state not in (State.APPROVED, State.PARTIAL):
+            raise AskNotOpen(
+                f"Ask {ask.id} is {ask.state}; only what is approved is executed. See "
+                f"lmx approvals show {ask.id}"
+            )
+        return ask, act
+
+    def _claim(self, actor: Actor, ask: Ask) -> Ask:
+        attempt = self.parts.asks.attempts(ask.plan or "") + 1
+        return self.parts.asks.claim(
+            ask,
+            by=actor.id,
+            attempt=attempt,
+            now_us=self.parts.clock.utc_us(),
+            event=claimed(ask, actor, attempt=attempt),
+        )
+
+    def _check_claimed(self, ask: Ask) -> Plan:
+        """Everything is looked at once more; what does not hold any more ends the ask."""
+        plan = self.parts.asks.plan_of(ask)
+        if self.parts.asks.attempts(plan.hash) == 1:  # a resumed act has changed the state itself
+            changed = self._changed(ask, plan)
+            if changed:
+                raise stale(self.parts, ask, changed)
+        policy = self.parts.policy_on(ask, plan.body)
+        why = denied(policy) if policy.outcome is Outcome.DENY else ""
+        if not why and not self.deciding.standing(ask, self.parts.asks.decisions(ask.id)).met:
+            why = (
+                "Who approved may not approve any more: a key was revoked, a role was lost or the "
+                "approval profile was changed."
+            )
+        if why:
+            self.parts.end(ask, Cause.DENIED, why)
+            raise PolicyDenied(why, details={"ask": ask.id, "policy": policy.as_dict()})
+        return plan
+
+    def _changed(self, ask: Ask, plan: Plan) -> list[str]:
+        try:
+            return differences(plan, self.parts.redraw(ask, plan))
+        except (NotFeasible, Refusal) as cannot:
+            return [str(cannot)]
+
+    def _seal(self, ask: Ask, actor: Actor, effect: Effect, intent_seq: int) -> Ask:
+        cause = _CAUSE[effect.outcome]
+        event = outcome(ask, actor, effect, intent_seq=intent_seq, phase=ACT)
+        event = self.parts.with_run(
+            event, ask, actor, State(effect.outcome), effect=effect, why=effect.reason or None
+        )
+        run = str(event.data["run"])
+        ended_us = self.parts.clock.utc_us()
+        why = effect.reason[:1000] or None
+        return self.parts.asks.move(ask, cause, event, ended_us=ended_us, why=why, run=run)
+
+    def _record_purge(self, ask: Ask, effect: Effect, intent_seq: int) -> None:
+        event = outcome(ask, SYSTEM, effect, intent_seq=intent_seq, phase=PURGE)
+        event = self.parts.with_run(event, ask, SYSTEM, State(effect.outcome), effect=effect)
+        self.parts.ledger.append(event)
+
+    def _nothing_done(self, ask: Ask) -> None:
+        why = "The server ended after it was claimed and before anything was done."
+        # The edge says what happened: claimed, and nothing changed. The event is an end.
+        event = outcome(ask, SYSTEM, Effect(done=False, reason=why), intent_seq=0, phase=ACT)
+        event = self.parts.with_run(event, ask, SYSTEM, State.FAILED, why=why)
+        self.parts.asks.move(
+            ask,
+            Cause.DID_NOTHING,
+            event,
+            ended_us=self.parts.clock.utc_us(),
+            why=why,
+            run=str(event.data["run"]),
+        )
+
+    async def _finish(self, ask: Ask, found: StoredEvent) -> None:
+        """An intent without an outcome: the act is done again, which changes only what is left."""
+        phase = str(found.data.get("phase", ACT))
+        act = self.parts.act(ask.act)
+        plan = await asyncio.to_thread(self.parts.asks.plan_of, ask)
+        warrant = _warrant(ask, plan, SYSTEM, found.seq, phase)
+        effect = await _performed(act.perform, warrant)
+        if phase == PURGE:
+            await asyncio.to_thread(self._record_purge, ask, effect, found.seq)
+        else:
+            await asyncio.to_thread(self._seal, ask, SYSTEM, effect, found.seq)
+        log.warning("act_finished_after_restart", ask=ask.id, outcome=effect.outcome)
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._running.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, Refusal):
+            log.error("execution_failed", error=repr(error))
+
+
+async def _performed(
+    perform: Callable[[Warrant], Coroutine[Any, Any, Effect]], warrant: Warrant
+) -> Effect:
+    """What the act did. A defect in it is an effect too: the intent must not stay open."""
+    try:
+        return await perform(warrant)
+    except AuditUnavailable:
+        raise
+    except Refusal as refusal:
+        return Effect(done=False, reason=refusal.message)
+    except Exception as defect:
+        log.exception("act_failed", act=warrant.act, ask=warrant.ask)
+        return Effect(done=False, reason=f"A defect in the server: {type(defect).__name__}.")
+
+
+def _warrant(ask: Ask, plan: Plan, actor: Actor, intent_seq: int, phase: str) -> Warrant:
+    return issue(
+        act=ask.act,
+        ask=ask.id,
+        plan_hash=plan.hash,
+        plan=dict(plan.body),
+        actor=actor,
+        intent_seq=intent_seq,
+        phase=phase,
+    )

@@ -1,0 +1,107 @@
+"""What asking, deciding and executing have in common: the stores, the clock, the rules."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from app.authority.approvals.acts import Act
+from app.authority.approvals.deadlines import Forward
+from app.authority.approvals.plans import Drawn, Plan, redrawn
+from app.authority.approvals.profiles import Profile
+from app.authority.approvals.records import attempt, ended
+from app.authority.approvals.store import Asks
+from app.authority.approvals.transitions import Cause, State, after
+from app.authority.approvals.values import Ask
+from app.authority.keys import Keys
+from app.authority.ledger.events import LedgerEvent
+from app.authority.ledger.runs import RunMaker
+from app.authority.ledger.store import Ledger
+from app.authority.policy.decisions import Decision, PolicyDecisionPoint, Question
+from app.domain.actors import SYSTEM, Actor
+from app.domain.refusals import AskNotOpen, InvalidRequest
+
+
+class Profiles(Protocol):
+    def current(self) -> Profile:
+        """The approval profile that holds now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long asks live and how many may wait. Seconds."""
+
+    ask_s: int = 24 * 3600
+    execute_s: int = 24 * 3600
+    open_asks: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything an ask meets on its way. Blocking; callers run it on threads."""
+
+    asks: Asks
+    ledger: Ledger
+    keys: Keys
+    acts: Mapping[str, Act]
+    profiles: Profiles
+    policy: PolicyDecisionPoint
+    runs: RunMaker
+    clock: Forward
+    limits: Callable[[], Limits] = Limits
+
+    def act(self, kind: str) -> Act:
+        found = self.acts.get(kind)
+        if found is None:
+            names = ", ".join(sorted(self.acts))
+            raise InvalidRequest(f"There is no act '{kind[:64]}'. Acts are: {names}.", param="act")
+        return found
+
+    def question(self, ask: Ask, actor: Actor, drawn: Mapping[str, Any]) -> Question:
+        facts = {
+            "irreversible": bool(drawn.get("irreversible", True)),
+            "params": dict(ask.params),
+        }
+        return Question(ask.act, actor, ask.subject, facts)
+
+    def policy_on(self, ask: Ask, drawn: Mapping[str, Any]) -> Decision:
+        return self.policy.decide(self.question(ask, ask.actor, drawn))
+
+    def redraw(self, ask: Ask, plan: Plan) -> Plan:
+        """The plan as it would be now. Raises what drawing raises."""
+        drawn: Drawn = self.act(ask.act).draw(ask.params, ask.actor)
+        return redrawn(plan, drawn, policy_hash=self.policy.policy_hash)
+
+    def end(self, ask: Ask, cause: Cause, why: str, *, by: Actor = SYSTEM) -> Ask:
+        """End an ask without its act: its run is sealed, and the event that says so names it."""
+        state = after(ask.state, cause)
+        now_us = self.clock.utc_us()
+        event = self.with_run(ended(ask, by, state=state, why=why[:1000]), ask, by, state, why=why)
+        run = str(event.data["run"])
+        return self.asks.move(ask, cause, event, ended_us=now_us, why=why[:1000], run=run)
+
+    def with_run(
+        self, event: LedgerEvent, ask: Ask, by: Actor, state: State, **more: Any
+    ) -> LedgerEvent:
+        decisions = more.pop("decisions", None) or self.asks.decisions(ask.id)
+        made = attempt(ask, by, str(state), now_us=self.clock.utc_us(), decisions=decisions, **more)
+        return self.runs.attached(event, made)
+
+    def end_overdue(self, ask: Ask) -> Ask | None:
+        """The ask as it is after its deadline ended it; None when it is in time."""
+        now_us = self.clock.utc_us()
+        deadline = ask.execute_by_us if ask.state is State.APPROVED else ask.approve_by_us
+        if ask.state not in (State.PENDING, State.APPROVED, State.REVISION_REQUIRED):
+            return None
+        if now_us < deadline:
+            return None
+        what = "executed" if ask.state is State.APPROVED else "approved"
+        why = f"Nobody {what} it in time: it counts as denied."
+        try:
+            return self.end(ask, Cause.DEADLINE, why)
+        except AskNotOpen:  # somebody else ended it meanwhile
+            return self.asks.get(ask.id)
+
+    def expire_due(self) -> None:
+        """End every ask whose deadline is over. Run by a timer, and harmless to run twice."""
+        for ask in self.asks.overdue(self.clock.utc_us()):
+            self.end_overdue(ask)
