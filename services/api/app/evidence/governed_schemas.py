@@ -88,7 +88,7 @@ GOVERNED: Final[tuple[Schema, ...]] = (
         maybe(MODEL_FIELD),
         maybe(REASON),
         maybe(RUN),
-        outcomes=("withdrawn", "expired", "stale", "blocked"),
+        outcomes=("withdrawn", "expired", "stale", "blocked", "failed"),
     ),
     schema(
         Kind.ACT_INTENT,

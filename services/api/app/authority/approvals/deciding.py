@@ -97,7 +97,9 @@ class Deciding:
             grant(actor, Permission.ASK_DECIDE, subject=ask.id)
             self._check_person(actor, ask)
             refuse_decider(
-                self.parts.profiles.current(), asker_person=ask.asker_person, person=actor.person
+                self.parts.profiles.current(),
+                asker_person=ask.asker_person,
+                person=actor.person or "",
             )
         except Refusal as refusal:
             return refusal.message
@@ -136,7 +138,9 @@ class Deciding:
             )
         if word.decision == APPROVE:
             refuse_decider(
-                self.parts.profiles.current(), asker_person=ask.asker_person, person=actor.person
+                self.parts.profiles.current(),
+                asker_person=ask.asker_person,
+                person=actor.person or "",
             )
             _check_typed(word.confirmation, plan)
         elif not word.reason.strip() or len(word.reason) > MAX_MEANING:

@@ -6,6 +6,7 @@ whoever asked has gone away; what a crash leaves is finished or settled at the n
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -19,6 +20,7 @@ from app.authority.approvals.plans import Plan, differences
 from app.authority.approvals.records import claimed, intent, outcome
 from app.authority.approvals.transitions import Cause, State
 from app.authority.approvals.values import Ask
+from app.authority.ledger.appending import Receipt
 from app.authority.ledger.stored import StoredEvent
 from app.authority.permissions import Permission, grant
 from app.authority.policy.decisions import Outcome
@@ -75,7 +77,7 @@ class Executing:
             for event in await asyncio.to_thread(self.parts.ledger.open_intents)
             if event.kind == Kind.ACT_INTENT
         }
-        for ask in await asyncio.to_thread(self.parts.asks.in_states, State.CLAIMED):
+        for ask in await asyncio.to_thread(self.parts.asks.in_state, State.CLAIMED):
             found = open_intents.pop(ask.id, None)
             if found is None:
                 await asyncio.to_thread(self._nothing_done, ask)
@@ -116,9 +118,7 @@ class Executing:
             ask, act = await asyncio.to_thread(self._admit, actor, ask_id)
             ask = await asyncio.to_thread(self._claim, actor, ask)
             plan = await asyncio.to_thread(self._check_claimed, ask)
-            receipt = await asyncio.to_thread(
-                self.parts.ledger.append, intent(ask, actor, phase=ACT)
-            )
+            receipt = await asyncio.to_thread(self._intend, ask, actor)
             effect = await _performed(act.perform, _warrant(ask, plan, actor, receipt.seq, ACT))
             ask = await asyncio.to_thread(self._seal, ask, actor, effect, receipt.seq)
             return Executed(ask, effect)
@@ -175,6 +175,16 @@ class Executing:
             raise PolicyDenied(why, details={"ask": ask.id, "policy": policy.as_dict()})
         return plan
 
+    def _intend(self, ask: Ask, actor: Actor) -> Receipt:
+        try:
+            return self.parts.ledger.append(intent(ask, actor, phase=ACT))
+        except AuditUnavailable:
+            with suppress(AuditUnavailable):  # else the next start settles it
+                self.parts.end(
+                    ask, Cause.DID_NOTHING, "It could not be recorded: nothing was done."
+                )
+            raise
+
     def _changed(self, ask: Ask, plan: Plan) -> list[str]:
         try:
             return differences(plan, self.parts.redraw(ask, plan))
@@ -199,17 +209,7 @@ class Executing:
 
     def _nothing_done(self, ask: Ask) -> None:
         why = "The server ended after it was claimed and before anything was done."
-        # The edge says what happened: claimed, and nothing changed. The event is an end.
-        event = outcome(ask, SYSTEM, Effect(done=False, reason=why), intent_seq=0, phase=ACT)
-        event = self.parts.with_run(event, ask, SYSTEM, State.FAILED, why=why)
-        self.parts.asks.move(
-            ask,
-            Cause.DID_NOTHING,
-            event,
-            ended_us=self.parts.clock.utc_us(),
-            why=why,
-            run=str(event.data["run"]),
-        )
+        self.parts.end(ask, Cause.DID_NOTHING, why)
 
     async def _finish(self, ask: Ask, found: StoredEvent) -> None:
         """An intent without an outcome: the act is done again, which changes only what is left."""

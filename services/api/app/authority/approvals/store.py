@@ -95,6 +95,11 @@ class Asks:
             query = query.where(tuple_(ASK.c.created_us, ASK.c.id) < before)
         return self._found(query.limit(min(limit, PAGE)))
 
+    def in_state(self, state: State) -> list[Ask]:
+        """Every ask in this state, oldest first."""
+        query = select(ASK).where(ASK.c.state == str(state))
+        return self._found(query.order_by(ASK.c.created_us, ASK.c.id))
+
     def overdue(self, now_us: int) -> list[Ask]:
         """Asks that wait for something and whose deadline for it is over."""
         waits = ASK.c.state.in_([str(State.PENDING), str(State.REVISION_REQUIRED)])
