@@ -118,5 +118,5 @@ class Execution:
         return Terms(
             context=context or min(model.max_context, self.default_context),
             slots=slots or self.default_slots,
-            pinned=pinned,
+            pinned=pinned or model.pinned,
         )

@@ -15,7 +15,7 @@ from app.authority.lifecycle.eviction import idle_too_long
 from app.authority.lifecycle.loading import LoadAsked, Loading
 from app.authority.lifecycle.losses import Losses, quarantined
 from app.authority.lifecycle.residency import Attempt, Held, Residency, Terms, wait_for_change
-from app.authority.lifecycle.transitions import Cause, State
+from app.authority.lifecycle.transitions import HOLDS_MEMORY, Cause, State
 from app.authority.lifecycle.unloading import Unloading
 from app.authority.permissions import Grant, Permission, require
 from app.authority.ports import Engine
@@ -118,6 +118,14 @@ class Serving:
             case _:
                 raise ModelNotLoaded(f"{model_id} is not loaded ({held.state}).")
 
+    def keep(self, grant: Grant, model_id: str, *, pinned: bool) -> None:
+        """A model that is in memory is kept there, or may make room again. On the event loop."""
+        require(grant, Permission.MODEL_CHANGE)
+        held = self.residency.of(model_id)
+        if held.state in HOLDS_MEMORY:
+            held.pinned = pinned
+            held.wake()
+
     async def release(self, actor: Actor, model_id: str) -> None:
         """Forget crashes, after an operator has verified the model's files."""
         await self._losses.release(actor, self.residency.of(model_id))
@@ -164,7 +172,11 @@ class Serving:
 
     def _default_terms(self, model: CatalogModel) -> Terms:
         limits = self._equipment.limits
-        return Terms(context=min(model.max_context, limits.default_context), slots=limits.slots)
+        return Terms(
+            context=min(model.max_context, limits.default_context),
+            slots=limits.slots,
+            pinned=model.pinned,
+        )
 
     async def _ensure_ready(
         self, grant: Grant, held: Held, model: CatalogModel, terms: Terms
