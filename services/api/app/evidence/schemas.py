@@ -112,6 +112,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             boolean("pinned", "whether it stays until it is unloaded"),
             text("permission", "what was granted: asked for, or loaded on demand"),
             obj("feasibility", "what it needs and what the budget was, in bytes"),
+            maybe(obj("policy", "the decision: outcome, rules fired, policy hash")),
         ),
         schema(
             Kind.LOAD_OUTCOME,

@@ -1,11 +1,13 @@
 """What the lifecycle works with: its ports, the ledger, the catalog and its limits."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.authority.catalog import Catalog
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.store import Ledger
+from app.authority.policy.decisions import PolicyDecisionPoint
+from app.authority.policy.hard import HardPolicy
 from app.authority.ports import Clock, EngineHost, MemoryProbe
 
 
@@ -31,6 +33,8 @@ class Equipment:
     probe: MemoryProbe
     clock: Clock
     limits: Limits
+    policy: PolicyDecisionPoint = field(default_factory=HardPolicy)
+    """Asked at the moment a load or an unload begins, so that no use case can go around it."""
 
     async def record(self, event: LedgerEvent) -> int:
         """Append durably and return the sequence number; raises `AuditUnavailable`."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from app.authority import feasibility
 from app.authority.ledger.events import LedgerEvent
@@ -21,13 +22,17 @@ from app.evidence.vocabulary import Kind
 
 @dataclass(frozen=True, slots=True)
 class LoadAsked:
-    """One load: by whom, of what, on which terms, and the sign that nobody wants it any more."""
+    """One load: by whom, of what, on which terms, and the sign that nobody wants it any more.
+
+    `policy` is the decision that lets it happen, as it is recorded.
+    """
 
     grant: Grant
     held: Held
     model: CatalogModel
     terms: Terms
     abandoned: asyncio.Event
+    policy: Mapping[str, Any]
 
 
 class Loading:
@@ -176,6 +181,7 @@ def _intent(asked: LoadAsked, spec: LoadSpec, fits: Fits) -> LedgerEvent:
             "pinned": asked.terms.pinned,
             "permission": str(asked.grant.permission),
             "feasibility": fits.as_dict(),
+            "policy": dict(asked.policy),
         },
     )
 

@@ -1,7 +1,7 @@
 """Keeps models ready for those who ask: coalesced loads, leases, idle unloads, lost workers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -18,7 +18,11 @@ from app.authority.lifecycle.residency import Attempt, Held, Residency, Terms, w
 from app.authority.lifecycle.transitions import HOLDS_MEMORY, Cause, State
 from app.authority.lifecycle.unloading import Unloading
 from app.authority.permissions import Grant, Permission, require
+from app.authority.policy.admitting import admit
+from app.authority.policy.decisions import Question
+from app.authority.policy.hard import LOAD, LOAD_JIT, UNLOAD
 from app.authority.ports import Engine
+from app.authority.warrants import Warrant, require_warrant
 from app.domain.actors import SYSTEM, Actor
 from app.domain.models import CatalogModel
 from app.domain.refusals import (
@@ -60,7 +64,8 @@ class Serving:
     ) -> AsyncIterator[Engine]:
         """Hold a ready engine for `sequences` sequences; the model cannot be evicted meanwhile.
 
-        Loads the model where it is absent. Raises QueueFull or the refusal of the load.
+        Loads the model where it is absent. Raises QueueFull, NeedsApproval or the refusal of the
+        load.
         """
         require(grant, Permission.MODEL_LOAD_JIT)
         held = self.residency.of(model.id)
@@ -86,12 +91,25 @@ class Serving:
 
     # --- for operators ----------------------------------------------------------------------
 
-    async def load(self, grant: Grant, model: CatalogModel, terms: Terms | None) -> Held:
-        """Bring a model into memory on `terms` (None: the defaults) and return when it is ready."""
+    async def load(
+        self,
+        grant: Grant,
+        model: CatalogModel,
+        terms: Terms | None,
+        *,
+        warrant: Warrant | None = None,
+    ) -> Held:
+        """Bring a model into memory on `terms` (None: the defaults) and return when it is ready.
+
+        With a warrant, what policy wanted a person for was approved and is not asked again.
+        Raises NeedsApproval, or a Refusal.
+        """
         require(grant, Permission.MODEL_LOAD)
+        if warrant is not None:
+            require_warrant(warrant, LOAD)
         held = self.residency.of(model.id)
         wanted = terms or self._default_terms(model)
-        await self._ensure_ready(grant, held, model, wanted)
+        await self._ensure_ready(grant, held, model, wanted, warrant)
         have = held.terms
         if have is not None and (wanted.context, wanted.slots) != (have.context, have.slots):
             raise ModelBusy(
@@ -108,6 +126,7 @@ class Serving:
     async def unload(self, grant: Grant, model_id: str) -> dict[str, int]:
         """Let running answers end, then stop the model's worker; returns what was measured."""
         require(grant, Permission.MODEL_UNLOAD)
+        admit(self._equipment.policy, Question(UNLOAD, grant.actor, model_id))
         held = self.residency.of(model_id)
         match held.state:
             case State.READY:
@@ -179,7 +198,12 @@ class Serving:
         )
 
     async def _ensure_ready(
-        self, grant: Grant, held: Held, model: CatalogModel, terms: Terms
+        self,
+        grant: Grant,
+        held: Held,
+        model: CatalogModel,
+        terms: Terms,
+        warrant: Warrant | None = None,
     ) -> Engine:
         while True:
             if self._closing:
@@ -194,9 +218,21 @@ class Serving:
                 case State.QUARANTINED:
                     raise quarantined(held)
                 case _:
-                    self._begin(grant, held, model, terms)
+                    policy = self._allowed(grant, model, terms, warrant)
+                    self._begin(LoadAsked(grant, held, model, terms, asyncio.Event(), policy))
 
-    def _begin(self, grant: Grant, held: Held, model: CatalogModel, terms: Terms) -> None:
+    def _allowed(
+        self, grant: Grant, model: CatalogModel, terms: Terms, warrant: Warrant | None
+    ) -> Mapping[str, Any]:
+        """The decision that lets a load begin, as it is recorded; raises where none does."""
+        if warrant is not None:
+            return {"outcome": "approved", "ask": warrant.ask, "plan": warrant.plan_hash}
+        act = LOAD if grant.permission is Permission.MODEL_LOAD else LOAD_JIT
+        facts = {"context": terms.context, "slots": terms.slots, "pinned": terms.pinned}
+        return admit(self._equipment.policy, Question(act, grant.actor, model.id, facts))
+
+    def _begin(self, asked: LoadAsked) -> None:
+        held = asked.held
         wait_s = held.crashes.wait_s(now=self._equipment.clock.monotonic())
         if wait_s > 0:
             raise LoadFailed(
@@ -205,9 +241,7 @@ class Serving:
                 retry_after_s=wait_s,
             )
         held.move(Cause.LOAD)
-        abandoned = asyncio.Event()
-        task = self._keep(self._load(LoadAsked(grant, held, model, terms, abandoned)))
-        held.attempt = Attempt(task, abandoned)
+        held.attempt = Attempt(self._keep(self._load(asked)), asked.abandoned)
 
     async def _load(self, asked: LoadAsked) -> None:
         held = asked.held

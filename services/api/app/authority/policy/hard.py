@@ -27,6 +27,8 @@ LOAD_JIT: Final = "model_load_jit"
 PULL: Final = "model_pull"
 PUBLISH: Final = "model_publish"
 IMPORT: Final = "model_import"
+UNLOAD: Final = "model_unload"
+VERIFY: Final = "model_verify"
 
 RUNS: Final = frozenset(
     {
@@ -35,8 +37,8 @@ RUNS: Final = frozenset(
         PULL,
         PUBLISH,
         IMPORT,
-        "model_unload",
-        "model_verify",
+        UNLOAD,
+        VERIFY,
         "model_adopt",
         "model_repair",
         "model_change",
