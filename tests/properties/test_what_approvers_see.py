@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.authority.approvals.rendering import Now, grouped, render
+from app.authority.approvals.page import grouped
+from app.authority.approvals.rendering import Now, render
 from app.authority.approvals.untrusted import clean, columns, name, oddities
 from app.authority.policy.decisions import Fired, Outcome
 from tests.unit.approvals.made_plans import file, planned

@@ -2,7 +2,8 @@
 
 import pytest
 
-from app.authority.approvals.rendering import Now, continued, grouped, render
+from app.authority.approvals.page import continued, grouped
+from app.authority.approvals.rendering import Now, render
 from app.authority.policy.decisions import Fired, Outcome
 from tests.unit.approvals.made_plans import file, planned
 
