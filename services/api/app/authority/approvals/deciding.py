@@ -116,6 +116,10 @@ class Deciding:
         if policy.outcome is not Outcome.ALLOW:
             raise PolicyDenied(denied(policy), details={"policy": policy.as_dict()})
 
+    def _check_apart(self, actor: Actor, ask: Ask) -> None:
+        profile, person = self.parts.profiles.current(), actor.person or ""
+        refuse_decider(profile, asker_person=ask.asker_person, person=person)
+
     def _check_state(self, ask: Ask, decision: str) -> None:
         if decision not in DECISIONS:
             raise InvalidRequest(f"Decide with one of: {', '.join(DECISIONS)}.", param="decision")
