@@ -134,7 +134,7 @@ class Governance:
             "answer": dict(executed.effect.answer),
         }
 
-    async def acts(self, actor: Actor) -> list[dict[str, Any]]:
+    async def acts(self, actor: Actor) -> Sequence[dict[str, Any]]:
         """Every kind of act that can be asked for."""
         grant(actor, Permission.ASK_READ)
         return [
@@ -171,7 +171,7 @@ class Governance:
             "plan": dict(plan.body),
             "plan_hash": plan.hash,
             "rendered": list(render(plan.bytes, width=WIDTH, now=now)),
-            "typed": plan.typed,
+            "typed_hint": plan.typed,
             "drift": drift,
             "policy": policy.as_dict(),
             "needed": list(standing.missing),
@@ -192,7 +192,7 @@ class Governance:
             "asked": ask.is_of(actor),
         }
 
-    def _drift(self, ask: Ask, plan: Plan) -> list[str]:
+    def _drift(self, ask: Ask, plan: Plan) -> Sequence[str]:
         """What has changed since it was asked, by name; empty when nothing has."""
         try:
             return differences(plan, self.parts.redraw(ask, plan))
