@@ -54,9 +54,10 @@ def is_like(wanted: Filter, one: Body) -> bool:
         elif kind.endswith("_intent") or refused:
             run = str(one["seq"])
     actions = {"load_intent": "model.load", "load_outcome": "model.load", "shutdown": "stop"}
+    asked = data.get("permission") or data.get("act") or "refuse"
     said = {
         "kind": kind,
-        "action": (data.get("permission") or "refuse") if refused else actions[kind],
+        "action": asked if refused else actions[kind],
         "actor": actor["id"],
         "person": actor["person"],
         "outcome": one["outcome"],
@@ -67,6 +68,8 @@ def is_like(wanted: Filter, one: Body) -> bool:
         "request_id": one["request_id"],
         "subject": one["subject"],
     }
+    if str(one["intent_seq"]) == wanted.run:
+        said["run"] = wanted.run  # an attempt by its number: what ended it, however that is named
     return (
         all(getattr(wanted, n) in (None, value) for n, value in said.items())
         and (wanted.since_us is None or one["ts_utc_us"] >= wanted.since_us)

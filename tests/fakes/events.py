@@ -55,6 +55,17 @@ def unload_intent(subject: str = "lmx/starter", *, actor: Actor = SYSTEM) -> Led
     return LedgerEvent(Kind.UNLOAD_INTENT, actor, subject, data=data)
 
 
+def act_intent(subject: str = "lmx/starter", *, actor: Actor = SYSTEM) -> LedgerEvent:
+    data = {"act": "model_delete", "plan": "a" * 64, "ask": "k7m2p9qd", "model": subject}
+    return LedgerEvent(Kind.ACT_INTENT, actor, subject, data=data)
+
+
+def pull_intent(subject: str = "lmx/starter", *, actor: Actor = SYSTEM) -> LedgerEvent:
+    data: dict[str, Any] = {"repo": subject, "revision": "c" * 40, "hosts": ["hub.test"]}
+    data |= {"files": 2, "size_bytes": 9}
+    return LedgerEvent(Kind.PULL_INTENT, actor, subject, data=data)
+
+
 def worker_exited(subject: str = "lmx/starter", *, intent_seq: int | None = None) -> LedgerEvent:
     data = {"reason": "killed", "consecutive": 1}
     return LedgerEvent(Kind.WORKER_EXITED, SYSTEM, subject, "lost", data, intent_seq)

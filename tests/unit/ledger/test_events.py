@@ -19,7 +19,7 @@ from app.authority.ledger.events import (
 from app.authority.ledger.lifetime import boot_event, genesis_event, reconciled, shutdown_event
 from app.authority.ledger.stored import StoredEvent
 from app.domain.actors import SYSTEM, Actor, Role
-from tests.fakes.events import boot, load_intent, unload_intent
+from tests.fakes.events import act_intent, boot, load_intent, pull_intent, unload_intent
 
 LARGEST = Stamp(MAX_INTEGER, "f" * 36, MAX_INTEGER, MAX_INTEGER, "f" * 36)
 """An event has to fit wherever it ends up in the log."""
@@ -158,7 +158,12 @@ def test_the_events_of_a_life_can_be_written() -> None:
 
 @pytest.mark.parametrize("intent", OUTCOME_OF)
 def test_every_intent_can_be_reconciled(intent: Kind) -> None:
-    begun = {Kind.LOAD_INTENT: load_intent, Kind.UNLOAD_INTENT: unload_intent}[intent]
+    begun = {
+        Kind.LOAD_INTENT: load_intent,
+        Kind.UNLOAD_INTENT: unload_intent,
+        Kind.ACT_INTENT: act_intent,
+        Kind.PULL_INTENT: pull_intent,
+    }[intent]
     body = canonical_body(begun("lmx/starter", actor=PERSON), STAMP)
     closing = reconciled(StoredEvent(seq=7, event_id="x", body=body, leaf=b""))
     assert closing.kind is OUTCOME_OF[intent]

@@ -35,18 +35,37 @@ Who = tuple[str, str | None, str]
 """actor, person, roles"""
 
 COLUMNS: Final = IndexRow._fields
-TEXTS: Final = ("digest", "message", "model", "permission", "plan", "reason", "run")
+TEXTS: Final = ("act", "digest", "message", "model", "permission", "plan", "reason", "run")
 """What the index takes from an event's data, where it is a text."""
 
 _NO_MODEL: Final = ("key ", "person ", "the ledger", "/")
 _REFUSAL: Final = str(Kind.REFUSAL)
+_NAME_THEIR_ACT: Final = frozenset(
+    {
+        Kind.REFUSAL,
+        Kind.ASK_MADE,
+        Kind.ASK_DECIDED,
+        Kind.ASK_CLAIMED,
+        Kind.ASK_ENDED,
+        Kind.ACT_INTENT,
+        Kind.ACT_OUTCOME,
+    }
+)
+"""Filed under the act they name, so that all of an act is found at once."""
 _ATTEMPTS: Final = OUTCOMES | frozenset(OUTCOME_OF)
-_NO_RULES: Final = (False, False, False)
+_NO_RULES: Final = (False, False, False, False)
 _RULES: Final = {
-    str(kind): (str(ACTION[kind]), kind in ABOUT_A_MODEL, kind in _ATTEMPTS, kind in OUTCOMES)
+    str(kind): (
+        str(ACTION[kind]),
+        kind in ABOUT_A_MODEL,
+        kind in _ATTEMPTS,
+        kind in OUTCOMES,
+        kind in _NAME_THEIR_ACT,
+    )
     for kind in Kind
 }
-"""What it is filed under; whether it is about a model, part of an attempt, the end of one."""
+"""What it is filed under; whether it is about a model, part of an attempt, the end of one; and
+whether it may name an act to be filed under instead."""
 
 
 def index_row(body: Mapping[str, Any]) -> IndexRow:
@@ -84,8 +103,11 @@ def row_of(  # noqa: PLR0917 - a verification makes a million of these, and name
     texts: Sequence[str | None],
 ) -> tuple[Any, ...]:
     """Return an IndexRow's values. `texts` are TEXTS of the data; one that is empty is none."""
-    digest, message, model, permission, plan, reason, run = texts
-    action, is_about_a_model, is_attempt, is_outcome = _RULES.get(kind) or (kind, *_NO_RULES)
+    act, digest, message, model, permission, plan, reason, run = texts
+    rules = _RULES.get(kind) or (kind, *_NO_RULES)
+    action, is_about_a_model, is_attempt, is_outcome, names_its_act = rules
+    if names_its_act and act:
+        action = act
     if kind == _REFUSAL:  # by itself an attempt; its subject is a model unless it says otherwise
         action = permission or action
         model = model if subject.startswith(_NO_MODEL) else subject

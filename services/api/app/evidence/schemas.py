@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from app.evidence.common_fields import (
+    ACT,
     CLOSED_BY_RESTART,
     COUNTED,
     DIGEST,
@@ -68,9 +69,18 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             text("name", "the key's name"),
             texts("roles", "what it may be used for"),
             maybe(text("person", "id of the person it belongs to; absent for a bot's")),
+            maybe(ASK),
+            maybe(PLAN),
             outcomes=("done",),
         ),
-        schema(Kind.KEY_REVOKED, "A key was ended for good.", "the key's id", outcomes=("done",)),
+        schema(
+            Kind.KEY_REVOKED,
+            "A key was ended for good.",
+            "the key's id",
+            maybe(ASK),
+            maybe(PLAN),
+            outcomes=("done",),
+        ),
         schema(
             Kind.MODEL_IMPORTED,
             "A model entered the store.",
@@ -82,6 +92,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             text("source", "the directory it came from"),
             texts("left_out", "files that were not taken, the first of them"),
             integer("left_out_count", "how many files were not taken"),
+            maybe(RUN),
             outcomes=("done",),
         ),
         schema(
@@ -93,6 +104,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             maybe(integer("files", "files that were hashed")),
             maybe(text("path", "the file that is not what it was")),
             maybe(text("trust", "what the catalog makes of the model now")),
+            maybe(RUN),
             outcomes=("done", "digest_mismatch"),
         ),
         schema(
@@ -172,6 +184,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             text("code", "the refusal's code"),
             text("message", "the sentence that was answered"),
             maybe(text("permission", "what was asked for")),
+            maybe(ACT),
             maybe(RUN),
             *COUNTED,
             outcomes=("refused",),

@@ -111,7 +111,10 @@ ACTION: Final[Mapping[Kind, str]] = {
     Kind.PROFILE_CHANGED: "approval.profile",
     Kind.RULE_OVERRIDDEN: "rule.override",
 }
-"""What an event is filed under: an intent and its outcome share one action."""
+"""What an event is filed under: an intent and its outcome share one action.
+
+Events that name an act (asks, approved acts, refusals) are filed under that act instead.
+"""
 
 ABOUT_A_MODEL: Final = frozenset(
     {

@@ -13,7 +13,8 @@ from app.domain.refusals import InvalidRequest
 from app.evidence.vocabulary import ACTION, Kind
 
 TIMES: Final[Mapping[str, str]] = {"since": "since_us", "until": "until_us"}
-FILTERS: Final = (*TIMES, *(f.name for f in fields(Filter) if f.name not in TIMES.values()))
+_NOT_ASKED_FOR: Final = frozenset({*TIMES.values(), "has_run"})
+FILTERS: Final = (*TIMES, *(f.name for f in fields(Filter) if f.name not in _NOT_ASKED_FOR))
 """Every filter by the name it is asked for."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

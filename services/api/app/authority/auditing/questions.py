@@ -114,14 +114,15 @@ class Questions:
         grant(actor, Permission.LEDGER_READ)
         await self._note(actor, "event", {"seq": seq})
         stored = await asyncio.to_thread(self.ledger.event, seq)
-        run = _run_of(stored)
+        run, attempt = _run_of(stored)
 
         def others(connection: Connection) -> dict[str, Any]:
-            if run is None:
-                return {"run": None, "run_events": []}
             direct = driver(connection)
-            page = questions.page(direct, Filter(run=run), self.reasons, limit=MAX_OF_A_RUN)
-            found = reading.numbered(connection, [n for n in page.seqs if n != seq])
+            seqs: set[int] = set()
+            for name in {run, attempt} - {None}:
+                page = questions.page(direct, Filter(run=name), self.reasons, limit=MAX_OF_A_RUN)
+                seqs.update(page.seqs)
+            found = reading.numbered(connection, sorted(seqs - {seq}))
             return {"run": run, "run_events": [one.as_dict() for one in found]}
 
         return {
@@ -189,5 +190,10 @@ def _is_like(wanted: Filter, stored: StoredEvent) -> bool:
     return matches(wanted, index_row(stored.fields))
 
 
-def _run_of(stored: StoredEvent) -> str | None:
-    return index_row(stored.fields).run if stored.intact else None
+def _run_of(stored: StoredEvent) -> tuple[str | None, str | None]:
+    """The run it belongs to, and the number of the event that began the attempt, as it is asked."""
+    if not stored.intact:
+        return None, None
+    row = index_row(stored.fields)
+    begun = row.seq if row.intent_seq is None else row.intent_seq
+    return row.run, None if row.run is None else str(begun)

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from app.authority.ledger.filters import Condition, Filter, joined
+from app.authority.ledger.filters import NAMED_RUN, Condition, Filter, joined
 from app.authority.ledger.reasons import Reasons
 
 
@@ -42,9 +42,6 @@ _INDEXED: Final = {
 }
 """Columns with an index of their own, which leaves out the rows without a value."""
 _SUBJECT_APART: Final = "subject <> '' AND subject IS NOT model"
-_RUN_APART: Final = (
-    "run IS NOT NULL AND run <> CAST(seq AS TEXT) AND run IS NOT CAST(intent_seq AS TEXT)"
-)
 
 
 class Range(NamedTuple):
@@ -126,14 +123,11 @@ def _run(wanted: Filter) -> list[Way]:
     run = wanted.run
     if run is None:
         return []
-    ranges = [Range("ledger_index_run", Condition(f"run = ? AND {_RUN_APART}", (run,)), {})]
-    if run.isascii() and run.isdigit() and len(run) < 19:
-        number = int(run)
+    ranges = [Range("ledger_index_run", Condition(f"run = ? AND {NAMED_RUN}", (run,)), {})]
+    if run.isascii() and run.isdigit() and len(run) < 19 and run == str(number := int(run)):
         ranges += [
             Range("", Condition("seq = ? AND run = ?", (number, run)), {}),
-            Range(
-                "ledger_index_intent", Condition("intent_seq = ? AND run = ?", (number, run)), {}
-            ),
+            Range("ledger_index_intent", Condition("intent_seq = ?", (number,)), {}),
         ]
     return [Way(tuple(ranges), frozenset({"run"}))]
 

@@ -3,13 +3,29 @@
 A filter becomes conditions with bound values: nothing that was asked is ever part of a statement.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from app.evidence.indexing import IndexRow
 
 LARGEST: Final = 2**63 - 1
+DIGEST_LENGTH: Final = 64
+NAMED_RUN: Final = (
+    "run IS NOT NULL AND run <> CAST(seq AS TEXT) AND run IS NOT CAST(intent_seq AS TEXT)"
+)
+"""Where an event's run is no number of an event: what `ledger_index_run` holds."""
+# A refusal of an attempt that its act had recorded names that run again; it is one run.
+_EARLIER: Final = (
+    "SELECT 1 FROM ledger_index AS earlier INDEXED BY ledger_index_run "
+    "WHERE earlier.run = ledger_index.run AND earlier.run IS NOT NULL "
+    "AND earlier.run <> CAST(earlier.seq AS TEXT) "
+    "AND earlier.run IS NOT CAST(earlier.intent_seq AS TEXT) AND earlier.seq < ledger_index.seq"
+)
+_HAS_RUN: Final = (
+    f"length(run) = {DIGEST_LENGTH} AND (kind <> 'refusal' OR NOT EXISTS ({_EARLIER}))"
+)
 SAYS: Final = "lmx_says"
 """The SQL function, lent to a connection for one question, that looks for words in a reason."""
 
@@ -19,7 +35,9 @@ class Filter:
     """What an event must be like; everything that is given must hold. Times are UTC.
 
     `until_us` is exclusive. `role` is one role the actor had then. `text` is words that must all
-    occur in the reason, whatever their case.
+    occur in the reason, whatever their case. `run` is the digest of a run, or the number of the
+    event that began an attempt: then it finds what ended the attempt too. `has_run`: the event
+    recorded a run, and no earlier one named the same.
     """
 
     since_us: int | None = None
@@ -37,6 +55,7 @@ class Filter:
     request_id: str | None = None
     subject: str | None = None
     text: str | None = None
+    has_run: bool | None = None
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -89,8 +108,16 @@ def _matches(name: str, wanted: Filter, row: IndexRow) -> bool:
             return "," not in value and f",{value}," in row.roles
         case "text":
             return says(wanted.words)(row.reason)
+        case "run":
+            return value in (row.run, str(row.intent_seq))
         case _:
-            return bool(getattr(row, name) == value)
+            given = has_run(row) if name == "has_run" else getattr(row, name)
+            return bool(given == value)
+
+
+def has_run(row: IndexRow) -> bool:
+    """Whether the event names a run by its digest."""
+    return len(row.run or "") == DIGEST_LENGTH
 
 
 def says(words: tuple[str, ...]) -> Callable[[str | None], bool]:
@@ -117,16 +144,22 @@ def bounded(number: int) -> int:
 
 
 def _condition(name: str, wanted: Filter) -> Condition:
-    value = getattr(wanted, name)
-    if name == "since_us":
-        return Condition("ts_utc_us >= ?", (bounded(value),))
-    if name == "until_us":
-        return Condition("ts_utc_us < ?", (bounded(value),))
-    if name == "text":
-        return Condition(f"{SAYS}(reason)", ())
-    if name == "role":
-        return Condition("instr(roles, ?) > 0", (f",{value},",))
+    return _CONDITIONS.get(name, partial(_equal, name))(getattr(wanted, name))
+
+
+def _equal(name: str, value: Any) -> Condition:
     return Condition(f"{name} = ?", (value,))
+
+
+_CONDITIONS: Final[Mapping[str, Callable[[Any], Condition]]] = {
+    "since_us": lambda value: Condition("ts_utc_us >= ?", (bounded(value),)),
+    "until_us": lambda value: Condition("ts_utc_us < ?", (bounded(value),)),
+    "text": lambda _: Condition(f"{SAYS}(reason)", ()),
+    "role": lambda value: Condition("instr(roles, ?) > 0", (f",{value},",)),
+    "run": lambda value: Condition("(run = ? OR CAST(intent_seq AS TEXT) = ?)", (value, value)),
+    "has_run": lambda _: Condition(_HAS_RUN, ()),
+}
+"""Filters that are more than a column's value."""
 
 
 def _storable(value: str) -> bool:

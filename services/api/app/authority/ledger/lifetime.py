@@ -5,8 +5,10 @@ from typing import Any, Final
 
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.stored import StoredEvent
-from app.domain.actors import SYSTEM, Actor
-from app.evidence.vocabulary import OUTCOME_OF, Kind
+from app.domain.actors import SYSTEM, Actor, Role
+from app.evidence.runs import Attempt
+from app.evidence.schemas import SCHEMAS
+from app.evidence.vocabulary import ACTION, OUTCOME_OF, Kind
 
 INTERRUPTED: Final = "interrupted_by_restart"
 
@@ -121,6 +123,42 @@ def reconciled(intent: StoredEvent) -> LedgerEvent:
         actor=SYSTEM,
         subject=intent.subject,
         outcome=INTERRUPTED,
-        data={"intent_boot_id": intent.boot_id},
+        data={**_demanded(intent), "intent_boot_id": intent.boot_id},
         intent_seq=intent.seq,
     )
+
+
+def interrupted(intent: StoredEvent, ended_us: int) -> Attempt:
+    """The run of an attempt that a restart closes: whoever began it, and what was begun with."""
+    said = dict(intent.data)
+    permission, plan, ask, act = (said.pop(name, None) for name in _NAMED_APART)
+    feasibility = said.pop("feasibility", None)
+    return Attempt(
+        act=str(permission or act or ACTION[Kind(intent.kind)]),
+        subject=intent.subject,
+        actor=_actor_of(intent),
+        outcome=INTERRUPTED,
+        started_us=intent.ts_utc_us,
+        ended_us=ended_us,
+        inputs=said,
+        plan=plan,
+        feasibility=feasibility,
+        effect={"closed_by": "restart", "intent_boot_id": intent.boot_id},
+        ask=ask,
+    )
+
+
+_NAMED_APART: Final = ("permission", "plan", "ask", "act")
+
+
+def _demanded(intent: StoredEvent) -> dict[str, Any]:
+    """What the outcome has to say again of its intent: which act, by which plan."""
+    outcome = SCHEMAS[OUTCOME_OF[Kind(intent.kind)]]
+    return {name: intent.data[name] for name in outcome.required if name in intent.data}
+
+
+def _actor_of(stored: StoredEvent) -> Actor:
+    said = stored.fields.get("actor")
+    known = said if isinstance(said, dict) else {}
+    roles = frozenset(Role(role) for role in known.get("roles", ()) if role in set(Role))
+    return Actor(id=stored.actor, name=stored.actor, roles=roles, person=known.get("person"))

@@ -6,7 +6,7 @@ anything is written to it.
 
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -68,13 +68,17 @@ def open_ledger(
     directory: Path,
     sinks: Callable[[str], Sinks],
     reserve: Reserve | None = None,
+    versions: Mapping[str, str] | None = None,
 ) -> Opened:
     """Open or begin the ledger whose keys and memory lie in `directory`; `sinks` by install id.
 
+    `versions` are what its runs say took part.
     Raises StartRefused with what is wrong and what to do.
     """
     try:
-        return _opened(engine, clock, boot_id, directory, sinks=sinks, reserve=reserve)
+        return _opened(
+            engine, clock, boot_id, directory, sinks=sinks, reserve=reserve, versions=versions
+        )
     except AuditUnavailable as refusal:
         raise StartRefused(refusal.message, details=refusal.details) from refusal
     except (sqlite3.Error, SQLAlchemyError) as error:
@@ -90,6 +94,7 @@ def _opened(
     *,
     sinks: Callable[[str], Sinks],
     reserve: Reserve | None,
+    versions: Mapping[str, str] | None,
 ) -> Opened:
     size, signed_before, genesis = _found(engine)
     install_id = genesis.subject if genesis else _begun(directory) or str(uuid.uuid4())
@@ -102,7 +107,7 @@ def _opened(
     adopted = size - signer.size
     if reserve is not None:
         reserve.restore()
-    ledger = Ledger(engine, clock, boot_id, Keeping(signer, kept, reserve))
+    ledger = Ledger(engine, clock, boot_id, Keeping(signer, kept, reserve), versions=versions)
     ledger.check_guards()
     if genesis:
         # Recorded before a copy that began anew is filled: a start that ends in between leaves

@@ -1,4 +1,4 @@
-"""The only place that puts a run beside the event that records it."""
+"""The only place that puts a run beside the event that records it: `Ledger.runs`."""
 
 from collections.abc import Mapping
 from dataclasses import replace

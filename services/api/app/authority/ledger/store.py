@@ -1,7 +1,7 @@
 """The ledger as everybody else sees it: what `writer` appends, read back from its database."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,8 @@ from app.authority.ledger.appending import Receipt
 from app.authority.ledger.failures import audit_unavailable
 from app.authority.ledger.guards import broken_guards
 from app.authority.ledger.keeping import Keeping
-from app.authority.ledger.lifetime import reconciled
+from app.authority.ledger.lifetime import interrupted, reconciled
+from app.authority.ledger.runs import RunMaker
 from app.authority.ledger.stored import StoredEvent
 from app.authority.ledger.tree import stored_subtree
 from app.authority.ledger.writer import Writer
@@ -32,8 +33,18 @@ _LOG: Final = logging.getLogger(__name__)
 class Ledger(Writer):
     """The append-only log. Every method may be called from any thread."""
 
-    def __init__(self, engine: Engine, clock: Clock, boot_id: str, keeping: Keeping) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        boot_id: str,
+        keeping: Keeping,
+        *,
+        versions: Mapping[str, str] | None = None,
+    ) -> None:
+        """`versions`: what takes part in every attempt, for its run."""
         super().__init__(engine, clock, boot_id, keeping)
+        self.runs = RunMaker(versions or {}, boot_id)
         self._readers = open_engine(Path(engine.url.database or ""), read_only=True)
 
     @property
@@ -47,7 +58,12 @@ class Ledger(Writer):
 
     def reconcile(self) -> list[Receipt]:
         """Close every intent an earlier run left open; called once, before anything is loaded."""
-        return [self.append(reconciled(intent)) for intent in self.open_intents()]
+        return [
+            self.append(
+                self.runs.attached(reconciled(intent), interrupted(intent, self._clock.utc_us()))
+            )
+            for intent in self.open_intents()
+        ]
 
     def checkpoint(self) -> Note | None:
         """Return the newest checkpoint over recorded events; None while there are none."""

@@ -44,6 +44,8 @@ _ACTOR: Final = {
     2: rf'(\{{"id":{_TEXT},"person":[^}}]*+\}})',
 }
 _FIELDS_OF_AN_ACTOR: Final = (("id", "roles"), ("id", "person", "roles"))
+_HELD: Final = 1 + len(TEXTS)
+"""Groups of a pattern for the actor and for what the index takes from the data."""
 _SHAPES_OF_A_KIND: Final = 8
 _shapes: Final[dict[str, dict[str, _Match]]] = {}
 """Kind -> the shapes of its events that this process has seen. They hold for every ledger."""
@@ -90,13 +92,14 @@ def _row(body: bytes, seq: int, event_id: str | None) -> tuple[Any, ...]:
         for match in _shapes[kind].values():
             if found := match(text):
                 groups = found.groups()
-                id_, intent, outcome, request, number, subject, time = groups[8:]
+                id_, intent, outcome, request, number, subject, time = groups[_HELD:]
                 named = _who(groups[0])
                 if named is None or int(number) != seq or event_id not in (None, id_):
                     break
                 intended = None if intent is None else int(intent)
+                texts = groups[1:_HELD]
                 return row_of(
-                    seq, int(time), kind, named, subject, outcome, intended, request, groups[1:8]
+                    seq, int(time), kind, named, subject, outcome, intended, request, texts
                 )
     fields = examined(body, seq, event_id)
     if plain:
