@@ -68,6 +68,9 @@ PLANTED: dict[str, list[tuple[str, ...]]] = {
     "no-pickle": [("app.engines.worker.loading", "pickle"), ("app.authority.catalog", "torch")],
     "network-has-few-doors": [
         ("app.authority.catalog", "huggingface_hub"),
+        ("app.engines.supervisor", "huggingface_hub"),
+        ("app.engines.supervisor", "httpx2"),
+        ("app.wiring", "httpx2"),
         ("app.routers.errors", "httpx"),
         ("app.domain", "socket"),
     ],

@@ -25,6 +25,29 @@ def hash_file(descriptor: int, step: Step) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
+def git_blob_of(descriptor: int) -> str:
+    """Git's own id of the file's bytes (SHA-1, hex)."""
+    digest = _git_blob(os.fstat(descriptor).st_size)
+    at = 0
+    while piece := os.pread(descriptor, BUFFER_BYTES, at):
+        digest.update(piece)
+        at += len(piece)
+    return digest.hexdigest()
+
+
+def matches(content: bytes, *, sha256: str | None, git_blob: str | None) -> bool:
+    """Whether the bytes are those of the digest: the SHA-256 where one is known."""
+    if sha256 is not None:
+        return hashlib.sha256(content).hexdigest() == sha256
+    digest = _git_blob(len(content))
+    digest.update(content)
+    return digest.hexdigest() == git_blob
+
+
+def _git_blob(size: int) -> "hashlib._Hash":
+    return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+
+
 def copy_hashed(source: int, target: int, step: Step) -> tuple[str, int]:
     """Copy `source` to `target`, durably; returns SHA-256 (hex) and number of the bytes written."""
     digest = hashlib.sha256()

@@ -1,0 +1,98 @@
+"""Which files of a hub's listing are fetched: an allow-list, on names that nobody vouches for.
+
+What is not needed to load a model is left out and named. What could lead outside, hide or be taken
+for another file makes the whole listing unusable: a hub that says it once is not believed.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from typing import Final, NoReturn
+
+from app.authority.catalog.config import PATH
+from app.authority.catalog.inspection import LOADED
+from app.authority.catalog.kinds import Kind, kind_of
+from app.authority.catalog.tree import MAX_FILE_BYTES, MAX_FILES
+from app.domain.hub import HubFile, HubRevision
+from app.domain.refusals import HubRefused, IntakeRefused
+
+_PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_OTHER_FORMATS: Final = (
+    (_PICKLES, "only as pickles, which run code when they are read"),
+    ((".gguf",), "only as GGUF, which this release cannot load"),
+    ((".onnx", ".h5", ".msgpack", ".npz"), "only in a format that this release cannot load"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """What is fetched, sorted by path, and the paths of what is not."""
+
+    taken: tuple[HubFile, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size for file in self.taken)
+
+
+def pick(at: HubRevision) -> Picked:
+    """Raise HubRefused for a listing that cannot be used, or that holds no model to load."""
+    if len(at.files) > MAX_FILES:
+        _refuse(at, f"lists {len(at.files)} files; at most {MAX_FILES} are looked at")
+    for file in at.files:
+        _check_path(at, file.path)
+    taken = tuple(sorted((f for f in at.files if _is_needed(f)), key=lambda f: f.path))
+    _refuse_lookalikes(at, taken)
+    for file in taken:
+        if file.size > MAX_FILE_BYTES:
+            _refuse(at, f"says that {file.path} has {file.size} bytes; at most 1 TiB are taken")
+        if file.sha256 is None and file.git_blob is None:
+            _refuse(at, f"gives no digest of {file.path}, so its bytes could not be checked")
+    paths = {file.path for file in taken}
+    if PATH not in paths:
+        _refuse(at, f"holds no {PATH}, so it is not a model that can be loaded")
+    if not any(fnmatchcase(path, LOADED) for path in paths):
+        _refuse(at, f"holds weights {_other_format(at.files)}; choose a safetensors version")
+    return Picked(taken, tuple(sorted(f.path for f in at.files if f.path not in paths)))
+
+
+def _is_needed(file: HubFile) -> bool:
+    try:
+        kind = kind_of(file.path)
+    except IntakeRefused:  # code, pickles, what nobody knows: an import refuses it, a pull skips it
+        return False
+    if kind is Kind.WEIGHTS:
+        return fnmatchcase(file.path, LOADED)
+    return kind is not Kind.LEFT_OUT
+
+
+def _check_path(at: HubRevision, path: str) -> None:
+    parts = path.split("/")
+    if path.startswith("/") or any(part in {"", ".", ".."} for part in parts):
+        _refuse(at, f"lists {path[:80]!a}, a path that leads elsewhere")
+    shown = path.isprintable() and not any(0xD800 <= ord(c) <= 0xDFFF for c in path)
+    if not shown or "\\" in path or any(len(part.encode()) > 200 for part in parts):
+        _refuse(at, f"lists {path[:80]!a}, a name that cannot be used as one safely")
+
+
+def _refuse_lookalikes(at: HubRevision, taken: Iterable[HubFile]) -> None:
+    """Two names that some file system would take for one cannot both be stored."""
+    seen: dict[str, str] = {}
+    for file in taken:
+        folded = unicodedata.normalize("NFKC", file.path).casefold()
+        if folded in seen:
+            _refuse(at, f"lists {file.path!a} beside {seen[folded]!a}, which looks alike")
+        seen[folded] = file.path
+
+
+def _other_format(files: Iterable[HubFile]) -> str:
+    endings = {PurePosixPath(file.path).suffix.lower() for file in files}
+    found = (why for kinds, why in _OTHER_FORMATS if endings & set(kinds))
+    return next(found, "nowhere that a loader looks")
+
+
+def _refuse(at: HubRevision, why: str) -> NoReturn:
+    raise HubRefused(f"{at.repo} on the hub {why}. Nothing was fetched.")
