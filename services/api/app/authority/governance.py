@@ -66,26 +66,33 @@ class Governance:
         grant(actor, Permission.ASK_READ)
         states, before = _states(state), _cursor(cursor)
         limit = max(1, min(limit, AT_MOST))
-        found = await asyncio.to_thread(
-            self.parts.asks.page,
-            states=states,
-            act=act,
-            subject=subject,
-            before=before,
-            limit=limit,
-        )
-        more = found[-1] if len(found) == limit else None
-        return {
-            "asks": [document(ask) for ask in found],
-            "next": None if more is None else f"{more.created_us}-{more.id}",
-        }
 
-    async def show(self, actor: Actor, ask_id: str) -> dict[str, Any]:
-        """One ask with its plan, who decided, what is still needed, and whether it still holds."""
+        def work() -> dict[str, Any]:
+            found = self.parts.asks.page(
+                states=states, act=act, subject=subject, before=before, limit=limit
+            )
+            more = found[-1] if len(found) == limit else None
+            return {
+                "asks": [{**document(ask), **self._risk(ask)} for ask in found],
+                "next": None if more is None else f"{more.created_us}-{more.id}",
+            }
+
+        return await asyncio.to_thread(work)
+
+    async def show(
+        self, actor: Actor, ask_id: str, *, width: int = WIDTH, whole: bool = False
+    ) -> dict[str, Any]:
+        """One ask with its plan, who decided, what is still needed, and whether it still holds.
+
+        `width` and `whole` are those of `render`.
+        """
         grant(actor, Permission.ASK_READ, subject=ask_id)
-        return await asyncio.to_thread(
-            lambda: self._shown(actor, self.parts.asks.get(ask_id), looking=True)
-        )
+
+        def work() -> dict[str, Any]:
+            ask = self.parts.asks.get(ask_id)
+            return self._shown(actor, ask, looking=True, width=width, whole=whole)
+
+        return await asyncio.to_thread(work)
 
     async def decide(
         self,
@@ -149,7 +156,15 @@ class Governance:
 
     # --- private ----------------------------------------------------------------------------
 
-    def _shown(self, actor: Actor, ask: Ask, *, looking: bool = False) -> dict[str, Any]:
+    def _shown(
+        self,
+        actor: Actor,
+        ask: Ask,
+        *,
+        looking: bool = False,
+        width: int = WIDTH,
+        whole: bool = False,
+    ) -> dict[str, Any]:
         decisions = self.parts.asks.decisions(ask.id)
         shown: dict[str, Any] = {
             **document(ask),
@@ -170,7 +185,7 @@ class Governance:
         shown |= {
             "plan": dict(plan.body),
             "plan_hash": plan.hash,
-            "rendered": list(render(plan.bytes, width=WIDTH, now=now)),
+            "rendered": list(render(plan.bytes, width=width, whole=whole, now=now)),
             "typed_hint": plan.typed,
             "drift": drift,
             "policy": policy.as_dict(),
@@ -180,6 +195,13 @@ class Governance:
         if not self.deciding.why_not(actor, ask) and ask.state in OPEN:
             shown["challenge"] = self.deciding.challenges.give(actor.id, ask.id)
         return shown
+
+    def _risk(self, ask: Ask) -> dict[str, Any]:
+        """Of what waits, what a reader sorts by: whether it can be undone, and how much goes."""
+        if ask.plan is None or ask.state not in OPEN:
+            return {}
+        body = self.parts.asks.plan_of(ask).body
+        return {"irreversible": body["irreversible"], "bytes_freed": body["bytes_freed"]}
 
     def _you(self, actor: Actor, ask: Ask) -> dict[str, Any]:
         why_not = self.deciding.why_not(actor, ask)
