@@ -6,7 +6,7 @@ Each asks `permissions` for a grant first; whoever calls them need not and canno
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from app.authority.keys import Keys
 from app.authority.lifecycle.residency import Terms
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Permission, grant
+from app.authority.policy.admitting import AskInstead, NeedsApproval, admit, no_asks
+from app.authority.policy.decisions import PolicyDecisionPoint, Question
+from app.authority.policy.hard import IMPORT, VERIFY, HardPolicy
 from app.authority.reading import described, residency_of
 from app.domain.actors import Actor
 from app.domain.models import CatalogModel
@@ -32,14 +35,23 @@ class Execution:
     keys: Keys
     default_slots: int
     default_context: int
+    policy: PolicyDecisionPoint = field(default_factory=HardPolicy)
+    asks: AskInstead = no_asks
 
     async def load(
         self, actor: Actor, model_id: str, *, context: int | None, slots: int | None, pinned: bool
     ) -> dict[str, Any]:
-        """Bring a catalog model into memory; returns its residency."""
+        """Bring a catalog model into memory; returns its residency.
+
+        Raises ApprovalRequired where policy makes an ask of it.
+        """
         may = grant(actor, Permission.MODEL_LOAD, subject=model_id)
         model = self.catalog.get(model_id)
-        held = await self.serving.load(may, model, self._terms(model, context, slots, pinned))
+        terms = self._terms(model, context, slots, pinned)
+        try:
+            held = await self.serving.load(may, model, terms)
+        except NeedsApproval as needs:
+            raise await self.asks(needs, None) from None
         return residency_of(held)
 
     async def unload(self, actor: Actor, model_id: str) -> dict[str, Any]:
@@ -51,6 +63,7 @@ class Execution:
     async def verify(self, actor: Actor, model_id: str) -> dict[str, Any]:
         """Hash every file again; a model that passes is released from quarantine."""
         may = grant(actor, Permission.MODEL_VERIFY, subject=model_id)
+        admit(self.policy, Question(VERIFY, actor, model_id))
         await asyncio.to_thread(self.catalog.verify, model_id, full=True, actor=may.actor)
         await self.serving.release(may.actor, model_id)
         return {**described(self.catalog.get(model_id)), "verified": True}
@@ -63,6 +76,8 @@ class Execution:
         Closing the iterator cancels the import, which leaves nothing behind.
         """
         may = grant(actor, Permission.MODEL_IMPORT, subject=name or path)
+        # A directory comes without a signature that anybody checked.
+        admit(self.policy, Question(IMPORT, actor, name or path, {"signature": "absent"}))
         directory = Path(path)
         if not directory.is_absolute():
             raise InvalidRequest("Give the absolute path of the model's directory.", param="path")

@@ -14,6 +14,7 @@ from app.authority.ledger.refusals import RefusalRecorder
 from app.authority.ledger.usage import UsageLog, UsageRow
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Access, Grant, Permission, grant
+from app.authority.policy.admitting import AskInstead, NeedsApproval, no_asks
 from app.authority.policy.routing import Route, Routing
 from app.authority.ports import Clock, Engine
 from app.domain.actors import Actor
@@ -43,6 +44,8 @@ class InferencePorts:
     clock: Clock
     access: Access
     timeout_s: float
+    asks: AskInstead = no_asks
+    """What happens to a load on demand that policy wants a person for."""
 
 
 class Inference:
@@ -63,11 +66,17 @@ class Inference:
         try:
             with generation.within_time():
                 async with asyncio.timeout_at(generation.deadline):
-                    await self._start(generation, route)
+                    await self._started(generation, route)
         except BaseException as error:
             await generation.end(_outcome_of(error))
             raise
         return generation
+
+    async def _started(self, generation: "Generation", route: Route) -> None:
+        try:
+            await self._start(generation, route)
+        except NeedsApproval as needs:
+            raise await self._ports.asks(needs, generation.request.request_id) from None
 
     async def _start(self, generation: "Generation", route: Route) -> None:
         candidates = (route.model_id, *route.fallbacks)

@@ -26,6 +26,8 @@ class Wire:
     title: str
     cure: str
     retry_after_s: int | None = None
+    final: bool = False
+    """Asking again changes nothing until somebody has acted: every client is told so."""
 
 
 def _bad(title: str, cure: str, status: int = 400) -> Wire:
@@ -100,10 +102,12 @@ WIRE: Mapping[type[Refusal], Wire] = {
     ),
     no.PromptRejected: _bad("The prompt cannot be used", "Correct the prompt."),
     no.WorkerLost: _server("The model's worker ended", "Ask again: it restarts.", 503, 1),
-    no.ApprovalRequired: _denied(
+    no.ApprovalRequired: Wire(
         403,
+        "permission_error",
         "The act waits for an approval",
         "See lmx approvals show ID; ask again once it is approved.",
+        final=True,
     ),
     no.PolicyDenied: _denied(
         403, "Policy does not allow this", "Read the rules that fired in `policy`."
@@ -263,7 +267,8 @@ def retry_headers(fault: Fault) -> dict[str, str]:
     """Say when to come back, or stop a client that would retry by itself for nothing."""
     if fault.retry_after_s is not None:
         return {"retry-after": str(max(1, fault.retry_after_s))}
-    return {"x-should-retry": "false"} if fault.wire.status in _SDK_RETRIES else {}
+    stops = fault.wire.final or fault.wire.status in _SDK_RETRIES
+    return {"x-should-retry": "false"} if stops else {}
 
 
 def has_problem_shape(path: str) -> bool:
@@ -299,6 +304,8 @@ def error_table() -> str:
 def _advice(wire: Wire) -> str:
     if wire.retry_after_s is not None:
         return "yes, after `Retry-After`"
+    if wire.final:
+        return "no: `x-should-retry: false`"
     if wire.status in _SDK_RETRIES:
         return "only with `Retry-After`; else `x-should-retry: false`"
     return "no"

@@ -43,13 +43,15 @@ class Asking:
         *,
         again_of: str | None = None,
         request_id: str | None = None,
+        permission: Permission | None = None,
     ) -> Ask:
         """Make an ask that waits for approval. Raises PolicyDenied, RevisionRequired, TooManyAsks.
 
-        What cannot be done now, and what policy denies, is kept as an ask of its own as well.
+        `permission`: what the run needed that becomes an ask, where it is not the act's own. What
+        cannot be done now, and what policy denies, is kept as an ask of its own as well.
         """
         act = self.parts.act(kind)
-        grant(actor, act.permission, subject=kind)
+        grant(actor, permission or act.permission, subject=kind)
         _check(params, reason)
         self._check_room()
         ask = self._new(actor, act, params, reason, again_of)

@@ -227,9 +227,10 @@ class Serving:
         """The decision that lets a load begin, as it is recorded; raises where none does."""
         if warrant is not None:
             return {"outcome": "approved", "ask": warrant.ask, "plan": warrant.plan_hash}
-        act = LOAD if grant.permission is Permission.MODEL_LOAD else LOAD_JIT
+        jit = grant.permission is Permission.MODEL_LOAD_JIT
         facts = {"context": terms.context, "slots": terms.slots, "pinned": terms.pinned}
-        return admit(self._equipment.policy, Question(act, grant.actor, model.id, facts))
+        question = Question(LOAD_JIT if jit else LOAD, grant.actor, model.id, facts)
+        return admit(self._equipment.policy, question)
 
     def _begin(self, asked: LoadAsked) -> None:
         held = asked.held

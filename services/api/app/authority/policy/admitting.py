@@ -1,13 +1,10 @@
 """Where a use case asks policy about a run: it may go on, it is denied, or it needs an approval."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from app.authority.policy.decisions import Decision, Outcome, PolicyDecisionPoint, Question
-from app.domain.refusals import PolicyDenied
-
-Admit = Callable[[], Mapping[str, Any]]
-"""Asked at the moment a run begins: what to record of the decision, or it raises."""
+from app.domain.refusals import ApprovalUnavailable, PolicyDenied, Refusal
 
 
 class NeedsApproval(Exception):
@@ -17,6 +14,15 @@ class NeedsApproval(Exception):
         super().__init__(f"{question.act} of {question.subject} needs an approval")
         self.question = question
         self.decision = decision
+
+
+AskInstead = Callable[[NeedsApproval, str | None], Awaitable[Refusal]]
+"""Makes the ask, or finds the one that waits, for a request id; the refusal that names it."""
+
+
+async def no_asks(needs: NeedsApproval, _: str | None) -> Refusal:
+    """For a server that takes no asks: what needs one is refused."""
+    return ApprovalUnavailable(f"{needs}, and this server takes no asks.")
 
 
 def admit(policy: PolicyDecisionPoint, question: Question) -> Mapping[str, Any]:

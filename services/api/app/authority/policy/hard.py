@@ -93,6 +93,13 @@ def fact(question: Question, name: str, kind: type[T]) -> T:
     return value
 
 
+def on_demand(question: Question) -> bool:
+    """Whether it is a load on demand, or the ask that one became."""
+    if question.act != LOAD or "params" not in question.facts:
+        return question.act == LOAD_JIT
+    return fact(question, "params", dict).get("on_demand", False) is True
+
+
 def asked_as(act: str) -> str:
     """The kind of ask that a run becomes: a load on demand is asked for as a load."""
     return _ASKED_AS.get(act, act)
@@ -182,13 +189,13 @@ def rules(configured: _Configuration) -> tuple[HardRule, ...]:
             "only-operators-and-approvers-act",
             deny,
             "Without an operator's or an approver's key nothing is done but a load on demand.",
-            lambda q: q.act != LOAD_JIT and not _ACT & q.actor.roles,
+            lambda q: not on_demand(q) and not _ACT & q.actor.roles,
         ),
         HardRule(
             "the-anonymous-never-act",
             deny,
             "Whoever shows no key does nothing but cause a load on demand.",
-            lambda q: q.act != LOAD_JIT and q.actor.id == ANONYMOUS.id,
+            lambda q: not on_demand(q) and q.actor.id == ANONYMOUS.id,
         ),
         HardRule(
             "unknown-act",
@@ -213,7 +220,7 @@ def rules(configured: _Configuration) -> tuple[HardRule, ...]:
             "anybody-loads-on-demand",
             allow,
             "Whoever may ask a model may cause its load on the default terms.",
-            lambda q: q.act == LOAD_JIT and bool({Role.CLIENT, Role.OPERATOR} & q.actor.roles),
+            lambda q: on_demand(q) and bool({Role.CLIENT, Role.OPERATOR} & q.actor.roles),
         ),
     ]
     if configured.asks_for:
