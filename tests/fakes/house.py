@@ -21,6 +21,7 @@ from tests.fakes.authority import (
     FakeReports,
 )
 from tests.fakes.exports import FakeExports
+from tests.fakes.housekeeping import FakeHousekeeping
 from tests.fakes.inference import FakeInference
 from tests.fakes.proofs import FakeProofs
 
@@ -39,6 +40,7 @@ class House:
     exports: Any = field(default_factory=FakeExports)
     proofs: Any = field(default_factory=FakeProofs)
     custody: Any = field(default_factory=FakeCustody)
+    housekeeping: FakeHousekeeping = field(default_factory=FakeHousekeeping)
     refusals: FakeRefusals = field(default_factory=FakeRefusals)
     parts: dict[str, bool] = field(default_factory=lambda: {"ledger": True, "catalog": True})
     changes: dict[str, Any] = field(default_factory=dict)
@@ -57,6 +59,7 @@ class House:
             exports=self.exports,
             proofs=self.proofs,
             custody=self.custody,
+            housekeeping=self.housekeeping,
             refusals=self.refusals,
             ready=ready,
             metrics=Metrics(),

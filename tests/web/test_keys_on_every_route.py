@@ -51,6 +51,15 @@ OPERATOR_ROUTES: list[Route] = [
     ("POST", "/authority/ledger/cosignatures", {"note": "a note\n"}),
     ("POST", "/authority/ledger/rotate", {"confirmation": PHRASES[3]}),
     ("GET", "/authority/people", None),
+    ("GET", "/authority/store", None),
+    ("GET", "/authority/store/trash", None),
+    ("POST", "/authority/store/restore", {"trash": "0badcafe"}),
+    ("POST", "/authority/store/purge", {"what": "trash", "reason": "full"}),
+    ("DELETE", "/authority/models/lab/echo", {"drain": True, "reason": "old"}),
+    ("PUT", "/authority/models/lab/echo/aliases/tiny", None),
+    ("DELETE", "/authority/models/lab/echo/aliases/tiny", None),
+    ("PUT", "/authority/models/lab/echo/pin", {"pinned": True}),
+    ("PUT", "/authority/models/lab/echo/note", {"note": "for the tests"}),
     ("POST", "/authority/people/p-00000001/erase", {"confirmation": PHRASES[2]}),
 ]
 CLIENT_ROUTES: list[Route] = [
@@ -62,6 +71,8 @@ WAITING_FOR_APPROVALS: list[Route] = [
     ("POST", "/authority/ledger/recover", {}),
 ]
 ALLOWED = OPERATOR_ROUTES + CLIENT_ROUTES
+ASKING = [route for route in ALLOWED if route[1].endswith(("/purge", "echo")) and route[2]]
+"""What is answered with an ask: nothing was done."""
 CHANGES = ("reindex", "rotate", "cosignatures", "erase", "import", "/load", "/unload", "/verify")
 FOR_AUDITORS = [
     route
@@ -124,10 +135,10 @@ async def test_forbidden(route: Route, client: httpx.AsyncClient, house: House) 
 async def test_allowed(route: Route, client: httpx.AsyncClient, house: House) -> None:
     house.execution.import_steps = [{"done": {"id": "lab/new"}}]
     response = await ask(client, route, OPERATOR_KEY if route not in CLIENT_ROUTES else CLIENT_KEY)
-    assert response.status_code == 200, response.text
+    assert response.status_code == (202 if route in ASKING else 200), response.text
     if route in FOR_AUDITORS:
         response = await ask(client, route, AUDITOR_KEY)
-    assert response.status_code == 200, response.text
+        assert response.status_code == 200, response.text
     assert house.refusals.recorded == []
 
 

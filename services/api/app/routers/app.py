@@ -13,6 +13,7 @@ from starlette.responses import Response
 from app.domain.refusals import Refusal
 from app.routers import health
 from app.routers.authority import (
+    annotations,
     imports,
     keys,
     ledger,
@@ -22,6 +23,7 @@ from app.routers.authority import (
     ledger_reports,
     models,
     status,
+    store,
 )
 from app.routers.dependencies import Services, actor_of, request_id_of, services_of
 from app.routers.edge import Edge
@@ -62,6 +64,7 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         openai_models.router,
         status.router,
         imports.router,
+        annotations.router,
         models.router,
         keys.router,
         ledger.router,
@@ -69,6 +72,7 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         ledger_exports.router,
         ledger_proofs.router,
         ledger_reports.router,
+        store.router,
     ):
         api.include_router(router)
     api.add_middleware(

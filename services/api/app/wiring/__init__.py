@@ -36,6 +36,7 @@ from app.routers.app import build_api
 from app.routers.dependencies import Services
 from app.routers.metrics import Metrics
 from app.settings import Settings
+from app.wiring.keeping import housekeeping
 from app.wiring.opening import (
     Authority,
     answering_model,
@@ -213,6 +214,7 @@ def _services(
             clock=authority.clock,
             note_read=reads.note,
         ),
+        housekeeping=housekeeping(authority, serving, Path(installation.home)),
         refusals=authority.refusals,
         ready=ready,
         metrics=Metrics(standing),

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Engine as Database
 
 from app.authority.catalog import Catalog, known_models
+from app.authority.catalog.annotations import Annotations
 from app.authority.keys import Keys, NewPerson, OperatorKey, People
 from app.authority.ledger import (
     Kind,
@@ -57,6 +58,7 @@ class Authority:
     people: People
     operator_key: OperatorKey
     catalog: Catalog
+    annotations: Annotations
     routing: Routing
     usage: UsageLog
     usage_digests: UsageDigests
@@ -92,6 +94,8 @@ def open_authority(settings: Settings, *, home: Path, version: str) -> Authority
     known = known_models([TEMPLATES / "models.yaml", home / "models.yaml"])
     catalog = Catalog(ledger, database, clock=clock, store_dir=home / "store", known=known)
     catalog.sweep()
+    written = load_routing(_own_or_template(home, "routing.yaml"))
+    annotations = Annotations(catalog, database, taken=written.aliases)
     return Authority(
         database=database,
         clock=clock,
@@ -101,7 +105,8 @@ def open_authority(settings: Settings, *, home: Path, version: str) -> Authority
         people=People(ledger, database, clock=clock),
         operator_key=operator_key,
         catalog=catalog,
-        routing=load_routing(_own_or_template(home, "routing.yaml")),
+        annotations=annotations,
+        routing=replace(written, given=annotations.chains),
         usage=UsageLog(database, may_write=lambda: not ledger.on_reserve),
         usage_digests=UsageDigests(ledger, database, clock, keep_days=settings.ledger.usage_days),
         refusals=RefusalRecorder(ledger, clock=clock),

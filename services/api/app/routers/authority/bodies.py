@@ -8,6 +8,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 Tokens = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Slots = Annotated[int, Field(ge=1, le=1024)]
 Phrase = Annotated[str, Field(max_length=500)]
+Reason = Annotated[str, Field(max_length=500)]
 
 
 class Strict(BaseModel):
@@ -46,3 +47,27 @@ class CreateKey(Strict):
 
 class RevokeKey(Strict):
     confirmation: Phrase | None = None
+
+
+class Delete(Strict):
+    """`drain`: let running answers end first. Without it, a busy model is refused."""
+
+    drain: bool = False
+    reason: Reason = ""
+
+
+class Restore(Strict):
+    trash: Name
+
+
+class Purge(Strict):
+    what: Name
+    reason: Reason = ""
+
+
+class Pin(Strict):
+    pinned: bool
+
+
+class Note(Strict):
+    note: Annotated[str, Field(max_length=2000)]

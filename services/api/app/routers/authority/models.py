@@ -1,12 +1,18 @@
-"""/authority/models: look at models, compute whether they fit, load, unload, verify."""
+"""/authority/models: look at models, whether they fit, load, unload, verify, ask for deletion."""
 
 from typing import Any
 
 from fastapi import APIRouter, Request
 
-from app.routers.authority.bodies import Fit, Load, Nothing
+from app.routers.authority.bodies import Delete, Fit, Load, Nothing
 from app.routers.authority.documents import PROBLEMS
-from app.routers.dependencies import KeyedRoute, Keyholder, UseCases, name_subject
+from app.routers.dependencies import (
+    KeyedRoute,
+    Keyholder,
+    UseCases,
+    name_subject,
+    request_id_of,
+)
 
 router = APIRouter(
     prefix="/authority/models", tags=["authority"], responses=PROBLEMS, route_class=KeyedRoute
@@ -68,6 +74,26 @@ async def verify(
     """Hash a model's files again and compare with its manifest."""
     name_subject(request, model_id)
     return await services.execution.verify(actor, model_id)
+
+
+@router.delete("/{model_id:path}", status_code=202)
+async def delete(
+    model_id: str,
+    request: Request,
+    services: UseCases,
+    actor: Keyholder,
+    body: Delete | None = None,
+) -> dict[str, Any]:
+    """Ask for a model's deletion. The answer is the ask: nothing happens before it is approved."""
+    name_subject(request, model_id)
+    asked = body or Delete()
+    return await services.housekeeping.delete(
+        actor,
+        model_id,
+        drain=asked.drain,
+        reason=asked.reason,
+        request_id=request_id_of(request),
+    )
 
 
 @router.get("/{model_id:path}")
