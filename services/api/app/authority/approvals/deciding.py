@@ -18,6 +18,7 @@ from app.authority.approvals.values import Ask, Decided
 from app.authority.keys.confirmation import confirmed
 from app.authority.permissions import Permission, grant
 from app.authority.policy.decisions import Outcome, Question
+from app.authority.policy.hard import DECIDE
 from app.domain.actors import Actor
 from app.domain.refusals import (
     AskExpired,
@@ -36,9 +37,6 @@ APPROVE: Final = "approve"
 REJECT: Final = "reject"
 VETO: Final = "veto"
 DECISIONS: Final = (APPROVE, REJECT, VETO)
-DECIDE: Final = "decide"
-"""What policy is asked about a decision."""
-
 MAX_MEANING: Final = 500
 _WAITS_IN: Final = {APPROVE: State.PENDING, REJECT: State.PENDING, VETO: State.APPROVED}
 

@@ -29,6 +29,8 @@ PUBLISH: Final = "model_publish"
 IMPORT: Final = "model_import"
 UNLOAD: Final = "model_unload"
 VERIFY: Final = "model_verify"
+DECIDE: Final = "decide"
+"""Saying yes or no to what somebody asked for."""
 
 RUNS: Final = frozenset(
     {
@@ -53,7 +55,7 @@ DESTROYS: Final = frozenset(
 )
 KEYS: Final = frozenset({"key_create", "key_revoke"})
 CONTROLS: Final = frozenset(
-    {"profile_change", "rule_override", "guardrails_activate", "guardrails_rebind"}
+    {"profile_loosen", "rule_override", "guardrails_activate", "guardrails_rebind"}
 )
 RECORD: Final = frozenset({"ledger_prune", "recovery_epoch"})
 GOVERNED: Final = DESTROYS | KEYS | CONTROLS | RECORD
@@ -177,7 +179,7 @@ class _Configuration:
 def rules(configured: _Configuration) -> tuple[HardRule, ...]:
     """The table, with what configuration adds to it."""
     deny, approval, allow = Outcome.DENY, Outcome.REQUIRE_APPROVAL, Outcome.ALLOW
-    known = RUNS | configured.approved
+    known = RUNS | configured.approved | {DECIDE}
     table = [
         HardRule(
             "advisors-never-act",
@@ -223,6 +225,16 @@ def rules(configured: _Configuration) -> tuple[HardRule, ...]:
             lambda q: on_demand(q) and bool({Role.CLIENT, Role.OPERATOR} & q.actor.roles),
         ),
     ]
+    table.append(
+        HardRule(
+            "persons-decide",
+            allow,
+            "A person with an approver's key decides on what is asked.",
+            lambda q: (
+                q.act == DECIDE and Role.APPROVER in q.actor.roles and q.actor.person is not None
+            ),
+        )
+    )
     if configured.asks_for:
         table.append(
             HardRule(
