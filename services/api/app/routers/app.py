@@ -14,6 +14,7 @@ from app.domain.refusals import Refusal
 from app.routers import health
 from app.routers.authority import (
     annotations,
+    approvals,
     imports,
     keys,
     ledger,
@@ -67,6 +68,7 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         annotations.router,
         models.router,
         keys.router,
+        approvals.router,
         ledger.router,
         ledger_custody.router,
         ledger_exports.router,

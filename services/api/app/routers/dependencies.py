@@ -146,6 +146,46 @@ class Housekeeping(Protocol):
     async def note(self, actor: Actor, model_id: str, note: str) -> Json: ...
 
 
+class Governance(Protocol):
+    """Acts that need a person's yes: asked for, shown, decided on, executed."""
+
+    async def ask(
+        self,
+        actor: Actor,
+        act: str,
+        params: Mapping[str, Any],
+        reason: str = "",
+        request_id: str | None = None,
+    ) -> Json: ...
+    async def list(
+        self,
+        actor: Actor,
+        *,
+        state: str | None,
+        act: str | None,
+        subject: str | None,
+        cursor: str | None,
+        limit: int,
+    ) -> Json: ...
+    async def show(self, actor: Actor, ask_id: str, *, width: int, whole: bool) -> Json: ...
+    async def decide(
+        self,
+        actor: Actor,
+        ask_id: str,
+        decision: str,
+        *,
+        plan_hash: str,
+        confirmation: str | None,
+        challenge: str,
+        proof: str,
+        reason: str,
+    ) -> Json: ...
+    async def withdraw(self, actor: Actor, ask_id: str) -> Json: ...
+    async def execute(self, actor: Actor, ask_id: str) -> Json: ...
+    async def again(self, actor: Actor, ask_id: str) -> Json: ...
+    async def acts(self, actor: Actor) -> Sequence[Json]: ...
+
+
 class RefusalRecorder(Protocol):
     def record(
         self, actor: Actor, refusal: Refusal, subject: str, request_id: str | None
@@ -169,6 +209,7 @@ class Services:
     proofs: Proofs
     custody: Custody
     housekeeping: Housekeeping
+    governance: Governance
     refusals: RefusalRecorder
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
     metrics: Metrics

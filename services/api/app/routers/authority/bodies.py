@@ -1,6 +1,6 @@
 """What may be asked on /authority. A field that is not named here is refused, never ignored."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -71,3 +71,21 @@ class Pin(Strict):
 
 class Note(Strict):
     note: Annotated[str, Field(max_length=2000)]
+
+
+class Ask(Strict):
+    """`params` are the kind's own; it looks at them."""
+
+    act: Name
+    params: dict[str, Any] = Field(default_factory=dict)
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class Decide(Strict):
+    """A person's word on one plan. Approving needs the phrase as typed, a no needs a reason."""
+
+    plan_hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    challenge: Annotated[str, Field(min_length=1, max_length=200)]
+    proof: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    confirmation: Phrase | None = None
+    reason: Annotated[str, Field(max_length=500)] = ""
