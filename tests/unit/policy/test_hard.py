@@ -80,6 +80,44 @@ def test_an_act_without_a_rule_is_denied() -> None:
     assert (decision.outcome, fired(decision)) == (Outcome.DENY, ["unknown-act"])
 
 
+PERSON = Actor("key:7", "p", frozenset({Role.APPROVER}), person="p-1")
+
+
+def test_a_person_with_an_approvers_key_decides() -> None:
+    assert outcome(PLAIN, "decide", PERSON) is Outcome.ALLOW
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [
+        set(),
+        {Role.CLIENT},
+        {Role.OPERATOR},
+        {Role.AUDITOR},
+        {Role.ADVISOR},
+        {Role.APPROVER, Role.ADVISOR},
+    ],
+)
+def test_nobody_else_decides(roles: set[Role]) -> None:
+    actor = Actor("key:8", "x", frozenset(roles), person="p-1")
+    assert outcome(PLAIN, "decide", actor) is Outcome.DENY
+    assert outcome(HardPolicy(kinds=("decide",)), "decide", actor) is Outcome.DENY
+
+
+def test_a_key_that_is_no_persons_decides_nothing() -> None:
+    assert outcome(PLAIN, "decide", APPROVER) is Outcome.DENY
+    assert outcome(PLAIN, "decide", SYSTEM) is Outcome.DENY
+
+
+def test_the_ask_of_a_load_on_demand_is_judged_as_one() -> None:
+    asked = {"params": {"model": "a/b", "on_demand": True}}
+    assert outcome(ASKING, "model_load", ANONYMOUS, **asked) is Outcome.REQUIRE_APPROVAL
+    assert outcome(PLAIN, "model_load", ANONYMOUS, **asked) is Outcome.ALLOW
+    assert outcome(ASKING, "model_load", ADVISOR, **asked) is Outcome.DENY
+    assert outcome(ASKING, "model_load", ANONYMOUS, params={"on_demand": 1}) is Outcome.DENY
+    assert outcome(ASKING, "model_load", OPERATOR, params=["on_demand"]) is Outcome.DENY
+
+
 def test_a_kind_that_is_registered_later_needs_an_approval() -> None:
     policy = HardPolicy(kinds=("guardrails_of_tomorrow", "model_load"))
     assert outcome(policy, "guardrails_of_tomorrow", OPERATOR) is Outcome.REQUIRE_APPROVAL

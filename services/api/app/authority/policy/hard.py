@@ -50,9 +50,7 @@ RUNS: Final = frozenset(
 """Acts that permission, feasibility and policy decide at once. `model_publish` is the moment when
 what was pulled leaves quarantine: before that nobody can know whether a signature holds."""
 
-DESTROYS: Final = frozenset(
-    {"model_delete", "cache_purge", "trash_purge", "orphan_purge", "store_purge", "state_removal"}
-)
+DESTROYS: Final = frozenset({"model_delete", "cache_purge", "trash_purge", "state_removal"})
 KEYS: Final = frozenset({"key_create", "key_revoke"})
 CONTROLS: Final = frozenset(
     {"profile_loosen", "rule_override", "guardrails_activate", "guardrails_rebind"}
@@ -144,9 +142,8 @@ class HardPolicy:
         unknown = set(asks_for) - MAY_BE_ASKED
         if unknown:
             raise ValueError(f"{', '.join(sorted(unknown))} cannot be made an ask")
-        self._configuration = _Configuration(
-            frozenset(asks_for), GOVERNED | (frozenset(kinds) - RUNS), require_signature
-        )
+        approved = GOVERNED | (frozenset(kinds) - RUNS - {DECIDE})
+        self._configuration = _Configuration(frozenset(asks_for), approved, require_signature)
         self._rules = rules(self._configuration)
         self._hash = _hash(self._rules, self._configuration)
 
@@ -224,8 +221,6 @@ def rules(configured: _Configuration) -> tuple[HardRule, ...]:
             "Whoever may ask a model may cause its load on the default terms.",
             lambda q: on_demand(q) and bool({Role.CLIENT, Role.OPERATOR} & q.actor.roles),
         ),
-    ]
-    table.append(
         HardRule(
             "persons-decide",
             allow,
@@ -233,8 +228,8 @@ def rules(configured: _Configuration) -> tuple[HardRule, ...]:
             lambda q: (
                 q.act == DECIDE and Role.APPROVER in q.actor.roles and q.actor.person is not None
             ),
-        )
-    )
+        ),
+    ]
     if configured.asks_for:
         table.append(
             HardRule(
