@@ -56,7 +56,7 @@ def plan_of(subject: str, nonce: str, reason: str = "", **changed: Any) -> Plan:
 
 @dataclass
 class FakeGovernance:
-    """One person decides (solo). `secrets` are the keys' by actor id; `done` is what was executed."""
+    """One person decides (solo). `secrets` are the keys' by actor id; `done`: what was executed."""
 
     secrets: Mapping[str, str] = field(default_factory=dict)
     asks: dict[str, Json] = field(default_factory=dict)

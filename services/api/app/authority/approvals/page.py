@@ -1,4 +1,4 @@
-"""The only place that lays out what a person decides by: folded lines, marks, hashes in groups. Pure.
+"""The only place that lays out what a person decides by: lines, marks, grouped hashes. Pure.
 
 Everything but headings is indented, and only headings written here begin a line.
 """
