@@ -1,17 +1,16 @@
-"""The use cases of operators: load, unload, import, verify, create and revoke keys.
+"""The use cases of operators: load, unload, import, verify.
 
 Each asks `permissions` for a grant first; whoever calls them need not and cannot skip it.
 """
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from app.authority.catalog import Catalog, ImportProgress
-from app.authority.keys import Keys
 from app.authority.lifecycle.residency import Terms
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Permission, grant
@@ -32,7 +31,6 @@ class Execution:
 
     catalog: Catalog
     serving: Serving
-    keys: Keys
     default_slots: int
     default_context: int
     policy: PolicyDecisionPoint = field(default_factory=HardPolicy)
@@ -102,21 +100,6 @@ class Execution:
         finally:
             stop.set()
             await asyncio.wait({importing})
-
-    async def create_key(
-        self, actor: Actor, name: str, roles: Sequence[str], confirmation: str | None
-    ) -> dict[str, Any]:
-        """Make a key; its secret is in the answer and nowhere else."""
-        may = grant(actor, Permission.KEYS_MANAGE, subject=name)
-        made = await asyncio.to_thread(self.keys.create, may, name, roles, confirmation)
-        return {**made.key.as_dict(), "secret": made.secret}
-
-    async def revoke_key(
-        self, actor: Actor, key_id: str, confirmation: str | None
-    ) -> dict[str, Any]:
-        may = grant(actor, Permission.KEYS_MANAGE, subject=key_id)
-        key = await asyncio.to_thread(self.keys.revoke, may, key_id, confirmation)
-        return key.as_dict()
 
     def _terms(
         self, model: CatalogModel, context: int | None, slots: int | None, pinned: bool

@@ -9,10 +9,12 @@ from typing import Any, Final
 
 from app.evidence.common_fields import (
     ACT,
+    ASK,
     CLOSED_BY_RESTART,
     COUNTED,
     DIGEST,
     MODEL,
+    PLAN,
     REASON,
     RUN,
 )

@@ -15,6 +15,7 @@ from app.routers import health
 from app.routers.authority import (
     annotations,
     approvals,
+    approvers,
     imports,
     keys,
     ledger,
@@ -68,6 +69,7 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         annotations.router,
         models.router,
         keys.router,
+        approvers.router,  # before approvals: its /profile is no ask's id
         approvals.router,
         ledger.router,
         ledger_custody.router,

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, NoReturn, Protocol
 
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
@@ -46,10 +46,6 @@ class Execution(Protocol):
     async def unload(self, actor: Actor, model_id: str) -> Json: ...
     async def verify(self, actor: Actor, model_id: str) -> Json: ...
     def import_model(self, actor: Actor, path: str, name: str | None) -> AsyncIterator[Json]: ...
-    async def create_key(
-        self, actor: Actor, name: str, roles: Sequence[str], confirmation: str | None
-    ) -> Json: ...
-    async def revoke_key(self, actor: Actor, key_id: str, confirmation: str | None) -> Json: ...
 
 
 class Reading(Protocol):
@@ -146,6 +142,30 @@ class Housekeeping(Protocol):
     async def note(self, actor: Actor, model_id: str, note: str) -> Json: ...
 
 
+class Approvers(Protocol):
+    """Who there is, who holds which key, and how many must agree."""
+
+    async def add_person(self, actor: Actor, name: str, confirmation: str | None) -> Json: ...
+    async def profile(self, actor: Actor) -> Json: ...
+    async def change_profile(
+        self,
+        actor: Actor,
+        kind: str,
+        groups: Sequence[Mapping[str, Any]],
+        confirmation: str | None,
+        request_id: str | None,
+    ) -> Json: ...
+    async def create_key(
+        self,
+        actor: Actor,
+        name: str,
+        roles: Sequence[str],
+        person: str | None,
+        request_id: str | None,
+    ) -> NoReturn: ...
+    async def revoke_key(self, actor: Actor, key_id: str, request_id: str | None) -> NoReturn: ...
+
+
 class Governance(Protocol):
     """Acts that need a person's yes: asked for, shown, decided on, executed."""
 
@@ -210,6 +230,7 @@ class Services:
     custody: Custody
     housekeeping: Housekeeping
     governance: Governance
+    approvers: Approvers
     refusals: RefusalRecorder
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
     metrics: Metrics

@@ -145,7 +145,6 @@ def _services(
     execution = Execution(
         catalog=authority.catalog,
         serving=serving,
-        keys=authority.keys,
         default_slots=settings.slots,
         default_context=settings.default_context,
     )

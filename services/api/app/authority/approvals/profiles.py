@@ -209,7 +209,7 @@ def standing(
 
 
 def refuse_decider(
-    profile: Profile, *, asker_person: str | None, person: str, decision: str = APPROVE
+    profile: Profile, *, asker_person: str | None, person: str | None, decision: str = APPROVE
 ) -> None:
     """Raise unless this person's decision can count; saying no is anybody's right.
 
@@ -217,14 +217,15 @@ def refuse_decider(
     """
     if profile.kind is ProfileKind.SOLO or decision != APPROVE:
         return
-    if person == asker_person:
+    if person is not None and person == asker_person:
         raise SelfApproval(
             "You asked for this, so that another person has to approve it: the profile is dual, "
             "and another key of yours is still you."
         )
     if person not in profile.persons:
+        who = person or "The holder of this key"
         raise Forbidden(
-            f"{person} is in no group of the approval profile, so that this approval would not "
+            f"{who} is in no group of the approval profile, so that this approval would not "
             "count. `lmx approvals profile` shows who is.",
             details={"person": person},
         )

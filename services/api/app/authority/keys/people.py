@@ -13,14 +13,21 @@ from typing import Final
 from sqlalchemy import Connection, Engine
 
 from app.authority.keys.confirmation import confirmed
-from app.authority.keys.person import NewPerson, Person, is_id
+from app.authority.keys.person import (
+    NewPerson,
+    Person,
+    alike,
+    is_id,
+    new_person,
+    parse_person_name,
+)
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.store import Ledger
 from app.authority.ledger.writing import emptied_log
 from app.authority.permissions import Grant, Permission, require
 from app.authority.ports import Clock
-from app.domain.actors import SYSTEM
-from app.domain.refusals import PersonNotFound
+from app.domain.actors import SYSTEM, Actor
+from app.domain.refusals import InvalidRequest, PersonNotFound
 from app.evidence.vocabulary import Kind
 
 WAL_TRIES: Final = 3
@@ -63,13 +70,8 @@ class People:
 
     def name(self, person: NewPerson, keys: Iterable[str]) -> None:
         """Record somebody to whom keys belong that were made before there were people."""
-        bound = sorted(keys)
-        data = {"person": person.id, "commitment": person.commitment.hex(), "keys": bound}
-        event = LedgerEvent(Kind.PERSON_NAMED, SYSTEM, subject=person.id, data=data)
-        with self._changing, self._ledger.recording(event) as connection:
-            insert(connection, person, created_us=self._clock.utc_us())
-            for key_id in bound:
-                bind(connection, key_id, person.id)
+        with self._changing:
+            self._insert(person, sorted(keys), by=SYSTEM)
 
     def erase_name(self, grant: Grant, person_id: str, confirmation: str | None) -> Erased:
         """Delete a person's name and salt, for good, and record that this was done."""
@@ -87,6 +89,34 @@ class People:
             with self._ledger.recording(event) as connection:
                 connection.exec_driver_sql("DELETE FROM person_name WHERE person = ?", (person.id,))
         return Erased(self._one(person.id), no_trace=self._emptied_log())
+
+    def add(self, grant: Grant, name: str, confirmation: str | None) -> Person:
+        """Record one more person; a name that is known already is refused: it may be the same."""
+        require(grant, Permission.PERSON_NAME)
+        name = parse_person_name(name)
+        with self._changing:
+            if any(alike(person.name, name) for person in self._all() if person.name):
+                raise InvalidRequest(
+                    "There is a person of that name. `lmx people ls` lists people; give this one "
+                    "a name that tells them apart.",
+                    param="name",
+                )
+            confirmed(confirmation, f"yes, add {name}")
+            person = new_person(name)
+            self._insert(person, [], by=grant.actor)
+        return self._one(person.id)
+
+    def named(self, person_id: str) -> Person:
+        """The person of this id; PersonNotFound when there is none, or the name was erased."""
+        return self._erasable(person_id)
+
+    def _insert(self, person: NewPerson, bound: list[str], *, by: Actor) -> None:
+        data = {"person": person.id, "commitment": person.commitment.hex(), "keys": bound}
+        event = LedgerEvent(Kind.PERSON_NAMED, by, subject=person.id, data=data)
+        with self._ledger.recording(event) as connection:
+            insert(connection, person, created_us=self._clock.utc_us())
+            for key_id in bound:
+                bind(connection, key_id, person.id)
 
     def _erasable(self, person_id: str) -> Person:
         person = self._one(person_id)

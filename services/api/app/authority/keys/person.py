@@ -7,10 +7,13 @@ show that an event's commitment is to that name, and without the salt nobody can
 import hashlib
 import re
 import secrets
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from app.authority.keys.values import HIDDEN
 from app.domain.actors import Role
+from app.domain.refusals import InvalidRequest
 
 PERSONAL: Final = frozenset({Role.OPERATOR, Role.APPROVER, Role.AUDITOR})
 """Roles of people: a key with one of them belongs to whoever made it, others are bots'."""
@@ -61,6 +64,25 @@ def new_person(name: str) -> NewPerson:
     return NewPerson(f"p-{secrets.token_hex(4)}", plain, secrets.token_bytes(SALT_BYTES))
 
 
+def parse_person_name(name: str) -> str:
+    """Return `name`, or raise InvalidRequest: people decide by it who somebody is."""
+    if not 1 <= len(name) <= MAX_NAME or name != name.strip():
+        raise InvalidRequest(
+            f"A person's name has 1 to {MAX_NAME} characters and no space around it.", param="name"
+        )
+    if any(unicodedata.category(char) in HIDDEN for char in name):
+        raise InvalidRequest(
+            "A person's name has printable characters only: no control or invisible ones.",
+            param="name",
+        )
+    return name
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two names look the same to a person: by case, width and spacing they may differ."""
+    return _folded(one) == _folded(other)
+
+
 def commitment(salt: bytes, name: str) -> bytes:
     """SHA-256 over a label, 32 random bytes and the name."""
     return hashlib.sha256(_LABEL + salt + name.encode("utf-8")).digest()
@@ -68,3 +90,7 @@ def commitment(salt: bytes, name: str) -> bytes:
 
 def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

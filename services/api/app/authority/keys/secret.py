@@ -10,11 +10,17 @@ import secrets
 from typing import Final
 
 MAX_LENGTH: Final = 64
+_OF_PLAN: Final = b"lmx key of plan v1\0"
 _SHAPE: Final = re.compile(r"lmx_([0-9a-f]{8})_[0-9A-Za-z_-]{43}", re.ASCII)
 
 
 def new_id() -> str:
     return secrets.token_hex(4)
+
+
+def id_of_plan(plan_hash: str) -> str:
+    """The id of the key that this plan makes: the same at every try, another for every plan."""
+    return hashlib.sha256(_OF_PLAN + plan_hash.encode("ascii")).hexdigest()[:8]
 
 
 def new_secret(key_id: str) -> str:

@@ -2,53 +2,41 @@
 
 import hmac
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from app.authority.keys import operator_file as file
-from app.authority.keys import people
+from app.authority.keys import people, rows
 from app.authority.keys import secret as secrets
-from app.authority.keys.confirmation import confirmed
 from app.authority.keys.operator_file import FileState, OperatorKey
 from app.authority.keys.people import People
 from app.authority.keys.person import PERSONAL, NewPerson, new_person
-from app.authority.keys.values import Key, NewKey, parse_name, parse_roles
+from app.authority.keys.values import CREATE, REVOKE, Key, NewKey, parse_name, parse_roles
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.store import Ledger
 from app.authority.permissions import Grant, Permission, require
 from app.authority.ports import Clock
+from app.authority.warrants import Warrant, require_warrant
 from app.domain.actors import ANONYMOUS, SYSTEM, Actor, Role
 from app.domain.refusals import (
     Forbidden,
     KeyInvalid,
     KeyMissing,
     KeyNotFound,
+    PlanStale,
     StartRefused,
 )
 from app.evidence.decision_proof import decision_proof
-from app.evidence.vocabulary import Kind
 
 OPERATOR_NAME: Final = "operator"
 OPERATOR_ROLES: Final = frozenset({Role.OPERATOR, Role.APPROVER, Role.AUDITOR, Role.CLIENT})
 """One person, until `lmx setup` names more."""
 
-_KEYS: Final = """\
-SELECT id, name, roles, created_us, created_by, revoked_us, revoked_by, secret_sha256, person
-FROM access_key LEFT JOIN key_person ON key_person.key_id = access_key.id"""
 _NOBODY: Final = bytes(32)
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A key as it is compared with: its hash and the actor it stands for."""
-
-    key: Key
-    actor: Actor
-    digest: bytes
 
 
 class Keys:
@@ -60,7 +48,7 @@ class Keys:
         self._people = People(ledger, engine, clock)
         self._changing = threading.Lock()
         with engine.connect() as connection:
-            self._held = {row.id: _from_row(row) for row in connection.exec_driver_sql(_KEYS)}
+            self._held = {row.id: rows.held(row) for row in connection.exec_driver_sql(rows.KEYS)}
 
     def identify(self, secret: str | None) -> Actor:
         """Return who presents `secret`: nobody known is anonymous, a revoked key is refused."""
@@ -80,9 +68,9 @@ class Keys:
         require(grant, Permission.KEYS_READ)
         return sorted((held.key for held in self._held.values()), key=_by_age)
 
-    def approvers(self) -> frozenset[str]:
-        """Ids of the persons who hold an active key that may decide, now."""
-        held = (held.key for held in self._held.values())
+    def approvers(self, *, without: str = "") -> frozenset[str]:
+        """Ids of the persons who hold an active key that may decide, now; one key left out."""
+        held = (held.key for held in self._held.values() if held.key.id != without)
         return frozenset(
             key.person
             for key in held
@@ -101,37 +89,82 @@ class Keys:
         )
         return hmac.compare_digest(expected, proof)
 
-    def create(
-        self, grant: Grant, name: str, roles: Iterable[str], confirmation: str | None
-    ) -> NewKey:
-        """Make a key; its secret is returned this once and kept nowhere."""
-        require(grant, Permission.KEYS_MANAGE)
-        name, parsed = parse_name(name), parse_roles(roles)
-        confirmed(confirmation, f"yes, create key {name}")
+    def known(self, key_id: str) -> Key:
+        """The key of this id, active or not; KeyNotFound."""
+        held = self._held.get(key_id)
+        if held is None:
+            raise KeyNotFound("There is no such key. `lmx keys ls` lists the keys there are.")
+        return held.key
+
+    def answerable(self, actor: Actor) -> str | None:
+        """The person behind a key: whose it is, or for a bot's who made it; None where nobody is.
+
+        Makers are followed up to a person, so that a bot's key is nobody's way to be two.
+        """
+        person, key_id = actor.person, actor.id.removeprefix("key:")
+        for _ in range(len(self._held)):
+            if person is not None or (held := self._held.get(key_id)) is None:
+                break
+            person, key_id = held.key.person, held.key.created_by.removeprefix("key:")
+        return person
+
+    def alike(self, name: str) -> frozenset[str]:
+        """Ids of the active keys of this name."""
+        held = self._held.values()
+        return frozenset(one.key.id for one in held if one.key.active and one.key.name == name)
+
+    def made_by(self, plan_hash: str) -> Key | None:
+        """The key that this plan made, None when it made none yet."""
+        held = self._held.get(secrets.id_of_plan(plan_hash))
+        return held.key if held else None
+
+    def create(self, warrant: Warrant) -> NewKey:
+        """Make the key that the plan describes; its secret is returned this once, kept nowhere.
+
+        The id follows from the plan's hash, so that a plan makes one key: PlanStale for a second.
+        """
+        require_warrant(warrant, CREATE)
+        asked = warrant.plan["effects"]
+        name, roles, person = (
+            parse_name(asked["name"]),
+            parse_roles(asked["roles"]),
+            asked["person"],
+        )
+        key_id = secrets.id_of_plan(warrant.plan_hash)
         with self._changing:
-            person = grant.actor.person if parsed & PERSONAL else None
-            key, secret = self._new(name, parsed, by=grant.actor, person=person)
-            with self._ledger.recording(_created(key, grant.actor)) as connection:
-                _insert(connection, key, secrets.digest(secret))
+            if key_id in self._held:
+                raise PlanStale(f"Key {key_id} is there already. Ask again for another one.")
+            key = self._new(key_id, name, roles, by=warrant.actor, person=person)
+            secret = secrets.new_secret(key_id)
+            with self._ledger.recording(rows.created(key, warrant)) as connection:
+                rows.insert(connection, key, secrets.digest(secret))
             self._hold(key, secrets.digest(secret))
         return NewKey(key, secret)
 
-    def revoke(self, grant: Grant, key_id: str, confirmation: str | None) -> Key:
-        """End a key for good; from the next request on it is refused."""
-        require(grant, Permission.KEYS_MANAGE)
+    def revoke(self, warrant: Warrant) -> Key:
+        """End the key that the plan names, for good; from the next request on it is refused."""
+        require_warrant(warrant, REVOKE)
         with self._changing:
-            key = self._revocable(key_id)
-            confirmed(confirmation, f"yes, revoke key {key.id}")
-            now_us, by = self._clock.utc_us(), grant.actor.id
-            event = LedgerEvent(Kind.KEY_REVOKED, grant.actor, subject=key.id, outcome="done")
-            with self._ledger.recording(event) as connection:
-                connection.exec_driver_sql(
-                    "UPDATE access_key SET revoked_us = ?, revoked_by = ? WHERE id = ?",
-                    (now_us, by, key.id),
-                )
-            revoked = replace(key, revoked_us=now_us, revoked_by=by)
-            self._hold(revoked, self._held[key.id].digest)
-        return revoked
+            key = self.revocable(warrant.plan["effects"]["key"])
+            now_us, by = self._clock.utc_us(), warrant.actor.id
+            ended = replace(key, revoked_us=now_us, revoked_by=by)
+            with self._ledger.recording(rows.revoked(ended, warrant)) as connection:
+                rows.end(connection, ended)
+            self._hold(ended, self._held[key.id].digest)
+        return ended
+
+    def revocable(self, key_id: str) -> Key:
+        """The key of this id if it may be ended; KeyNotFound or Forbidden says why not."""
+        key = self.known(key_id)
+        if not key.active:
+            raise KeyNotFound(f"Key {key_id} was revoked already.")
+        operators = {held.key.id for held in self._held.values() if _operates(held.key)}
+        if operators == {key_id}:
+            raise Forbidden(
+                "This is the last operator key: without it nobody could operate this server. "
+                "Create another one first: lmx keys create NAME --role operator"
+            )
+        return key
 
     def ensure_operator_key(
         self, path: Path, *, account: str, genesis: Callable[[str, NewPerson], LedgerEvent]
@@ -186,11 +219,13 @@ class Keys:
                 f"{path} is there, but lmx.db is new and knows no key. Restore the lmx.db that "
                 f"belongs to it, or move {path.name} away to begin a new installation."
             )
-        key, secret = self._new(OPERATOR_NAME, OPERATOR_ROLES, by=SYSTEM, person=person.id)
+        key_id = secrets.new_id()
+        secret = secrets.new_secret(key_id)
+        key = self._new(key_id, OPERATOR_NAME, OPERATOR_ROLES, by=SYSTEM, person=person.id)
         file.write_waiting(path, secret)
         with self._ledger.recording(genesis(key.id, person)) as connection:
             people.insert(connection, person, created_us=key.created_us)
-            _insert(connection, key, secrets.digest(secret))
+            rows.insert(connection, key, secrets.digest(secret))
         self._hold(key, secrets.digest(secret))
         file.settle(path)
         return OperatorKey(key.id, path, FileState.CREATED, "Keep this file: it is your key.")
@@ -216,32 +251,14 @@ class Keys:
             return None
         return self._held[actor.id.removeprefix("key:")].key
 
-    def _revocable(self, key_id: str) -> Key:
-        held = self._held.get(key_id)
-        if held is None:
-            raise KeyNotFound("There is no such key. `lmx keys ls` lists the keys there are.")
-        if not held.key.active:
-            raise KeyNotFound(f"Key {key_id} was revoked already.")
-        operators = {h.key.id for h in self._held.values() if _operates(h.key)}
-        if operators == {key_id}:
-            raise Forbidden(
-                "This is the last operator key: without it nobody could operate this server. "
-                "Create another one first: lmx keys create NAME --role operator"
-            )
-        return held.key
-
     def _new(
-        self, name: str, roles: frozenset[Role], *, by: Actor, person: str | None
-    ) -> tuple[Key, str]:
-        key_id = secrets.new_id()
-        while key_id in self._held:
-            key_id = secrets.new_id()
+        self, key_id: str, name: str, roles: frozenset[Role], *, by: Actor, person: str | None
+    ) -> Key:
         now_us = self._clock.utc_us()
-        key = Key(key_id, name, roles, created_us=now_us, created_by=by.id, person=person)
-        return key, secrets.new_secret(key_id)
+        return Key(key_id, name, roles, created_us=now_us, created_by=by.id, person=person)
 
     def _hold(self, key: Key, digest: bytes) -> None:
-        self._held = {**self._held, key.id: _Held(key, key.actor, digest)}
+        self._held = {**self._held, key.id: rows.Held(key, key.actor, digest)}
 
 
 def _operates(key: Key) -> bool:
@@ -250,34 +267,3 @@ def _operates(key: Key) -> bool:
 
 def _by_age(key: Key) -> tuple[int, str]:
     return key.created_us, key.id
-
-
-def _created(key: Key, by: Actor) -> LedgerEvent:
-    data: dict[str, Any] = {"name": key.name, "roles": sorted(str(role) for role in key.roles)}
-    if key.person is not None:
-        data["person"] = key.person
-    return LedgerEvent(Kind.KEY_CREATED, by, subject=key.id, outcome="done", data=data)
-
-
-def _insert(connection: Connection, key: Key, digest: bytes) -> None:
-    connection.exec_driver_sql(
-        "INSERT INTO access_key (id, name, roles, secret_sha256, created_us, created_by)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (key.id, key.name, ",".join(sorted(key.roles)), digest, key.created_us, key.created_by),
-    )
-    if key.person is not None:
-        people.bind(connection, key.id, key.person)
-
-
-def _from_row(row: Any) -> _Held:
-    key = Key(
-        id=row.id,
-        name=row.name,
-        roles=frozenset(Role(role) for role in row.roles.split(",")),
-        created_us=row.created_us,
-        created_by=row.created_by,
-        revoked_us=row.revoked_us,
-        revoked_by=row.revoked_by,
-        person=row.person,
-    )
-    return _Held(key, key.actor, row.secret_sha256)

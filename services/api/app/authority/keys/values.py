@@ -8,11 +8,15 @@ from typing import Any, Final
 from app.domain.actors import Actor, Role
 from app.domain.refusals import InvalidRequest
 
+CREATE: Final = "key_create"
+REVOKE: Final = "key_revoke"
+"""The kinds of act that make and end keys."""
+
 MAX_NAME: Final = 64
 NOT_WITH_ADVISOR: Final = frozenset({Role.OPERATOR, Role.APPROVER})
 """Advice cannot act: a key that proposes is not one that operates or decides."""
 
-_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def parse_name(name: str) -> str:
         raise InvalidRequest(
             f"A key's name has 1 to {MAX_NAME} characters and no space around it.", param="name"
         )
-    if any(unicodedata.category(char) in _HIDDEN for char in name):
+    if any(unicodedata.category(char) in HIDDEN for char in name):
         raise InvalidRequest(
             "A key's name has printable characters only: no control, direction or invisible ones.",
             param="name",

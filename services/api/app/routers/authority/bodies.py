@@ -40,12 +40,31 @@ class Import(Strict):
 
 
 class CreateKey(Strict):
+    """`person`: whose key it is to be, by id; without it, a person's key is the asker's own."""
+
     name: Name
     roles: Annotated[list[str], Field(min_length=1, max_length=5)]
+    person: Name | None = None
+
+
+class AddPerson(Strict):
+    name: Annotated[str, Field(min_length=1, max_length=256)]
     confirmation: Phrase | None = None
 
 
-class RevokeKey(Strict):
+class Group(Strict):
+    """Persons by id, of whom `quorum` must approve."""
+
+    name: Name
+    persons: Annotated[list[str], Field(min_length=1, max_length=256)]
+    quorum: Annotated[int, Field(ge=1, le=256)]
+
+
+class ChangeProfile(Strict):
+    """`solo` without groups, or `dual` with one at least. All groups have to agree."""
+
+    kind: Name
+    groups: Annotated[list[Group], Field(max_length=16)] = Field(default_factory=list)
     confirmation: Phrase | None = None
 
 
