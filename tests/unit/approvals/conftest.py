@@ -1,0 +1,15 @@
+"""An office for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.asks import Office, open_office
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    made = open_office(tmp_path / "home")
+    yield made
+    made.close()
