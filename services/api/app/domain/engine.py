@@ -37,3 +37,5 @@ class LoadFailure(Exception):
         super().__init__(reason)
         self.reason = reason
         self.out_of_memory = out_of_memory
+        self.run: str | None = None
+        """SHA-256 of the attempt's run, once it was recorded."""

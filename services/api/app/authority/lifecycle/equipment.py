@@ -9,6 +9,7 @@ from app.authority.ledger.store import Ledger
 from app.authority.policy.decisions import PolicyDecisionPoint
 from app.authority.policy.hard import HardPolicy
 from app.authority.ports import Clock, EngineHost, MemoryProbe
+from app.evidence.runs import Attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,9 @@ class Equipment:
         """Append durably and return the sequence number; raises `AuditUnavailable`."""
         receipt = await asyncio.to_thread(self.ledger.append, event)
         return receipt.seq
+
+    async def record_run(self, event: LedgerEvent, attempt: Attempt) -> str:
+        """Append the event that ends an attempt, with its run; returns the run's digest."""
+        attached = self.ledger.runs.attached(event, attempt)
+        await self.record(attached)
+        return str(attached.data["run"])

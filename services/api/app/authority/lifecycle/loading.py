@@ -17,7 +17,9 @@ from app.domain.engine import LoadFailure, LoadSpec
 from app.domain.feasibility import Fits, Need
 from app.domain.models import CatalogModel
 from app.domain.refusals import AuditUnavailable, LoadCancelled, LoadFailed
+from app.evidence.runs import Attempt
 from app.evidence.vocabulary import Kind
+from app.observability import shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,17 @@ class LoadAsked:
     terms: Terms
     abandoned: asyncio.Event
     policy: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A load whose intent is written: it has to get its outcome and its run."""
+
+    asked: LoadAsked
+    spec: LoadSpec
+    fits: Fits
+    intent_seq: int
+    started_us: int
 
 
 class Loading:
@@ -102,28 +115,43 @@ class Loading:
         return spec, need
 
     async def _attempt(self, asked: LoadAsked, spec: LoadSpec, need: Need) -> Engine:
-        held, record = asked.held, self._equipment.record
+        held = asked.held
         fits = await self._admission.promise(held, need)
         if asked.abandoned.is_set():
             raise LoadCancelled(f"Nobody waits for {spec.model_id} any more.")
-        intent_seq = await record(_intent(asked, spec, fits))
+        started_us = self._equipment.clock.utc_us()
+        intent_seq = await self._equipment.record(_intent(asked, spec, fits))
+        begun = _Begun(asked, spec, fits, intent_seq, started_us)
         try:
             engine = await self._start(asked, spec)
         except LoadFailure as failure:
             held.promised_bytes = 0
-            why = {"reason": failure.reason[:500]}
-            await record(_outcome(asked, spec, intent_seq, "failed", why))
+            failure.run = await self._end(begun, "failed", reason=failure.reason)
             raise
         except LoadCancelled:
-            await record(_outcome(asked, spec, intent_seq, "abandoned", {}))
+            await self._end(begun, "abandoned")
             raise
         except Exception as defect:
             # Nobody anticipated it, but the intent is written: it must not stay open.
-            why = {"reason": type(defect).__name__}
-            await record(_outcome(asked, spec, intent_seq, "failed", why))
+            await self._end(begun, "failed", reason=type(defect).__name__)
             raise
-        await self._seal(asked, spec, intent_seq, engine)
+        await self._seal(begun, engine)
         return engine
+
+    async def _end(
+        self,
+        begun: "_Begun",
+        outcome: str,
+        measured: Mapping[str, int] | None = None,
+        *,
+        reason: str | None = None,
+    ) -> str:
+        """Record how the attempt ended, with its run; returns the run's digest."""
+        ended_us = self._equipment.clock.utc_us()
+        return await self._equipment.record_run(
+            _outcome(begun, outcome, {**(measured or {}), **_because(reason)}),
+            _run_of(begun, outcome, ended_us, measured, reason),
+        )
 
     async def _start(self, asked: LoadAsked, spec: LoadSpec) -> Engine:
         """Start the worker, but not longer than somebody waits for it."""
@@ -145,14 +173,14 @@ class Loading:
         """The refusal of a load whose worker did not come up; it counts as a crash."""
         if not failure.out_of_memory:
             held.crashes = held.crashes.crashed(now=self._equipment.clock.monotonic())
-        return LoadFailed(
+        refusal = LoadFailed(
             f"{held.model_id} could not be loaded: {failure.reason}. "
             f"Check its files with: lmx models verify {held.model_id}"
         )
+        refusal.run = failure.run
+        return refusal
 
-    async def _seal(
-        self, asked: LoadAsked, spec: LoadSpec, intent_seq: int, engine: Engine
-    ) -> None:
+    async def _seal(self, begun: "_Begun", engine: Engine) -> None:
         """Record the outcome; a load that cannot be recorded is undone."""
         facts = engine.facts
         self._worker_base_bytes = max(self._worker_base_bytes, facts.base_bytes)
@@ -163,7 +191,7 @@ class Loading:
             "base_bytes": facts.base_bytes,
         }
         try:
-            await self._equipment.record(_outcome(asked, spec, intent_seq, "loaded", measured))
+            await self._end(begun, "loaded", measured)
         except AuditUnavailable:
             await engine.stop(self._equipment.limits.stop_grace_s)
             raise
@@ -186,14 +214,48 @@ def _intent(asked: LoadAsked, spec: LoadSpec, fits: Fits) -> LedgerEvent:
     )
 
 
-def _outcome(
-    asked: LoadAsked, spec: LoadSpec, intent_seq: int, outcome: str, data: Mapping[str, object]
-) -> LedgerEvent:
+def _outcome(begun: _Begun, outcome: str, data: Mapping[str, object]) -> LedgerEvent:
     return LedgerEvent(
         kind=Kind.LOAD_OUTCOME,
-        actor=asked.grant.actor,
-        subject=spec.model_id,
+        actor=begun.asked.grant.actor,
+        subject=begun.spec.model_id,
         outcome=outcome,
-        intent_seq=intent_seq,
-        data={"digest": spec.digest, **data},
+        intent_seq=begun.intent_seq,
+        data={"digest": begun.spec.digest, **data},
+    )
+
+
+def _because(reason: str | None) -> dict[str, str]:
+    return {} if reason is None else {"reason": reason[:500]}
+
+
+def _run_of(
+    begun: _Begun,
+    outcome: str,
+    ended_us: int,
+    measured: Mapping[str, int] | None,
+    reason: str | None,
+) -> Attempt:
+    asked, spec = begun.asked, begun.spec
+    code = {} if reason is None else {"code": LoadFailed.code, "message": shortened(reason, 500)}
+    return Attempt(
+        act=str(asked.grant.permission),
+        subject=spec.model_id,
+        actor=asked.grant.actor,
+        outcome=outcome,
+        started_us=begun.started_us,
+        ended_us=ended_us,
+        inputs={
+            "digest": spec.digest,
+            "context": spec.context,
+            "slots": spec.slots,
+            "pinned": asked.terms.pinned,
+            "permission": str(asked.grant.permission),
+        },
+        plan=asked.policy.get("plan"),
+        ask=asked.policy.get("ask"),
+        feasibility=begun.fits.as_dict(),
+        policy=dict(asked.policy),
+        effect=measured,
+        refusal=code or None,
     )

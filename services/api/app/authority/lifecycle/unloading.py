@@ -1,6 +1,8 @@
 """Taking a model out of memory: let answers end, record, stop the process, record."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import structlog
 
@@ -10,7 +12,8 @@ from app.authority.lifecycle.residency import Held
 from app.authority.lifecycle.transitions import Cause, State
 from app.domain.actors import Actor
 from app.domain.refusals import AuditUnavailable
-from app.evidence.vocabulary import Kind
+from app.evidence.runs import Attempt
+from app.evidence.vocabulary import ACTION, Kind
 
 log = structlog.get_logger(__name__)
 
@@ -21,8 +24,12 @@ class Unloading:
     def __init__(self, equipment: Equipment) -> None:
         self._equipment = equipment
 
-    async def run(self, held: Held, actor: Actor, reason: str) -> dict[str, int]:
+    async def run(
+        self, held: Held, actor: Actor, reason: str, policy: Mapping[str, Any] | None = None
+    ) -> dict[str, int]:
         """Bring a draining model to absent; returns what was measured.
+
+        `policy` is the decision that let it happen, where it was asked for.
 
         Raises AuditUnavailable, in which case the model is ready again.
         """
@@ -33,6 +40,7 @@ class Unloading:
             subject=held.model_id,
             data={"reason": reason, "resident_bytes": freed, "in_flight": held.running},
         )
+        started_us = self._equipment.clock.utc_us()
         try:
             intent_seq = await self._equipment.record(event)
         except AuditUnavailable:
@@ -42,7 +50,18 @@ class Unloading:
         cut_off = await self._drain(held)
         await self._stop(held)
         measured = {"freed_bytes": freed, "cut_off": cut_off}
-        await self._close(held, actor, reason, intent_seq, measured)
+        attempt = Attempt(
+            act=str(ACTION[event.kind]),
+            subject=held.model_id,
+            actor=actor,
+            outcome="unloaded",
+            started_us=started_us,
+            ended_us=self._equipment.clock.utc_us(),
+            inputs=dict(event.data),
+            policy=policy,
+            effect=measured,
+        )
+        await self._close(attempt, reason, intent_seq, measured)
         return measured
 
     async def _drain(self, held: Held) -> int:
@@ -65,19 +84,19 @@ class Unloading:
         held.move(Cause.GONE)
 
     async def _close(
-        self, held: Held, actor: Actor, reason: str, intent_seq: int, measured: dict[str, int]
+        self, attempt: Attempt, reason: str, intent_seq: int, measured: dict[str, int]
     ) -> None:
         outcome = LedgerEvent(
             kind=Kind.UNLOAD_OUTCOME,
-            actor=actor,
-            subject=held.model_id,
-            outcome="unloaded",
+            actor=attempt.actor,
+            subject=attempt.subject,
+            outcome=attempt.outcome,
             intent_seq=intent_seq,
             data={"reason": reason, **measured},
         )
         try:
-            await self._equipment.record(outcome)
+            await self._equipment.record_run(outcome, attempt)
         except AuditUnavailable:
             # The process is gone and cannot be brought back; the intent stands and is
             # reconciled at the next start.
-            log.error("unload_outcome_not_recorded", model=held.model_id, intent_seq=intent_seq)
+            log.error("unload_outcome_not_recorded", model=attempt.subject, intent_seq=intent_seq)
