@@ -26,6 +26,8 @@ LISTINGS = [
     "models ls",
     "models show lmx/starter",
     "models fit lmx/starter",
+    "store ls",
+    "store trash",
     "keys ls",
     "rules",
     "ledger ls",
@@ -50,9 +52,11 @@ def test_every_command_has_help(lmx: Run, names: tuple[str, ...]) -> None:
 
 
 def test_the_command_tree_is_the_one_that_works_now() -> None:
-    groups = {(), *((name,) for name in "models keys people ledger witness".split())}
+    groups = {(), *((name,) for name in "models store keys people ledger witness".split())}
     leaves = {" ".join(n) for n in COMMANDS if n not in groups}
     models = {f"models {m}" for m in "ls show fit import load unload verify".split()}
+    models |= {f"models {m}" for m in "alias pin unpin note".split()}
+    models |= {f"store {m}" for m in "ls trash restore".split()}
     assert leaves == models | {
         *("serve", "status", "chat", "rules"),
         *("keys create", "keys ls", "keys revoke", "people ls", "people erase"),

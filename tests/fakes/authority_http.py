@@ -31,6 +31,42 @@ MODEL = {
     "aliases": ["default"],
 }
 
+MIB = 1 << 20
+
+
+def used(megabytes: int) -> dict[str, int]:
+    return {"files": 1, "bytes": megabytes * MIB, "apparent_bytes": megabytes * MIB}
+
+
+STORE = {
+    "volume": {"total_bytes": 400 * GIB, "free_bytes": 93 * GIB},
+    "total": used(200),
+    "uses": {
+        "models": used(160),
+        "trash": used(30),
+        "incoming": used(0),
+        "downloads": used(5),
+        "caches": used(0),
+        "orphans": used(5),
+    },
+    "shared": used(40),
+    "models": [
+        {"id": "lmx/starter", "own": used(20), "shared": used(40), "elsewhere": used(0)},
+        {"id": "lab/" + "long-" * 18, "own": used(100), "shared": used(40), "elsewhere": used(100)},
+    ],
+    "trash": [
+        {
+            "id": "0badcafe",
+            "model_id": "lab/gone",
+            "state": "trashed",
+            "size_bytes": 30 * MIB,
+            "purge_after_us": 1_790_000_000_000_000,
+        }
+    ],
+    "orphans": ["notes.txt"],
+    "orphans_count": 1,
+}
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -59,6 +95,7 @@ class FakeAuthority:
     reports: Callable[[Asked], Any] | None = None  # what answers below /authority/ledger/reports
     asked: list[Asked] = field(default_factory=list)
     import_error: dict[str, Any] | None = None
+    store: dict[str, Any] = field(default_factory=lambda: dict(STORE))
     hold_import: threading.Event | None = None
     import_hung_up: threading.Event = field(default_factory=threading.Event)
 
@@ -113,6 +150,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer("POST")
 
+    def do_PUT(self) -> None:
+        self._answer("PUT")
+
+    def do_DELETE(self) -> None:
+        self._answer("DELETE")
+
     def log_message(self, *_: Any) -> None:
         """Tests look at `asked`."""
 
@@ -146,6 +189,11 @@ class _Handler(BaseHTTPRequestHandler):
             "/authority/models/fit": self._fit,
             "/authority/models/import": self._import,
             "/authority/keys": self._keys,
+            "/authority/store": lambda _: self._json(self.authority.store),
+            "/authority/store/trash": lambda _: self._json(
+                {"trash": self.authority.store["trash"]}
+            ),
+            "/authority/store/restore": lambda _: self._json(MODEL),
             "/authority/rules": self._rules,
             "/authority/ledger/events": self._events,
             "/authority/ledger/keys": lambda _: self._json({"keys": [str(SignedLog().key)]}),
@@ -264,6 +312,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _model(self, asked: Asked) -> None:
         name = asked.path.removeprefix("/authority/models/")
+        if asked.method in ("PUT", "DELETE"):
+            self._json(MODEL | {"aliases": ["tiny"], "pinned": True, "note": "a note"})
+            return
         if asked.method == "POST":
             name, act = name.rsplit("/", 1)
         for model in self.authority.models:

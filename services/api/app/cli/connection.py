@@ -44,6 +44,15 @@ class Server:
         with self._speaking():
             return _object_of(self._client.post(path, json=_given(body), timeout=timeout))
 
+    def put(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        with self._speaking():
+            return _object_of(self._client.put(path, json=_given(body) if body else None))
+
+    def delete(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        with self._speaking():
+            given = _given(body) if body else None
+            return _object_of(self._client.request("DELETE", path, json=given))
+
     def lines(self, path: str, body: Mapping[str, Any]) -> Generator[str, None, None]:
         """The lines of a streamed answer as they come; closing the iterator hangs up."""
         with (

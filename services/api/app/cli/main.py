@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from app.cli import chat, keys, ledger, models, output, people, rules, serve, status, witness
+from app.cli import (
+    chat,
+    keys,
+    ledger,
+    models,
+    output,
+    people,
+    rules,
+    serve,
+    status,
+    store,
+    witness,
+)
 from app.cli.outcomes import CommandError, ExitCode
 from app.cli.text import one_line
 
@@ -50,6 +62,7 @@ app.command("serve")(serve.serve)
 app.command("status")(status.status)
 app.command("chat")(chat.chat)
 app.add_typer(models.app)
+app.add_typer(store.app)
 app.add_typer(keys.app)
 app.add_typer(people.app)
 app.add_typer(ledger.app)

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli import imports, output
+from app.cli import annotations, imports, output
 from app.cli.options import SERVER, AsJson, Context, ModelName, ServerUrl, Slots
 from app.cli.outcomes import CommandError, ExitCode
 from app.cli.text import exact_bytes, one_line, pick, size, utc_seconds
 
 app = typer.Typer(name="models", help="The catalog, and loading from it.", no_args_is_help=True)
+annotations.register(app)
 
 _NEED_TERMS = {
     "weights_bytes": "weights",
@@ -34,7 +35,7 @@ def ls(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
         output.as_json(answer)
         return
     output.show_table(
-        ("name", "state", "trust", "size", "context", "aliases"),
+        ("name", "state", "trust", "size", "context", "aliases", "pinned", "note"),
         map(_row, found),
         empty="The catalog is empty: lmx models import DIR",
         right=frozenset({"size", "context"}),
@@ -52,7 +53,10 @@ def show(name: ModelName, server: ServerUrl = SERVER, as_json: AsJson = False) -
     if as_json:
         output.as_json(answer)
         return
-    plain = ("id", "state", "trust", "digest", "architecture", "max_context", "source", "aliases")
+    plain = (
+        *("id", "state", "trust", "digest", "architecture", "max_context", "source"),
+        *("aliases", "pinned", "note"),
+    )
     output.show_fields(
         [
             *((label.replace("_", " "), one_line(answer.get(label))) for label in plain),
@@ -177,6 +181,8 @@ def _row(model: dict[str, Any]) -> tuple[str, ...]:
         size(model.get("size_bytes")),
         one_line(model.get("max_context")),
         one_line(model.get("aliases")),
+        "pinned" if model.get("pinned") else "-",
+        one_line(model.get("note")),
     )
 
 

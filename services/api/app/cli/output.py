@@ -65,6 +65,11 @@ def show_fields(rows: Sequence[tuple[str, str]]) -> None:
     say(*text.fields(rows, width=width_of(sys.stdout)))
 
 
+def width() -> int | None:
+    """Columns of the terminal that results go to; None where there is none."""
+    return width_of(sys.stdout)
+
+
 def width_of(out: IO[str]) -> int | None:
     """Columns of the terminal; None where there is none, so that files get whole lines."""
     return shutil.get_terminal_size().columns if out.isatty() else None

@@ -1,0 +1,115 @@
+"""`lmx store` and what people say about models: legible on a phone, safe, and the right calls."""
+
+from collections.abc import Callable
+
+import pytest
+
+from app.cli.outcomes import ExitCode
+from tests.cli.runs import Run, Terminal
+from tests.fakes.authority_http import STORE, FakeAuthority, problem_of, used
+
+TRICKS = "\x1b[2J\u202e\u200b"
+
+
+def test_the_lines_of_the_store_add_up_to_the_whole(lmx: Run, authority: FakeAuthority) -> None:
+    ended = lmx("store", "ls")
+    assert ended.code == 0
+    shown = [line.split("  ")[0].strip() for line in ended.out.splitlines()[1:] if "iB" in line]
+    whole = float(ended.out.split("in all")[0].split()[-2])
+    sizes = [float(line.split()[0]) for line in ended.out.splitlines()[1:] if "#" in line]
+    assert sum(sizes) == whole == 200.0, shown
+    assert "93.0 GiB of 400.0 GiB are free" in ended.out
+
+
+def test_the_largest_model_comes_first_and_bars_are_to_scale(
+    lmx: Run, authority: FakeAuthority
+) -> None:
+    lines = lmx("store", "ls").out.splitlines()
+    assert "lab/long-" in lines[1]
+    assert (lines[1].count("#"), lines[2].count("#")) == (8, 2)
+    assert "(+ 40.0 MiB shared)" in lines[2]
+    assert "kept by another program" in lines[1]
+
+
+def test_the_store_is_legible_at_sixty_columns(
+    terminal: Callable[..., Terminal], authority: FakeAuthority
+) -> None:
+    one = terminal("store", "ls")
+    assert one.ended() == 0
+    assert max(map(len, one.screen.splitlines())) <= 60
+    assert "".join(one.screen.split()).count("long-" * 18) == 1
+
+
+@pytest.mark.parametrize("models", [0, 1])
+def test_an_empty_store_and_one_of_no_size_are_shown(
+    lmx: Run, authority: FakeAuthority, models: int
+) -> None:
+    nothing = {use: used(0) for use in STORE["uses"]}
+    rows = [{"id": "a/b", "own": used(0), "shared": used(0), "elsewhere": used(0)}][:models]
+    authority.store |= {"models": rows, "uses": nothing, "total": used(0), "shared": used(0)}
+    ended = lmx("store", "ls")
+    assert ended.code == 0
+    assert "#" not in ended.out
+
+
+def test_names_in_the_store_cannot_drive_the_terminal(lmx: Run, authority: FakeAuthority) -> None:
+    row = {"id": f"a{TRICKS}b", "own": used(1), "shared": used(0), "elsewhere": used(0)}
+    authority.store |= {"models": [row], "orphans": [f"x{TRICKS}y"]}
+    ended = lmx("store", "ls")
+    assert "a[2Jb" in ended.out
+    assert "x[2Jy" in ended.err
+    assert not set(TRICKS) & set("\x1b\u202e\u200b") & set(ended.out + ended.err)
+
+
+def test_the_trash_tells_until_when(lmx: Run, authority: FakeAuthority) -> None:
+    out = lmx("store", "trash").out
+    assert "0badcafe" in out
+    assert "2026-09-21T14:13:20.000Z" in out
+    authority.store |= {"trash": []}
+    assert lmx("store", "trash").err == "The trash is empty.\n"
+
+
+def test_a_model_is_restored_by_entry_or_name(lmx: Run, authority: FakeAuthority) -> None:
+    for which in ("0badcafe", "lab/gone"):
+        assert lmx("store", "restore", which).code == 0
+        assert authority.last("/authority/store/restore").body == {"trash": which}
+    authority.problem = problem_of("trash_not_found", "Nothing like that.", 404)
+    assert lmx("store", "restore", "x").code == ExitCode.FAILED
+
+
+@pytest.mark.parametrize(
+    ("command", "method", "path", "body"),
+    [
+        (("alias", "lmx/starter", "tiny"), "PUT", "aliases/tiny", None),
+        (("alias", "lmx/starter", "tiny", "--remove"), "DELETE", "aliases/tiny", None),
+        (("alias", "lmx/starter", "../../keys"), "PUT", "aliases/../../keys", None),
+        (("pin", "lmx/starter"), "PUT", "pin", {"pinned": True}),
+        (("unpin", "lmx/starter"), "PUT", "pin", {"pinned": False}),
+        (("note", "lmx/starter", "for all"), "PUT", "note", {"note": "for all"}),
+        (("note", "lmx/starter", ""), "PUT", "note", {"note": ""}),
+    ],
+)
+def test_what_is_said_of_a_model_is_sent_as_it_is(
+    lmx: Run,
+    authority: FakeAuthority,
+    command: tuple[str, ...],
+    method: str,
+    path: str,
+    body: object,
+) -> None:
+    ended = lmx("models", *command)
+    assert ended.code == 0, ended.err
+    asked = authority.asked[-1]
+    assert (asked.method, asked.path, asked.body) == (
+        method,
+        f"/authority/models/lmx/starter/{path}",
+        body,
+    )
+    assert "pinned" in ended.out
+
+
+def test_a_listing_shows_pins_and_notes(lmx: Run, authority: FakeAuthority) -> None:
+    authority.models = [authority.models[0] | {"pinned": True, "note": f"keep{TRICKS} it"}]
+    out = lmx("models", "ls").out
+    assert "pinned" in out
+    assert "keep[2J it" in out
