@@ -24,6 +24,7 @@ from app.wiring.opening import Authority, open_authority
 from bench.statistics import percentile
 from bench.table import Row, below, orientation
 from tests.fakes.engine import FakeEngineHost
+from tests.fakes.warrants import create_key
 from tests.models import tiny_model
 
 MODEL = "bench/authority"
@@ -80,8 +81,7 @@ async def _timed(
 
 def _client_key(authority: Authority, home: Path) -> str:
     operator = authority.keys.identify((home / "operator.key").read_text().strip())
-    may = grant(operator, Permission.KEYS_MANAGE, subject="bench")
-    return authority.keys.create(may, "bench", ["client"], "yes, create key bench").secret
+    return create_key(authority.keys, operator, "bench", ["client"]).secret
 
 
 def _request(number: int) -> InferenceRequest:

@@ -12,12 +12,13 @@ from app.authority.auditing.reporting import Reports
 from app.authority.keys import Keys, People
 from app.authority.ledger import Ledger, RefusalRecorder
 from app.authority.ledger.reads import ReadRecorder
-from app.authority.permissions import Access, Permission, grant
+from app.authority.permissions import Access
 from app.database import open_engine
 from app.domain.actors import Actor
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import connections_closed, fresh_database
 from tests.fakes.ledger import new_ledger
+from tests.fakes.warrants import create_key, revoke_key
 from tests.unit.keys.conftest import begin
 
 Json = dict[str, Any]
@@ -41,14 +42,12 @@ class Installed:
         return Path(str(self.engine.url.database))
 
     def key_of(self, *roles: str, by: Actor | None = None, name: str = "x") -> Actor:
-        may = grant(by or self.operator, Permission.KEYS_MANAGE)
-        made = self.keys.create(may, name, roles, f"yes, create key {name}")
+        made = create_key(self.keys, by or self.operator, name, roles)
         return self.keys.identify(made.secret)
 
     def revoke(self, actor: Actor) -> str:
         key = actor.id.removeprefix("key:")
-        may = grant(self.operator, Permission.KEYS_MANAGE)
-        self.keys.revoke(may, key, f"yes, revoke key {key}")
+        revoke_key(self.keys, self.operator, key)
         return key
 
     async def read(self, name: str, subject: str | None = None, **asked: Any) -> Json:

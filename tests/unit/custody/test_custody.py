@@ -12,7 +12,6 @@ from app.authority.keys import Keys, People
 from app.authority.ledger import Ledger, RefusalRecorder
 from app.authority.ledger.reads import ReadRecorder
 from app.authority.ledger.retention import DAY_US
-from app.authority.permissions import Permission, grant
 from app.database import open_engine
 from app.domain.actors import ANONYMOUS, SYSTEM, Actor
 from app.domain.refusals import (
@@ -25,6 +24,7 @@ from app.domain.refusals import (
 from tests.fakes.clock import START_UTC_US, FixedClock
 from tests.fakes.database import connections_closed, foreign_connection, fresh_database
 from tests.fakes.ledger import new_ledger
+from tests.fakes.warrants import create_key
 from tests.unit.keys.conftest import ACCOUNT, begin
 
 
@@ -39,8 +39,7 @@ class Kept:
     operator: Actor
 
     def key_of(self, *roles: str) -> Actor:
-        may = grant(self.operator, Permission.KEYS_MANAGE)
-        return self.keys.identify(self.keys.create(may, "x", roles, "yes, create key x").secret)
+        return self.keys.identify(create_key(self.keys, self.operator, "x", roles).secret)
 
 
 @pytest.fixture

@@ -9,41 +9,38 @@ from sqlalchemy import Engine
 
 from app.authority.keys import Keys, NewKey
 from app.authority.ledger import Ledger
-from app.authority.permissions import Grant, Permission, grant
+from app.authority.permissions import Permission, grant
 from app.database import open_engine
-from app.domain.actors import ANONYMOUS, Role
+from app.domain.actors import ANONYMOUS, Actor, Role
 from app.domain.refusals import (
     AuditUnavailable,
-    ConfirmationRequired,
     Forbidden,
     InvalidRequest,
     KeyInvalid,
     KeyMissing,
     KeyNotFound,
+    PlanStale,
 )
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import weakened_engine
 from tests.fakes.ledger import new_ledger
+from tests.fakes.warrants import create_key, revoke_key, to_create, warrant
 from tests.unit.keys.conftest import make_read_only
 
 Make = Callable[..., NewKey]
 
 
 @pytest.fixture
-def may(keys: Keys, secret: str) -> Grant:
-    return grant(keys.identify(secret), Permission.KEYS_MANAGE)
+def actor(keys: Keys, secret: str) -> Actor:
+    return keys.identify(secret)
 
 
 @pytest.fixture
-def make(keys: Keys, may: Grant) -> Make:
+def make(keys: Keys, actor: Actor) -> Make:
     def made(name: str = "bot", *roles: str) -> NewKey:
-        return keys.create(may, name, roles or ("client",), f"yes, create key {name}")
+        return create_key(keys, actor, name, roles or ("client",))
 
     return made
-
-
-def revoke(keys: Keys, may: Grant, key_id: str) -> None:
-    keys.revoke(may, key_id, f"yes, revoke key {key_id}")
 
 
 def test_the_first_key_is_the_one_persons(keys: Keys, secret: str) -> None:
@@ -96,10 +93,10 @@ def test_where_a_key_is_needed_there_is_no_anonymous(keys: Keys, secret: str) ->
 
 
 def test_a_revoked_key_is_refused_everywhere_from_then_on(
-    keys: Keys, make: Make, may: Grant
+    keys: Keys, make: Make, actor: Actor
 ) -> None:
     new = make()
-    revoke(keys, may, new.key.id)
+    revoke_key(keys, actor, new.key.id)
     for identify in (keys.identify, keys.identify_strict):
         with pytest.raises(KeyInvalid, match="was revoked"):
             identify(new.secret)
@@ -108,10 +105,10 @@ def test_a_revoked_key_is_refused_everywhere_from_then_on(
 
 
 def test_keys_outlive_a_restart(
-    keys: Keys, make: Make, may: Grant, home: Path, secret: str
+    keys: Keys, make: Make, actor: Actor, home: Path, secret: str
 ) -> None:
     kept, gone = make("kept"), make("gone")
-    revoke(keys, may, gone.key.id)
+    revoke_key(keys, actor, gone.key.id)
     engine = open_engine(home / "lmx.db")
     again = Keys(new_ledger(engine, FixedClock(), "boot-2"), engine, FixedClock())
     assert again.identify(kept.secret) == keys.identify(kept.secret)
@@ -123,60 +120,59 @@ def test_keys_outlive_a_restart(
 
 
 def test_creating_and_revoking_is_recorded(
-    keys: Keys, make: Make, may: Grant, ledger: Ledger
+    keys: Keys, make: Make, actor: Actor, ledger: Ledger
 ) -> None:
     new = make("bot", "client")
-    revoke(keys, may, new.key.id)
+    revoke_key(keys, actor, new.key.id)
     created, revoked = ledger.events()[-2:]
     assert (created.kind, created.subject, created.actor) == (
         "key_created",
         new.key.id,
-        may.actor.id,
+        actor.id,
     )
-    assert created.data == {"name": "bot", "roles": ["client"]}
+    plan = created.data["plan"]
+    assert created.data == {"name": "bot", "roles": ["client"], "ask": "0000cafe", "plan": plan}
     assert (revoked.kind, revoked.subject, revoked.actor) == (
         "key_revoked",
         new.key.id,
-        may.actor.id,
+        actor.id,
     )
 
 
-def test_without_the_typed_phrase_nothing_happens(keys: Keys, may: Grant, ledger: Ledger) -> None:
+def test_what_a_plan_makes_it_makes_once(keys: Keys, actor: Actor, ledger: Ledger) -> None:
+    plan = to_create(actor, "bot", ["client"], plan_hash="ab" * 32)
+    assert keys.made_by(plan.plan_hash) is None
+    new = keys.create(plan)
     size = ledger.size()
-    for said in (
-        None,
-        "",
-        "yes",
-        "yes, create key other",
-        "Yes, create key bot",
-        "yes, create key bot ",
-    ):
-        with pytest.raises(ConfirmationRequired, match="yes, create key bot") as refused:
-            keys.create(may, "bot", ["client"], said)
-        assert refused.value.details == {"confirmation": "yes, create key bot"}
-    key_id = keys.create(may, "bot", ["client"], "yes, create key bot").key.id
-    for said in (None, "yes, revoke key", f"yes, create key {key_id}"):
-        with pytest.raises(ConfirmationRequired, match=f"yes, revoke key {key_id}"):
-            keys.revoke(may, key_id, said)
-    assert ledger.size() == size + 1
+    with pytest.raises(PlanStale):
+        keys.create(plan)
+    assert (ledger.size(), keys.made_by(plan.plan_hash)) == (size, new.key)
+    assert keys.create(to_create(actor, "bot", ["client"], plan_hash="cd" * 32)).key != new.key
 
 
-def test_acts_on_keys_need_their_grant(keys: Keys, secret: str) -> None:
-    read = grant(keys.identify(secret), Permission.KEYS_READ)
+def test_acts_on_keys_need_a_warrant_for_them(keys: Keys, actor: Actor, ledger: Ledger) -> None:
+    size = ledger.size()
+    effects = {"name": "bot", "roles": ["client"], "person": None, "key": "00000000"}
+    other = warrant("model_delete", actor, effects)
+    held = grant(actor, Permission.KEYS_MANAGE)
+    for wrong in (other, held, None):
+        with pytest.raises(TypeError):
+            keys.create(wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError):
+            keys.revoke(wrong)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
-        keys.create(read, "bot", ["client"], "yes, create key bot")
+        keys.create(warrant("key_revoke", actor, effects))
     with pytest.raises(TypeError):
-        keys.revoke(read, "00000000", None)
-    with pytest.raises(TypeError):
-        keys.list(grant(keys.identify(secret), Permission.KEYS_MANAGE))
+        keys.list(held)
+    assert ledger.size() == size
 
 
 @pytest.mark.parametrize(
     "name", ["", " ", "x" * 65, "a\nb", "a\x1b[31m", "a\u202eb", "a\u200bb", " a", "a ", "\ud800"]
 )
-def test_a_name_nobody_could_decide_by_is_refused(keys: Keys, may: Grant, name: str) -> None:
+def test_a_name_nobody_could_decide_by_is_refused(keys: Keys, actor: Actor, name: str) -> None:
     with pytest.raises(InvalidRequest):
-        keys.create(may, name, ["client"], f"yes, create key {name}")
+        create_key(keys, actor, name, ["client"])
 
 
 @pytest.mark.parametrize("name", ["x", "x" * 64, "Büro 3", "日本", "bot's key"])
@@ -195,9 +191,9 @@ def test_an_ordinary_name_is_fine(make: Make, name: str) -> None:
         ["advisor", "approver"],
     ],
 )
-def test_roles_that_make_no_key(keys: Keys, may: Grant, roles: list[str]) -> None:
+def test_roles_that_make_no_key(keys: Keys, actor: Actor, roles: list[str]) -> None:
     with pytest.raises(InvalidRequest):
-        keys.create(may, "bot", roles, "yes, create key bot")
+        create_key(keys, actor, "bot", roles)
 
 
 def test_an_advisor_may_read_or_ask_beside(make: Make) -> None:
@@ -205,24 +201,24 @@ def test_an_advisor_may_read_or_ask_beside(make: Make) -> None:
     assert make("b", "advisor", "client", "auditor").key.roles > {Role.ADVISOR}
 
 
-def test_the_last_operator_key_stays(keys: Keys, make: Make, may: Grant, secret: str) -> None:
-    first = may.actor.id.removeprefix("key:")
+def test_the_last_operator_key_stays(keys: Keys, make: Make, actor: Actor, secret: str) -> None:
+    first = actor.id.removeprefix("key:")
     with pytest.raises(Forbidden, match="last operator key"):
-        revoke(keys, may, first)
+        revoke_key(keys, actor, first)
     make("second", "operator")
-    revoke(keys, may, first)
+    revoke_key(keys, actor, first)
     with pytest.raises(KeyInvalid):
         keys.identify(secret)
 
 
 def test_a_key_that_is_not_there_or_no_more_is_not_found(
-    keys: Keys, make: Make, may: Grant
+    keys: Keys, make: Make, actor: Actor
 ) -> None:
     new = make()
-    revoke(keys, may, new.key.id)
+    revoke_key(keys, actor, new.key.id)
     for key_id in ("00000000", new.key.id, "", "'; DROP TABLE access_key"):
         with pytest.raises(KeyNotFound):
-            revoke(keys, may, key_id)
+            revoke_key(keys, actor, key_id)
 
 
 def test_no_secret_is_in_the_ledger_the_database_or_a_repr(
@@ -242,12 +238,12 @@ def test_a_key_that_cannot_be_recorded_is_not_made(home: Path, secret: str) -> N
     engine = weakened_engine(home / "lmx.db")
     keys = Keys(new_ledger(engine, FixedClock(), "boot-2"), engine, FixedClock())
     make_read_only(engine)
-    may = grant(keys.identify(secret), Permission.KEYS_MANAGE)
+    actor = keys.identify(secret)
     with pytest.raises(AuditUnavailable):
-        keys.create(may, "bot", ["client"], "yes, create key bot")
+        create_key(keys, actor, "bot", ["client"])
     with pytest.raises(AuditUnavailable):
-        keys.create(may, "bot", ["operator"], "yes, create key bot")
-    assert len(keys.list(grant(may.actor, Permission.KEYS_READ))) == 1
+        create_key(keys, actor, "bot", ["operator"])
+    assert len(keys.list(grant(actor, Permission.KEYS_READ))) == 1
 
 
 def test_identifying_takes_microseconds_however_many_keys(

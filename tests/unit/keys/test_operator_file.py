@@ -11,12 +11,12 @@ from app.authority.keys import Keys, OperatorKey
 from app.authority.keys import operator_file as file
 from app.authority.keys.operator_file import FileState
 from app.authority.ledger import Ledger
-from app.authority.permissions import Permission, grant
 from app.database import open_engine
 from app.domain.refusals import AuditUnavailable, StartRefused
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import foreign_connection, weakened_engine
 from tests.fakes.ledger import new_ledger
+from tests.fakes.warrants import create_key, revoke_key
 from tests.unit.keys.conftest import begin, make_read_only
 
 
@@ -81,10 +81,9 @@ def test_a_file_of_another_installation_is_told_apart(home: Path, operator: Oper
 def test_a_revoked_operator_key_is_not_taken_for_the_operators(
     home: Path, keys: Keys, secret: str
 ) -> None:
-    may = grant(keys.identify(secret), Permission.KEYS_MANAGE)
-    keys.create(may, "second", ["operator"], "yes, create key second")
-    key_id = may.actor.id.removeprefix("key:")
-    keys.revoke(may, key_id, f"yes, revoke key {key_id}")
+    actor = keys.identify(secret)
+    create_key(keys, actor, "second", ["operator"])
+    revoke_key(keys, actor, actor.id.removeprefix("key:"))
     assert start(home).state is FileState.UNKNOWN
 
 

@@ -16,6 +16,7 @@ from app.domain.refusals import AuditUnavailable, ConfirmationRequired, Forbidde
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import foreign_connection, weakened_engine
 from tests.fakes.ledger import new_ledger
+from tests.fakes.warrants import create_key
 from tests.unit.keys.conftest import ACCOUNT, begin
 
 
@@ -49,8 +50,7 @@ def everything(home: Path) -> bytes:
 
 
 def create(keys: Keys, actor: Actor, *roles: str, name: str = "second") -> Actor:
-    may = grant(actor, Permission.KEYS_MANAGE)
-    return keys.identify(keys.create(may, name, roles, f"yes, create key {name}").secret)
+    return keys.identify(create_key(keys, actor, name, roles).secret)
 
 
 def test_whoever_starts_it_is_its_one_person(
