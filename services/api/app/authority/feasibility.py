@@ -88,6 +88,20 @@ def budget(
     )
 
 
+def budget_at_best(reading: MemoryReading) -> Budget:
+    """What could be promised if nothing else ran here: what is beyond it never fits."""
+    limits = (reading.total_bytes, reading.cgroup_limit_bytes)
+    limit = min(found for found in limits if found is not None)
+    return Budget(
+        total_bytes=reading.total_bytes,
+        available_bytes=reading.total_bytes,
+        limit_bytes=limit,
+        metal_headroom_bytes=None,
+        promised_untaken_bytes=0,
+        budget_bytes=limit * BUDGET_PERCENT // 100,
+    )
+
+
 def decide(need: Need, budget: Budget) -> Verdict:
     """Fits when the whole need is within the budget, to the byte."""
     if need.total_bytes <= budget.budget_bytes:

@@ -60,6 +60,10 @@ class Catalog:
             self._models = {model.id: model for model in records.models(connection)}
             self._receipts = records.receipts(connection)
 
+    @property
+    def store(self) -> BlobStore:
+        return self._store
+
     # --- reading ----------------------------------------------------------------------------
 
     def list(self) -> list[CatalogModel]:
@@ -195,6 +199,20 @@ class Catalog:
             yield connection
         self._models[model_id] = replace(model, **becomes)  # type: ignore[arg-type]
 
+    def refresh(self, model_id: str) -> None:
+        """Know of a model what its row says now, after a deletion or a restore changed it."""
+        with self._engine.connect() as connection:
+            found = records.model(connection, model_id)
+        if found is None:
+            self._models.pop(model_id, None)
+        else:
+            self._models[model_id] = found
+
+    @property
+    def placing(self) -> threading.Lock:
+        """Held by whoever places files in the store or takes them out, one at a time."""
+        return self._changing
+
     # --- intake -----------------------------------------------------------------------------
 
     def sweep(self) -> None:
@@ -222,22 +240,31 @@ class Catalog:
         require(grant, Permission.MODEL_IMPORT)
         model_id = parse_model_id(name, directory)
         watch = Watch(progress, cancelled, self._clock)
+        with self.entering(watch.stop_if_cancelled), opened(directory) as tree:
+            found = inspect(tree)
+            check_space(found.taken, bytes_free=self._store.bytes_free())
+            with (
+                disk_errors_refused(found.taken, self._store.bytes_free),
+                self._store.incoming() as work,
+            ):
+                copied = copy_all(tree, found.taken, work, watch)
+                return self._keep(
+                    model_id, work, copied, actor=grant.actor, directory=directory, found=found
+                )
+
+    @contextmanager
+    def entering(self, check: Callable[[], None]) -> Iterator[BlobStore]:
+        """The store, for one intake at a time; `check` may raise while others are at it."""
         while not self._changing.acquire(timeout=WAIT_S):
-            watch.stop_if_cancelled()
+            check()
         try:
-            with opened(directory) as tree:
-                found = inspect(tree)
-                check_space(found.taken, bytes_free=self._store.bytes_free())
-                with (
-                    disk_errors_refused(found.taken, self._store.bytes_free),
-                    self._store.incoming() as work,
-                ):
-                    copied = copy_all(tree, found.taken, work, watch)
-                    return self._keep(
-                        model_id, work, copied, actor=grant.actor, directory=directory, found=found
-                    )
+            yield self._store
         finally:
             self._changing.release()
+
+    def entered(self, model: CatalogModel) -> None:
+        """A model's row was written by `publishing`."""
+        self._models[model.id] = model
 
     def _keep(
         self,
