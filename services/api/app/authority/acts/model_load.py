@@ -100,8 +100,8 @@ class ModelLoad:
         for name in params:
             if name not in known:
                 raise InvalidRequest(f"A load has no '{name[:64]}' here.", param=f"params.{name}")
-        context = params.get("context") or min(model.max_context, self.default_context)
-        slots = params.get("slots") or self.default_slots
+        context = params.get("context", min(model.max_context, self.default_context))
+        slots = params.get("slots", self.default_slots)
         pinned = params.get("pinned", False)
         if type(context) is not int or not 1 <= context <= model.max_context:
             raise InvalidRequest(
