@@ -36,6 +36,7 @@ from app.routers.app import build_api
 from app.routers.dependencies import Services
 from app.routers.metrics import Metrics
 from app.settings import Settings
+from app.wiring.governing import Governing, governing, policy_of
 from app.wiring.keeping import housekeeping
 from app.wiring.opening import (
     Authority,
@@ -78,6 +79,7 @@ def wire(
     patience = Patience(load_s=settings.load_timeout_s, silence_s=settings.worker_silence_s)
     engine_host = host or WorkerHost(patience=patience, log=worker_said)
     memory = probe or SystemMemoryProbe()
+    policy = policy_of(settings.approvals)
     serving = Serving(
         Equipment(
             catalog=authority.catalog,
@@ -86,6 +88,7 @@ def wire(
             probe=memory,
             clock=authority.clock,
             limits=_limits(settings),
+            policy=policy,
         )
     )
     for model_id in quarantined_models(authority):
@@ -99,9 +102,10 @@ def wire(
         default_context=settings.default_context,
         default_slots=settings.slots,
     )
-    services = _services(settings, authority, serving, memory, installation)
+    governed = governing(settings, authority, serving, memory, policy)
+    services = _services(settings, authority, serving, memory, installation, governed=governed)
     return Server(
-        app=build_api(services, lifespan=running(settings, authority, serving)),
+        app=build_api(services, lifespan=running(settings, authority, serving, governed)),
         version=version,
         listening=listening,
         answering_model=answering_model(authority),
@@ -128,6 +132,8 @@ def _services(
     serving: Serving,
     probe: MemoryProbe,
     installation: Installation,
+    *,
+    governed: Governing,
 ) -> Services:
     access = Access(inference_needs_key=settings.inference_requires_key)
     inference = Inference(
@@ -140,6 +146,7 @@ def _services(
             clock=authority.clock,
             access=access,
             timeout_s=settings.request_timeout_s,
+            asks=governed.ask_instead,
         )
     )
     execution = Execution(
@@ -147,6 +154,8 @@ def _services(
         serving=serving,
         default_slots=settings.slots,
         default_context=settings.default_context,
+        policy=governed.parts.policy,
+        asks=governed.ask_instead,
     )
     reads = authority.reads
     proofs = Proofs(
@@ -207,13 +216,17 @@ def _services(
             note_read=reads.note,
         ),
         proofs=proofs,
+        governance=governed.governance,
+        approvers=governed.approvers,
         custody=Custody(
             people=authority.people,
             ledger=authority.ledger,
             clock=authority.clock,
             note_read=reads.note,
         ),
-        housekeeping=housekeeping(authority, serving, Path(installation.home)),
+        housekeeping=housekeeping(
+            authority, serving, Path(installation.home), asks=governed.governance
+        ),
         refusals=authority.refusals,
         ready=ready,
         metrics=Metrics(standing),

@@ -39,6 +39,7 @@ from app.database import REVISIONS, migrate, open_engine
 from app.domain.actors import SYSTEM
 from app.domain.refusals import Refusal
 from app.settings import DEFAULT_PORT, TEMPLATES, LedgerSettings, Settings
+from app.wiring.versions import versions_of
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +82,7 @@ def open_authority(settings: Settings, *, home: Path, version: str) -> Authority
         directory=home / "ledger",
         sinks=partial(_sinks, settings.ledger, home / "ledger"),
         reserve=Reserve(home / "ledger" / "reserve", settings.ledger.reserve_bytes),
+        versions=versions_of(version),
     )
     ledger = opened.ledger
     keys = Keys(ledger, database, clock=clock)

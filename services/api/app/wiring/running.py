@@ -13,6 +13,7 @@ from app.authority.permissions import Permission, grant
 from app.domain.actors import SYSTEM
 from app.domain.refusals import AuditUnavailable, Refusal
 from app.settings import Settings
+from app.wiring.governing import Governing
 from app.wiring.opening import Authority
 
 log = structlog.get_logger(__name__)
@@ -21,25 +22,32 @@ COUNTS_S = 15.0
 USAGE_S = 20.0
 SETTLE_S = 0.25
 WATCH_S = 30.0
+DEADLINES_S = 5.0
 
 Lifespan = Callable[[object], AbstractAsyncContextManager[None]]
 
 
-def running(settings: Settings, authority: Authority, serving: Serving) -> Lifespan:
+def running(
+    settings: Settings, authority: Authority, serving: Serving, governed: Governing
+) -> Lifespan:
     """What runs beside the endpoint, and how it ends: models first, then the last record."""
+
+    jobs = [*_jobs(authority), (DEADLINES_S, governed.parts.expire_due)]
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
+        await governed.executing.recover()
         tasks = [
             asyncio.create_task(serving.sweep_forever()),
             asyncio.create_task(_preload(settings, authority, serving)),
-            *(asyncio.create_task(_repeat(every_s, job)) for every_s, job in _jobs(authority)),
+            *(asyncio.create_task(_repeat(every_s, job)) for every_s, job in jobs),
         ]
         try:
             yield
         finally:
             for task in tasks:
                 task.cancel()
+            await governed.executing.close()
             await serving.close()
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.to_thread(_close, authority)

@@ -44,15 +44,23 @@ class Effect:
 class Act(Protocol):
     """One kind. `kind` is its name in asks, plans and the ledger."""
 
-    kind: str
-    permission: Permission
-    """Who may ask for it."""
-    meaning: str
-    """One sentence for people."""
-    phrase: str
-    """What is typed to approve it, with the subject as `NAME`."""
-    asker_executes: bool
-    """Whether only who asked may execute it: its answer is for nobody else."""
+    @property
+    def kind(self) -> str: ...
+    @property
+    def permission(self) -> Permission:
+        """Who may ask for it."""
+
+    @property
+    def meaning(self) -> str:
+        """One sentence for people."""
+
+    @property
+    def phrase(self) -> str:
+        """What is typed to approve it, with the subject as `NAME`."""
+
+    @property
+    def asker_executes(self) -> bool:
+        """Whether only who asked may execute it: its answer is for nobody else."""
 
     def draw(self, params: Mapping[str, Any], actor: Actor) -> Drawn:
         """What the act would do now. Called on a thread; changes nothing.

@@ -26,6 +26,7 @@ from app.domain.refusals import (
 MAX_REASON: Final = 500
 MAX_PARAMS: Final = 8_192
 _S: Final = 1_000_000
+MINUTE_US: Final = 60 * _S
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Asking:
         act = self.parts.act(kind)
         grant(actor, permission or act.permission, subject=kind)
         _check(params, reason)
-        self._check_room()
+        self._check_room(actor)
         ask = self._new(actor, act, params, reason, again_of)
         policy = self.parts.policy.decide(_first_question(ask, actor))
         if policy.outcome is Outcome.DENY:
@@ -138,12 +139,18 @@ class Asking:
             execute_by_us=ask.execute_by_us,
         )
 
-    def _check_room(self) -> None:
-        limit = self.parts.limits().open_asks
-        if self.parts.asks.open_count() >= limit:
+    def _check_room(self, actor: Actor) -> None:
+        limits = self.parts.limits()
+        if self.parts.asks.open_count() >= limits.open_asks:
             raise TooManyAsks(
-                f"{limit} asks wait already: more than somebody can read with care. Decide on "
-                "them or withdraw some: lmx approvals ls"
+                f"{limits.open_asks} asks wait already: more than somebody can read with care. "
+                "Decide on them or withdraw some: lmx approvals ls"
+            )
+        since_us = self.parts.clock.utc_us() - MINUTE_US
+        if self.parts.asks.made_since(since_us, actor.id) >= limits.a_minute:
+            raise TooManyAsks(
+                f"This key made {limits.a_minute} asks in the last minute. Wait a minute.",
+                retry_after_s=60,
             )
 
     def _add(

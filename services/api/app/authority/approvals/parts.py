@@ -33,6 +33,8 @@ class Limits:
     ask_s: int = 24 * 3600
     execute_s: int = 24 * 3600
     open_asks: int = 100
+    a_minute: int = 60
+    """Asks that one asker may make in a minute."""
 
 
 @dataclass(frozen=True, slots=True)

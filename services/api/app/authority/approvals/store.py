@@ -120,6 +120,13 @@ class Asks:
         with self._engine.connect() as connection:
             return int(connection.execute(query.select_from(ASK)).scalar_one())
 
+    def made_since(self, since_us: int, asker: str) -> int:
+        """How many this asker made since then."""
+        query = select(func.count()).select_from(ASK)
+        query = query.where(ASK.c.created_us > since_us, ASK.c.asker == asker)
+        with self._engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def open_alike(self, act: str, subject: str) -> list[Ask]:
         """Asks for the same act on the same subject that wait or are approved."""
         return self.page(states=(State.PENDING, State.APPROVED), act=act, subject=subject)

@@ -57,12 +57,16 @@ class Ledger(Writer):
         self._readers.dispose()
 
     def reconcile(self) -> list[Receipt]:
-        """Close every intent an earlier run left open; called once, before anything is loaded."""
+        """Close every intent an earlier run left open; called once, before anything is loaded.
+
+        Those of approved acts stay: whoever executes looks at the disk and finishes them.
+        """
         return [
             self.append(
                 self.runs.attached(reconciled(intent), interrupted(intent, self._clock.utc_us()))
             )
             for intent in self.open_intents()
+            if intent.kind != Kind.ACT_INTENT
         ]
 
     def checkpoint(self) -> Note | None:
@@ -102,6 +106,11 @@ class Ledger(Writer):
     def size(self) -> int:
         with self._readable() as connection:
             return reading.size(connection)
+
+    def latest_us(self) -> int:
+        """When the newest event was written: UTC in microseconds, 0 while there is none."""
+        size = self.size()
+        return self.event(size).ts_utc_us if size else 0
 
     def latest(self, *kinds: Kind) -> dict[str, StoredEvent]:
         """Return, for each subject, the newest event of any of these kinds."""

@@ -1,0 +1,58 @@
+"""The only list of the kinds of acts that can be asked for: one file each, one line here.
+
+A kind says what it needs by its constructor; `Resources` holds everything that any of them needs.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from app.authority.acts.key_create import KeyCreate
+from app.authority.acts.key_revoke import KeyRevoke
+from app.authority.acts.model_load import ModelLoad
+from app.authority.acts.profile_loosen import ProfileLoosen
+from app.authority.approvals.acts import Act
+from app.authority.approvals.profile_store import Profiles
+from app.authority.catalog import Catalog
+from app.authority.keys import Keys, People
+from app.authority.lifecycle.serving import Serving
+from app.authority.ports import MemoryProbe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What acts are made of."""
+
+    keys: Keys
+    people: People
+    profiles: Profiles
+    catalog: Catalog
+    serving: Serving
+    probe: MemoryProbe
+    default_context: int
+    default_slots: int
+
+
+KINDS: Final[tuple[Callable[[Resources], Act], ...]] = (
+    lambda r: KeyCreate(r.keys, r.people),
+    lambda r: KeyRevoke(r.keys, r.profiles),
+    lambda r: ProfileLoosen(r.profiles),
+    lambda r: ModelLoad(r.catalog, r.serving, r.probe, r.default_context, r.default_slots),
+)
+
+
+def registry(resources: Resources) -> Mapping[str, Act]:
+    """Every kind of act by its name. Raises ValueError for one that is not complete."""
+    return listed(make(resources) for make in KINDS)
+
+
+def listed(acts: Iterable[Act]) -> Mapping[str, Act]:
+    """The acts by kind. Each kind is there once and declares what is typed to approve it."""
+    found: dict[str, Act] = {}
+    for act in acts:
+        if act.kind in found:
+            raise ValueError(f"two acts are called {act.kind}")
+        if not act.phrase.startswith("yes, ") or not act.meaning:
+            raise ValueError(f"{act.kind} does not declare its phrase or its meaning")
+        found[act.kind] = act
+    return found

@@ -1,0 +1,104 @@
+"""Puts approvals together: the acts that can be asked for, the workflow, who may approve."""
+
+import asyncio
+from dataclasses import dataclass
+
+from app.authority.acts.registry import Resources, registry
+from app.authority.approvals.asking import Asking
+from app.authority.approvals.challenges import Challenges
+from app.authority.approvals.deadlines import Forward
+from app.authority.approvals.deciding import Deciding
+from app.authority.approvals.executing import Executing
+from app.authority.approvals.parts import Limits, Parts
+from app.authority.approvals.profile_store import Profiles
+from app.authority.approvals.runs_as_asks import RunsAsAsks
+from app.authority.approvals.store import Asks
+from app.authority.approvers import Approvers
+from app.authority.governance import Governance
+from app.authority.lifecycle.serving import Serving
+from app.authority.policy.admitting import NeedsApproval
+from app.authority.policy.hard import HardPolicy
+from app.authority.ports import MemoryProbe
+from app.domain.refusals import Refusal
+from app.settings import ApprovalSettings, Settings
+from app.wiring.opening import Authority
+
+HOUR_S = 3600
+
+
+def policy_of(settings: ApprovalSettings) -> HardPolicy:
+    return HardPolicy(asks_for=settings.asks_for, require_signature=settings.require_signature)
+
+
+@dataclass(frozen=True, slots=True)
+class Governing:
+    """Approvals, put together."""
+
+    parts: Parts
+    governance: Governance
+    executing: Executing
+    approvers: Approvers
+    profiles: Profiles
+    runs_as_asks: RunsAsAsks
+
+    async def ask_instead(self, needs: NeedsApproval, request_id: str | None) -> Refusal:
+        """A run that policy wants a person for becomes an ask; the refusal that names it."""
+        try:
+            return await asyncio.to_thread(self.runs_as_asks.refusal, needs, request_id)
+        except Refusal as refusal:
+            return refusal
+
+
+def governing(
+    settings: Settings,
+    authority: Authority,
+    serving: Serving,
+    probe: MemoryProbe,
+    policy: HardPolicy,
+) -> Governing:
+    keys, ledger = authority.keys, authority.ledger
+    profiles = Profiles(ledger, authority.database, authority.clock, keys.approvers)
+    acts = registry(
+        Resources(
+            keys=keys,
+            people=authority.people,
+            profiles=profiles,
+            catalog=authority.catalog,
+            serving=serving,
+            probe=probe,
+            default_context=settings.default_context,
+            default_slots=settings.slots,
+        )
+    )
+    limits = _limits(settings.approvals)
+    parts = Parts(
+        asks=Asks(ledger, authority.database),
+        ledger=ledger,
+        keys=keys,
+        acts=acts,
+        profiles=profiles,
+        policy=policy,
+        runs=ledger.runs,
+        clock=Forward(authority.clock, not_before_us=ledger.latest_us()),
+        limits=lambda: limits,
+    )
+    asking, deciding = Asking(parts), Deciding(parts, Challenges(authority.clock))
+    executing = Executing(parts, deciding)
+    governance = Governance(parts, asking, deciding, executing)
+    return Governing(
+        parts=parts,
+        governance=governance,
+        executing=executing,
+        approvers=Approvers(authority.people, keys, profiles, governance),
+        profiles=profiles,
+        runs_as_asks=RunsAsAsks(asking),
+    )
+
+
+def _limits(settings: ApprovalSettings) -> Limits:
+    return Limits(
+        ask_s=settings.ask_hours * HOUR_S,
+        execute_s=settings.execute_hours * HOUR_S,
+        open_asks=settings.pending_limit,
+        a_minute=settings.asks_per_minute,
+    )
