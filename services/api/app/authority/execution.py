@@ -20,7 +20,8 @@ from app.authority.policy.hard import IMPORT, VERIFY, HardPolicy
 from app.authority.reading import described, residency_of
 from app.domain.actors import Actor
 from app.domain.models import CatalogModel
-from app.domain.refusals import InvalidRequest
+from app.domain.refusals import InvalidRequest, attempting
+from app.observability import recorded_path
 
 MAX_SLOTS = 64
 
@@ -43,27 +44,31 @@ class Execution:
 
         Raises ApprovalRequired where policy makes an ask of it.
         """
-        may = grant(actor, Permission.MODEL_LOAD, subject=model_id)
-        model = self.catalog.get(model_id)
-        terms = self._terms(model, context, slots, pinned)
-        try:
-            held = await self.serving.load(may, model, terms)
-        except NeedsApproval as needs:
-            raise await self.asks(needs, None) from None
-        return residency_of(held)
+        asked = {"context": context, "slots": slots, "pinned": pinned}
+        with attempting(Permission.MODEL_LOAD, **asked):
+            may = grant(actor, Permission.MODEL_LOAD, subject=model_id)
+            model = self.catalog.get(model_id)
+            terms = self._terms(model, context, slots, pinned)
+            try:
+                held = await self.serving.load(may, model, terms)
+            except NeedsApproval as needs:
+                raise await self.asks(needs, None) from None
+            return residency_of(held)
 
     async def unload(self, actor: Actor, model_id: str) -> dict[str, Any]:
         """Let answers end and stop the worker; returns what was freed."""
-        may = grant(actor, Permission.MODEL_UNLOAD, subject=model_id)
-        model = self.catalog.get(model_id)
-        return {"id": model.id, **await self.serving.unload(may, model.id)}
+        with attempting(Permission.MODEL_UNLOAD):
+            may = grant(actor, Permission.MODEL_UNLOAD, subject=model_id)
+            model = self.catalog.get(model_id)
+            return {"id": model.id, **await self.serving.unload(may, model.id)}
 
     async def verify(self, actor: Actor, model_id: str) -> dict[str, Any]:
         """Hash every file again; a model that passes is released from quarantine."""
-        may = grant(actor, Permission.MODEL_VERIFY, subject=model_id)
-        admit(self.policy, Question(VERIFY, actor, model_id))
-        await asyncio.to_thread(self.catalog.verify, model_id, full=True, actor=may.actor)
-        await self.serving.release(may.actor, model_id)
+        with attempting(Permission.MODEL_VERIFY, full=True):
+            may = grant(actor, Permission.MODEL_VERIFY, subject=model_id)
+            admit(self.policy, Question(VERIFY, actor, model_id))
+            await asyncio.to_thread(self.catalog.verify, model_id, full=True, actor=may.actor)
+            await self.serving.release(may.actor, model_id)
         return {**described(self.catalog.get(model_id)), "verified": True}
 
     async def import_model(
@@ -73,33 +78,36 @@ class Execution:
 
         Closing the iterator cancels the import, which leaves nothing behind.
         """
-        may = grant(actor, Permission.MODEL_IMPORT, subject=name or path)
-        # A directory comes without a signature that anybody checked.
-        admit(self.policy, Question(IMPORT, actor, name or path, {"signature": "absent"}))
-        directory = Path(path)
-        if not directory.is_absolute():
-            raise InvalidRequest("Give the absolute path of the model's directory.", param="path")
-        loop = asyncio.get_running_loop()
-        progress: asyncio.Queue[ImportProgress | None] = asyncio.Queue()
-        stop = threading.Event()
+        with attempting(Permission.MODEL_IMPORT, source=recorded_path(Path(path))[:500]):
+            may = grant(actor, Permission.MODEL_IMPORT, subject=name or path)
+            # A directory comes without a signature that anybody checked.
+            admit(self.policy, Question(IMPORT, actor, name or path, {"signature": "absent"}))
+            directory = Path(path)
+            if not directory.is_absolute():
+                raise InvalidRequest(
+                    "Give the absolute path of the model's directory.", param="path"
+                )
+            loop = asyncio.get_running_loop()
+            progress: asyncio.Queue[ImportProgress | None] = asyncio.Queue()
+            stop = threading.Event()
 
-        def tell(step: ImportProgress | None) -> None:
-            loop.call_soon_threadsafe(progress.put_nowait, step)
+            def tell(step: ImportProgress | None) -> None:
+                loop.call_soon_threadsafe(progress.put_nowait, step)
 
-        def work() -> CatalogModel:
+            def work() -> CatalogModel:
+                try:
+                    return self.catalog.import_directory(may, directory, name, tell, stop.is_set)
+                finally:
+                    tell(None)
+
+            importing = asyncio.create_task(asyncio.to_thread(work))
             try:
-                return self.catalog.import_directory(may, directory, name, tell, stop.is_set)
+                while (step := await progress.get()) is not None:
+                    yield {"hashing": asdict(step)}
+                yield {"done": described(await importing)}
             finally:
-                tell(None)
-
-        importing = asyncio.create_task(asyncio.to_thread(work))
-        try:
-            while (step := await progress.get()) is not None:
-                yield {"hashing": asdict(step)}
-            yield {"done": described(await importing)}
-        finally:
-            stop.set()
-            await asyncio.wait({importing})
+                stop.set()
+                await asyncio.wait({importing})
 
     def _terms(
         self, model: CatalogModel, context: int | None, slots: int | None, pinned: bool

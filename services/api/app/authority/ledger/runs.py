@@ -1,10 +1,20 @@
 """The only place that puts a run beside the event that records it: `Ledger.runs`."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from app.authority.ledger.events import LedgerEvent
 from app.evidence.runs import Attempt, Run, run
+from app.evidence.vocabulary import ACTION
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is known of an attempt when it begins; the time is UTC, in microseconds."""
+
+    started_us: int
+    inputs: Mapping[str, Any]
 
 
 class RunMaker:
@@ -22,3 +32,19 @@ class RunMaker:
         made = self.make(attempt)
         data = {**event.data, "run": made.digest}
         return replace(event, data=data, evidence=(*event.evidence, made.bytes))
+
+    def told(self, event: LedgerEvent, begun: Begun, *, ended_us: int) -> LedgerEvent:
+        """`event` with the run of an attempt that it tells all of: its data is the effect."""
+        return self.attached(
+            event,
+            Attempt(
+                act=str(ACTION[event.kind]),
+                subject=event.subject,
+                actor=event.actor,
+                outcome=event.outcome or "",
+                started_us=begun.started_us,
+                ended_us=ended_us,
+                inputs=begun.inputs,
+                effect=dict(event.data),
+            ),
+        )

@@ -126,12 +126,12 @@ class Serving:
     async def unload(self, grant: Grant, model_id: str) -> dict[str, int]:
         """Let running answers end, then stop the model's worker; returns what was measured."""
         require(grant, Permission.MODEL_UNLOAD)
-        admit(self._equipment.policy, Question(UNLOAD, grant.actor, model_id))
+        policy = admit(self._equipment.policy, Question(UNLOAD, grant.actor, model_id))
         held = self.residency.of(model_id)
         match held.state:
             case State.READY:
                 held.pinned = False
-                return await self._take_out(held, grant.actor, "asked")
+                return await self._take_out(held, grant.actor, "asked", policy)
             case State.LOADING | State.DRAINING | State.UNLOADING:
                 raise ModelBusy(f"{model_id} is {held.state}. Ask again when it is done.")
             case _:
@@ -286,13 +286,15 @@ class Serving:
         task.add_done_callback(self._ended)
         return task
 
-    async def _take_out(self, held: Held, actor: Actor, reason: str) -> dict[str, int]:
+    async def _take_out(
+        self, held: Held, actor: Actor, reason: str, policy: Mapping[str, Any] | None = None
+    ) -> dict[str, int]:
         """Drain and stop a ready model; cancelling the caller does not cut that short.
 
         The state changes before anything is awaited, so that nobody can lease it meanwhile.
         """
         held.move(Cause.DRAIN)
-        return await asyncio.shield(self._keep(self._unloading.run(held, actor, reason)))
+        return await asyncio.shield(self._keep(self._unloading.run(held, actor, reason, policy)))
 
     def _ended(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
