@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
 from app.domain.models import Artifact, CatalogModel, Manifest, Trust
 from app.domain.shapes import ModelShape
@@ -14,6 +14,7 @@ _MODELS: Final = text(
     "SELECT id, digest, trust, size_bytes, architecture, max_context, created, source,"
     " pinned, note FROM model"
 )
+_MODEL: Final = text(f"{_MODELS} WHERE id = :id")
 _SHAPE: Final = text("SELECT shape_json FROM model WHERE id = :id")
 _ARTIFACTS: Final = text("SELECT path, size, sha256 FROM artifact WHERE model_id = :id")
 _RECEIPTS: Final = text(
@@ -54,10 +55,12 @@ class FileReceipt:
 
 
 def models(connection: Connection) -> list[CatalogModel]:
-    return [
-        CatalogModel(**row | {"trust": Trust(row["trust"]), "pinned": bool(row["pinned"])})
-        for row in (dict(found) for found in connection.execute(_MODELS).mappings())
-    ]
+    return [_model(row) for row in connection.execute(_MODELS).mappings()]
+
+
+def model(connection: Connection, model_id: str) -> CatalogModel | None:
+    row = connection.execute(_MODEL, {"id": model_id}).mappings().one_or_none()
+    return None if row is None else _model(row)
 
 
 def manifest(connection: Connection, model_id: str) -> Manifest:
@@ -102,3 +105,7 @@ def set_trust(connection: Connection, model_id: str, trust: Trust) -> None:
 def next_generation(connection: Connection, model_id: str) -> bool:
     """Something about the model changed, so plans drawn before are stale; False: there is none."""
     return connection.execute(_NEXT_GENERATION, {"id": model_id}).rowcount == 1
+
+
+def _model(row: RowMapping) -> CatalogModel:
+    return CatalogModel(**{**row, "trust": Trust(row["trust"]), "pinned": bool(row["pinned"])})

@@ -99,6 +99,10 @@ class Residency:
     def of(self, model_id: str) -> Held:
         return self._held.setdefault(model_id, Held(model_id))
 
+    def known(self, model_id: str) -> Held | None:
+        """The record, where the model was ever asked for. May be called from any thread."""
+        return self._held.get(model_id)
+
     def state(self, model_id: str) -> State:
         held = self._held.get(model_id)
         return held.state if held is not None else State.ABSENT

@@ -12,6 +12,7 @@ from app.authority.lifecycle.admission import Admission
 from app.authority.lifecycle.crashes import CrashRecord
 from app.authority.lifecycle.equipment import Equipment
 from app.authority.lifecycle.eviction import idle_too_long
+from app.authority.lifecycle.leaving import Leaving, Use
 from app.authority.lifecycle.loading import LoadAsked, Loading
 from app.authority.lifecycle.losses import Losses, quarantined
 from app.authority.lifecycle.residency import Attempt, Held, Residency, Terms, wait_for_change
@@ -53,6 +54,7 @@ class Serving:
         self._losses = Losses(equipment)
         self.admission = Admission(equipment, self.residency, self._evict)
         self.loading = Loading(equipment, self.admission)
+        self.leaving = Leaving(self.residency, self._take_out)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
 
@@ -145,6 +147,14 @@ class Serving:
             held.pinned = pinned
             held.wake()
 
+    def use_of(self, model_id: str) -> Use:
+        """How a model is used now. May be called from any thread."""
+        return self.leaving.use_of(model_id)
+
+    async def drain(self, actor: Actor, model_id: str, reason: str) -> dict[str, int]:
+        """Let answers end and take the model out of memory; as `Leaving.drain`."""
+        return await self.leaving.drain(actor, model_id, reason)
+
     async def release(self, actor: Actor, model_id: str) -> None:
         """Forget crashes, after an operator has verified the model's files."""
         await self._losses.release(actor, self.residency.of(model_id))
@@ -208,6 +218,7 @@ class Serving:
         while True:
             if self._closing:
                 raise ShuttingDown("The server is stopping. Ask again when it is back.")
+            self.leaving.refuse_withheld(held.model_id)
             match held.state:
                 case State.READY if held.engine is not None:
                     return held.engine
