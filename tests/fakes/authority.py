@@ -28,6 +28,8 @@ Json = dict[str, Any]
 OPERATOR_KEY = "lmx_00000001_operator"
 CLIENT_KEY = "lmx_00000002_client"
 AUDITOR_KEY = "lmx_00000003_auditor"
+ADVISOR_KEY = "lmx_00000005_advisor"
+APPROVER_KEY = "lmx_00000006_approver"
 REVOKED_KEY = "lmx_00000004_revoked"
 
 ECHO = CatalogModel(
@@ -42,13 +44,15 @@ ECHO = CatalogModel(
 )
 
 
-def _actor(name: str, *roles: Role) -> Actor:
-    return Actor(id=f"key:{name}", name=name, roles=frozenset(roles))
+def _actor(name: str, *roles: Role, person: str | None = None) -> Actor:
+    return Actor(id=f"key:{name}", name=name, roles=frozenset(roles), person=person)
 
 
 class FakeKeys:
     _known: ClassVar[dict[str, Actor]] = {
-        OPERATOR_KEY: _actor("operator", Role.OPERATOR, Role.APPROVER),
+        OPERATOR_KEY: _actor("operator", Role.OPERATOR, Role.APPROVER, person="p-00000001"),
+        APPROVER_KEY: _actor("approver", Role.APPROVER, person="p-00000002"),
+        ADVISOR_KEY: _actor("advisor", Role.ADVISOR),
         CLIENT_KEY: _actor("client", Role.CLIENT),
         AUDITOR_KEY: _actor("auditor", Role.AUDITOR),
     }

@@ -21,6 +21,7 @@ from tests.fakes.authority import (
     FakeReports,
 )
 from tests.fakes.exports import FakeExports
+from tests.fakes.governance import FakeGovernance
 from tests.fakes.housekeeping import FakeHousekeeping
 from tests.fakes.inference import FakeInference
 from tests.fakes.proofs import FakeProofs
@@ -41,6 +42,7 @@ class House:
     proofs: Any = field(default_factory=FakeProofs)
     custody: Any = field(default_factory=FakeCustody)
     housekeeping: FakeHousekeeping = field(default_factory=FakeHousekeeping)
+    governance: FakeGovernance = field(default_factory=FakeGovernance)
     refusals: FakeRefusals = field(default_factory=FakeRefusals)
     parts: dict[str, bool] = field(default_factory=lambda: {"ledger": True, "catalog": True})
     changes: dict[str, Any] = field(default_factory=dict)
@@ -60,6 +62,7 @@ class House:
             proofs=self.proofs,
             custody=self.custody,
             housekeeping=self.housekeeping,
+            governance=self.governance,
             refusals=self.refusals,
             ready=ready,
             metrics=Metrics(),

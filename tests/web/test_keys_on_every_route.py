@@ -70,6 +70,17 @@ WAITING_FOR_APPROVALS: list[Route] = [
     ("POST", "/authority/ledger/prune", {"before_us": 1}),
     ("POST", "/authority/ledger/recover", {}),
 ]
+APPROVALS: list[Route] = [
+    ("GET", "/authority/approvals", None),
+    ("POST", "/authority/approvals", {"act": "model_delete", "params": {"model": "lab/echo"}}),
+    ("GET", "/authority/approvals/acts", None),
+    ("GET", "/authority/approvals/0badcafe", None),
+    *(
+        ("POST", f"/authority/approvals/0badcafe/{act}", {})
+        for act in ("approve", "reject", "veto", "withdraw", "execute", "again")
+    ),
+]
+"""How they answer those who may is in test_approvals.py."""
 ALLOWED = OPERATOR_ROUTES + CLIENT_ROUTES
 ASKING = [route for route in ALLOWED if route[1].endswith(("/purge", "echo")) and route[2]]
 """What is answered with an ask: nothing was done."""
@@ -81,7 +92,7 @@ FOR_AUDITORS = [
     and not route[1].endswith(CHANGES)
 ]
 """Exporting and computing whether a model fits are posted, and change nothing but the record."""
-ALL = ALLOWED + WAITING_FOR_APPROVALS
+ALL = ALLOWED + WAITING_FOR_APPROVALS + APPROVALS
 each = pytest.mark.parametrize("route", ALL, ids=lambda r: f"{r[0]} {r[1]}")
 
 
@@ -122,7 +133,9 @@ async def test_unknown_or_revoked_key(route: Route, key: str, client: httpx.Asyn
 
 
 @pytest.mark.parametrize(
-    "route", OPERATOR_ROUTES + WAITING_FOR_APPROVALS, ids=lambda r: f"{r[0]} {r[1]}"
+    "route",
+    OPERATOR_ROUTES + WAITING_FOR_APPROVALS + APPROVALS,
+    ids=lambda r: f"{r[0]} {r[1]}",
 )
 async def test_forbidden(route: Route, client: httpx.AsyncClient, house: House) -> None:
     response = await ask(client, route, CLIENT_KEY)
