@@ -1,14 +1,22 @@
 """The only place that asks a person to type a phrase. Nothing here can be skipped by a flag."""
 
 import sys
+from typing import Final
 
 from app.cli import output
 from app.cli.outcomes import CommandError, ExitCode
 
+TRIES: Final = 3
+
+
+def has_terminal() -> bool:
+    """Whether a person can be asked here."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
 
 def require_terminal(act: str) -> None:
     """Refuse before anything is asked for: the phrase must come from a person's keyboard."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not has_terminal():
         raise CommandError(
             f"{act} needs a confirmation that a person types, and there is no terminal here. "
             "Nothing was done. Run it in a terminal (over ssh: ssh -t HOST lmx …).",
@@ -29,3 +37,25 @@ def typed(phrase: str, *, consequences: list[str]) -> str:
     if answer.strip() != phrase:
         raise CommandError("That is not the phrase. Nothing was done.", exit_code=ExitCode.REFUSED)
     return phrase
+
+
+def decided_by_typing(phrase: str, *, otherwise: str) -> str:
+    """Return `phrase` once it was typed exactly; after three tries, or none, say `otherwise`."""
+    for left in reversed(range(TRIES)):
+        answer = _answer()
+        if answer is None:
+            break
+        if answer.strip() == phrase:
+            return phrase
+        if left:
+            output.note(f"That is not it. {left} more {'try' if left == 1 else 'tries'}.")
+    raise CommandError(otherwise, exit_code=ExitCode.REFUSED)
+
+
+def _answer() -> str | None:
+    """A line as typed; None after Ctrl-C, Ctrl-D or what is no text."""
+    try:
+        output.prompt()
+        return sys.stdin.readline() or None
+    except (KeyboardInterrupt, UnicodeDecodeError):
+        return None

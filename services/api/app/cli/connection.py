@@ -1,5 +1,6 @@
 """The only place that speaks HTTP for the command line, and that reads what a refusal says."""
 
+import hashlib
 import json
 import os
 import ssl
@@ -23,6 +24,7 @@ class Server:
 
     def __init__(self, *, url: str, key: str | None) -> None:
         self.url = url
+        self._secret_sha256 = hashlib.sha256(key.encode()).digest() if key else None
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._client = httpx.Client(
             base_url=url,
@@ -75,6 +77,19 @@ class Server:
                 answer.read()
                 raise _refusal_of(answer)
             yield from answer.iter_bytes()
+
+    def prove(self, decision: str, *, plan_hash: str, challenge: str) -> str:
+        """The proof, in hex, that whoever decides holds this key now."""
+        from app.evidence.decision_proof import decision_proof
+
+        if self._secret_sha256 is None:
+            raise CommandError(
+                "A decision needs your own approver's key. Set LMX_KEY.",
+                exit_code=ExitCode.REFUSED,
+            )
+        return decision_proof(
+            self._secret_sha256, decision=decision, plan_hash=plan_hash, challenge=challenge
+        ).hex()
 
     def close(self) -> None:
         self._client.close()

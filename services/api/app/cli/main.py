@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli import (
+    approvals,
     chat,
     keys,
     ledger,
@@ -64,6 +65,7 @@ app.command("chat")(chat.chat)
 app.add_typer(models.app)
 app.add_typer(store.app)
 app.add_typer(keys.app)
+app.add_typer(approvals.app)
 app.add_typer(people.app)
 app.add_typer(ledger.app)
 app.add_typer(witness.app)
