@@ -12,7 +12,7 @@ from app.authority.keys.values import CREATE, parse_name, parse_roles
 from app.authority.permissions import Permission
 from app.authority.warrants import Warrant
 from app.domain.actors import SYSTEM, Actor, Role
-from app.domain.refusals import InvalidRequest, Refusal
+from app.domain.refusals import InvalidRequest
 
 LOST: Final = (
     "The key was made by this plan before the server was interrupted, and its secret is lost: it "
@@ -65,10 +65,7 @@ class KeyCreate:
             return Effect(done=True, reason=LOST, data={"key": made.id})
         if warrant.actor.id == SYSTEM.id:
             return Effect(done=False, reason=NOBODY)
-        try:
-            new = await asyncio.to_thread(self._keys.create, warrant)
-        except Refusal as refusal:
-            return Effect(done=False, reason=refusal.message)
+        new = await asyncio.to_thread(self._keys.create, warrant)
         answer = {**new.key.as_dict(), "secret": new.secret}
         return Effect(done=True, data={"key": new.key.id}, answer=answer)
 

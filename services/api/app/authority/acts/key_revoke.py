@@ -13,7 +13,7 @@ from app.authority.keys.values import REVOKE
 from app.authority.permissions import Permission
 from app.authority.warrants import Warrant
 from app.domain.actors import Actor
-from app.domain.refusals import InvalidRequest, QuorumImpossible, Refusal
+from app.domain.refusals import InvalidRequest, QuorumImpossible
 
 
 class KeyRevoke:
@@ -56,12 +56,7 @@ class KeyRevoke:
         )
 
     async def perform(self, warrant: Warrant) -> Effect:
-        key_id = warrant.plan["effects"]["key"]
-        data = {"key": key_id}
-        try:
-            await asyncio.to_thread(self._keys.revoke, warrant)
-        except Refusal as refusal:
-            if not self._keys.known(key_id).active:
-                return Effect(done=True, reason="It was revoked before.", data=data)
-            return Effect(done=False, reason=refusal.message, data=data)
-        return Effect(done=True, data=data, answer=self._keys.known(key_id).as_dict())
+        key = self._keys.known(warrant.plan["effects"]["key"])
+        if key.active:
+            key = await asyncio.to_thread(self._keys.revoke, warrant)
+        return Effect(done=True, data={"key": key.id}, answer=key.as_dict())

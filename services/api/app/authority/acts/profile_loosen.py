@@ -11,7 +11,7 @@ from app.authority.approvals.profiles import is_looser
 from app.authority.permissions import Permission
 from app.authority.warrants import Warrant
 from app.domain.actors import Actor
-from app.domain.refusals import InvalidRequest, Refusal
+from app.domain.refusals import InvalidRequest
 
 
 class ProfileLoosen:
@@ -52,10 +52,7 @@ class ProfileLoosen:
         )
 
     async def perform(self, warrant: Warrant) -> Effect:
-        try:
-            profile = await asyncio.to_thread(self._profiles.loosen, warrant)
-        except Refusal as refusal:
-            return Effect(done=False, reason=refusal.message)
+        profile = await asyncio.to_thread(self._profiles.loosen, warrant)
         return Effect(
             done=True,
             data={"version": profile.version, "profile": str(profile.kind)},
