@@ -1,0 +1,5 @@
+"""Downloads from a hub: planned, confirmed by a person, verified, and recorded."""
+
+from app.authority.pulling.downloads import Machine, Pulling, PullingPorts
+
+__all__ = ["Machine", "Pulling", "PullingPorts"]

@@ -1,0 +1,199 @@
+"""What one pull would do, as a value with a digest, and the plans that were shown lately."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from app.authority.catalog.known import KnownModel
+from app.authority.catalog.names import MODEL_ID
+from app.authority.catalog.picking import Picked, pick
+from app.authority.catalog.publishing import BY_GIT, BY_SHA256, expected_trust
+from app.authority.ports import Clock, Hub
+from app.domain.actors import Actor
+from app.domain.feasibility import Verdict
+from app.domain.hub import HubFile, HubRevision
+from app.domain.models import Trust
+from app.domain.refusals import HubRefused, InvalidRequest, PlanStale
+
+TYPE: Final = "lmx-authority/pull/v1"
+DEFAULT_REVISION: Final = "main"
+KEPT_S: Final = 900.0
+KEPT: Final = 32
+
+_ID: Final = re.compile(MODEL_ID.removesuffix("$"))
+_REVISION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """`files` are what is fetched, each with the digest that is expected of it."""
+
+    at: HubRevision
+    name: str
+    actor_id: str
+    files: tuple[HubFile, ...]
+    held: bool
+    source: str
+    document: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        at: HubRevision,
+        *,
+        asked: str,
+        name: str,
+        actor: Actor,
+        hub: Hub,
+        known: KnownModel | None,
+        held: bool,
+    ) -> "Planned":
+        """Raises HubRefused for a listing that cannot be used, or that contradicts `known`."""
+        picked = pick(at)
+        if known is not None:
+            picked = _as_known(at, picked, known)
+        document = {
+            "type": TYPE,
+            "asked_by": actor.id,
+            "repo": at.repo,
+            "revision": asked,
+            "commit": at.commit,
+            "name": name,
+            "endpoint": hub.endpoint,
+            "hosts": list(hub.hosts),
+            "sent": _sent(hub),
+            "files": [_file(file) for file in picked.taken],
+            "size_bytes": picked.size_bytes,
+            "left_out": list(picked.left_out),
+            "trust": str(Trust.VERIFIED if known else expected_trust(_known_by(picked.taken))),
+            "here_already": held,
+        }
+        source = f"{hub.endpoint}/{at.repo}@{at.commit}"
+        return cls(at, name, actor.id, picked.taken, held, source, document)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the document's canonical bytes."""
+        body = json.dumps(self.document, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(body.encode()).hexdigest()
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size for file in self.files)
+
+    @property
+    def known_by(self) -> dict[str, str]:
+        return _known_by(self.files)
+
+    def facts(self) -> dict[str, Any]:
+        """What policy is told."""
+        return {
+            "params": {"repo": self.at.repo, "revision": self.at.commit, "name": self.name},
+            "endpoint": self.document["endpoint"],
+            "files": len(self.files),
+            "size_bytes": self.size_bytes,
+            "trust": self.document["trust"],
+        }
+
+
+class Plans:
+    """The newest plans, each for whoever asked for it and for a while. On the event loop."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._kept: dict[str, tuple[float, Planned, Verdict]] = {}
+
+    def keep(self, planned: Planned, verdict: Verdict) -> None:
+        self._kept.pop(planned.digest, None)
+        self._kept[planned.digest] = (self._clock.monotonic() + KEPT_S, planned, verdict)
+        while len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
+
+    def get(self, digest: str, actor: Actor) -> tuple[Planned, Verdict]:
+        """Raise PlanStale for a plan that is unknown, too old or somebody else's."""
+        until, planned, verdict = self._kept.get(digest, (0.0, None, None))
+        fresh = planned is not None and self._clock.monotonic() < until
+        if planned is None or verdict is None or not fresh or planned.actor_id != actor.id:
+            raise PlanStale(
+                "There is no such plan for this key, or it is older than a quarter of an hour. "
+                "Nothing was fetched. Plan the pull again: lmx models pull does."
+            )
+        return planned, verdict
+
+
+def repo_of(repo: str) -> str:
+    """`ORG/NAME` as the hub knows it. Raises InvalidRequest."""
+    if not _ID.fullmatch(repo) or ".." in repo or "--" in repo or repo.endswith(".git"):
+        raise InvalidRequest(
+            f"{repo[:200]!a} is not a repository's name on a hub: they read ORG/NAME.", param="repo"
+        )
+    return repo
+
+
+def revision_of(revision: str | None) -> str:
+    """A branch, a tag or a commit. Raises InvalidRequest."""
+    if revision is None:
+        return DEFAULT_REVISION
+    if not _REVISION.fullmatch(revision) or ".." in revision:
+        raise InvalidRequest(
+            f"{revision[:200]!a} is no revision: give a branch, a tag or a commit.",
+            param="revision",
+        )
+    return revision
+
+
+def name_of(name: str | None, repo: str) -> str:
+    """What the model is called here. Raises InvalidRequest."""
+    if name is None:
+        return repo
+    if not _ID.fullmatch(name):
+        raise InvalidRequest(
+            f"{name[:200]!a} cannot be a model's name: they read PUBLISHER/NAME.", param="name"
+        )
+    return name
+
+
+def _sent(hub: Hub) -> list[str]:
+    who = (
+        "the operator's token, to the endpoint only"
+        if hub.sends_token
+        else "no token, and nothing else about you, your prompts or your files"
+    )
+    return [
+        "the repository's name, the revision and the names of the files below",
+        "this machine's network address, and that LMX Authority asks, with its version",
+        who,
+    ]
+
+
+def _as_known(at: HubRevision, picked: Picked, known: KnownModel) -> Picked:
+    """Exactly the files that are known, by their known digests; nothing else is fetched."""
+    listed = {file.path: file for file in picked.taken}
+    taken = []
+    for artifact in known.manifest.artifacts:
+        file = listed.get(artifact.path)
+        said = None if file is None else (file.size, file.sha256 or artifact.sha256)
+        if file is None or said != (artifact.size, artifact.sha256):
+            raise HubRefused(
+                f"{artifact.path} of {at.repo} at {at.commit[:12]} is not what {known.id} is known "
+                "to hold. Nothing was fetched. Pull another revision, or under another name."
+            )
+        taken.append(replace(file, sha256=artifact.sha256, git_blob=None))
+    paths = {file.path for file in taken}
+    return Picked(tuple(taken), tuple(sorted(f.path for f in at.files if f.path not in paths)))
+
+
+def _known_by(files: tuple[HubFile, ...]) -> dict[str, str]:
+    return {file.path: BY_GIT if file.sha256 is None else BY_SHA256 for file in files}
+
+
+def _file(file: HubFile) -> dict[str, Any]:
+    return {
+        "path": file.path,
+        "size": file.size,
+        "sha256": file.sha256,
+        "git_blob": file.git_blob,
+    }
