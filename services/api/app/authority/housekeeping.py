@@ -5,7 +5,8 @@ Nothing here destroys. What does is asked for, and done by whoever executes appr
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -15,10 +16,15 @@ from app.authority.catalog.annotations import Annotations
 from app.authority.catalog.survey import Bytes, Survey, survey, walk
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Grant, Permission, grant
+from app.authority.policy.admitting import admit
+from app.authority.policy.decisions import PolicyDecisionPoint, Question
 from app.authority.reading import described
 from app.domain.actors import Actor
-from app.domain.refusals import InvalidRequest
+from app.domain.models import CatalogModel
+from app.domain.refusals import InvalidRequest, TrashNotFound, attempting
 
+CHANGE: Final = "model_change"
+RESTORE: Final = "store_restore"
 PURGES: Final[Mapping[str, str]] = {
     "downloads": "cache_purge",
     "caches": "cache_purge",
@@ -26,6 +32,13 @@ PURGES: Final[Mapping[str, str]] = {
     "trash": "trash_purge",
 }
 """What may be purged, and the act that asks for it."""
+
+HAS_BYTES: Final = frozenset({"trashed", "purging", "partial"})
+TRASHED: Final = (
+    *("id", "model_id", "digest", "state", "size_bytes", "freed_bytes"),
+    *("trashed_us", "purge_after_us", "ask"),
+)
+"""What is told of an entry; times are microseconds of UTC."""
 
 
 class Asks(Protocol):
@@ -42,14 +55,25 @@ class Asks(Protocol):
     ) -> dict[str, Any]: ...
 
 
+class Trashed(Protocol):
+    """An entry of the trash, with the fields of TRASHED."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def model_id(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+
+
 class Trash(Protocol):
     """What was deleted and can be restored."""
 
-    def entries(self) -> Sequence[Mapping[str, Any]]:
-        """Every entry that still has bytes, the newest first, as plain values."""
+    def entries(self) -> Sequence[Trashed]:
+        """Every entry there ever was, the oldest first."""
 
-    def restore(self, grant: Grant, which: str) -> dict[str, Any]:
-        """Put a deleted model back: by the entry's id or the model's. Blocks."""
+    def restore(self, grant: Grant, trash_id: str) -> CatalogModel:
+        """Put a deleted model back as it was. Blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +85,7 @@ class Housekeeping:
     trash: Trash
     asks: Asks
     serving: Serving
+    policy: PolicyDecisionPoint
     store_dir: Path
     trash_dir: Path
 
@@ -82,12 +107,17 @@ class Housekeeping:
     async def trashed(self, actor: Actor) -> dict[str, Any]:
         """What can be restored, and until when."""
         grant(actor, Permission.STORE_READ)
-        return {"trash": [dict(e) for e in await asyncio.to_thread(self.trash.entries)]}
+        return {"trash": await asyncio.to_thread(self._entries)}
 
-    def _look(self) -> tuple[Survey, Sequence[Mapping[str, Any]], dict[str, int]]:
-        entries = self.trash.entries()
+    def _look(self) -> tuple[Survey, list[dict[str, Any]], dict[str, int]]:
+        entries = self._entries()
         files = [*walk(self.store_dir), *walk(self.trash_dir, "trash/")]
         return survey(files, self.catalog.owners()), entries, _volume(self.store_dir)
+
+    def _entries(self) -> list[dict[str, Any]]:
+        """What still takes room, the newest first."""
+        held = [entry for entry in self.trash.entries() if entry.state in HAS_BYTES]
+        return [{name: getattr(entry, name) for name in TRASHED} for entry in reversed(held)]
 
     # --- asking, and putting back -----------------------------------------------------------
 
@@ -119,33 +149,55 @@ class Housekeeping:
         )
 
     async def restore(self, actor: Actor, which: str) -> dict[str, Any]:
-        """Put a deleted model back, whole; returns it."""
-        may = grant(actor, Permission.STORE_RESTORE, subject=which)
-        return await asyncio.to_thread(self.trash.restore, may, which)
+        """Put a deleted model back, whole: the one in this entry, or its newest; returns it."""
+        with attempting(Permission.STORE_RESTORE, trash=which):
+            may = grant(actor, Permission.STORE_RESTORE, subject=which)
+            entry = await asyncio.to_thread(self._entry_of, which)
+            admit(self.policy, Question(RESTORE, actor, which))
+            return described(await asyncio.to_thread(self.trash.restore, may, entry))
+
+    def _entry_of(self, which: str) -> str:
+        """An entry's id, or that of the newest of a model; a model's name has a slash."""
+        if "/" not in which:
+            return which
+        for entry in reversed(self.trash.entries()):
+            if entry.model_id == which and entry.state == "trashed":
+                return entry.id
+        raise TrashNotFound(
+            f"No model called {which[:200]!a} is in the trash. lmx store trash lists them.",
+            param="trash",
+        )
 
     # --- what people say about a model ------------------------------------------------------
 
     async def put_alias(self, actor: Actor, model_id: str, alias: str) -> dict[str, Any]:
-        may = grant(actor, Permission.MODEL_CHANGE, subject=model_id)
-        await asyncio.to_thread(self.annotations.put_alias, may, model_id, alias)
-        return self._said(model_id)
+        with self._changing(actor, model_id, alias=alias) as may:
+            await asyncio.to_thread(self.annotations.put_alias, may, model_id, alias)
+            return self._said(model_id)
 
     async def remove_alias(self, actor: Actor, model_id: str, alias: str) -> dict[str, Any]:
-        may = grant(actor, Permission.MODEL_CHANGE, subject=model_id)
-        await asyncio.to_thread(self.annotations.remove_alias, may, model_id, alias)
-        return self._said(model_id)
+        with self._changing(actor, model_id, alias=alias) as may:
+            await asyncio.to_thread(self.annotations.remove_alias, may, model_id, alias)
+            return self._said(model_id)
 
     async def pin(self, actor: Actor, model_id: str, *, pinned: bool) -> dict[str, Any]:
         """A model in memory is kept there, or may make room again, from now on."""
-        may = grant(actor, Permission.MODEL_CHANGE, subject=model_id)
-        await asyncio.to_thread(self.annotations.pin, may, model_id, pinned=pinned)
-        self.serving.keep(may, model_id, pinned=pinned)
-        return self._said(model_id)
+        with self._changing(actor, model_id, pinned=pinned) as may:
+            await asyncio.to_thread(self.annotations.pin, may, model_id, pinned=pinned)
+            self.serving.keep(may, model_id, pinned=pinned)
+            return self._said(model_id)
 
     async def note(self, actor: Actor, model_id: str, note: str) -> dict[str, Any]:
-        may = grant(actor, Permission.MODEL_CHANGE, subject=model_id)
-        await asyncio.to_thread(self.annotations.note, may, model_id, note)
-        return self._said(model_id)
+        with self._changing(actor, model_id, note=note) as may:
+            await asyncio.to_thread(self.annotations.note, may, model_id, note)
+            return self._said(model_id)
+
+    @contextmanager
+    def _changing(self, actor: Actor, model_id: str, **inputs: Any) -> Iterator[Grant]:
+        with attempting(Permission.MODEL_CHANGE, **inputs):
+            may = grant(actor, Permission.MODEL_CHANGE, subject=model_id)
+            admit(self.policy, Question(CHANGE, actor, model_id))
+            yield may
 
     def _said(self, model_id: str) -> dict[str, Any]:
         own = sorted(a for a, m in self.annotations.aliases.items() if m == model_id)

@@ -225,7 +225,11 @@ def _services(
             note_read=reads.note,
         ),
         housekeeping=housekeeping(
-            authority, serving, Path(installation.home), asks=governed.governance
+            authority,
+            serving,
+            Path(installation.home),
+            asks=governed.governance,
+            policy=governed.parts.policy,
         ),
         refusals=authority.refusals,
         ready=ready,
