@@ -1,0 +1,217 @@
+"""The catalog's rows on their way into the trash and back, and the table `trash`.
+
+Who needs a file is asked of the index `artifact_sha256`: no directory is walked for it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, text
+
+from app.authority.catalog.removal.entry import Entry, parse
+from app.authority.catalog.removal.handles import Identity
+
+LIVE: Final = ("trashed", "partial", "purging")
+"""States in which an entry still has bytes."""
+
+_OF_MODEL: Final = {
+    "model": text("SELECT * FROM model WHERE id = :id"),
+    "artifact": text("SELECT * FROM artifact WHERE model_id = :id ORDER BY path"),
+    "model_alias": text("SELECT * FROM model_alias WHERE model_id = :id ORDER BY alias"),
+}
+_RECEIPTS: Final = text(
+    "SELECT sha256, ino, size FROM receipt"
+    " WHERE sha256 IN (SELECT sha256 FROM artifact WHERE model_id = :id)"
+)
+_SHARED: Final = text(
+    "SELECT DISTINCT mine.sha256, other.model_id FROM artifact AS mine"
+    " JOIN artifact AS other ON other.sha256 = mine.sha256 AND other.model_id <> mine.model_id"
+    " WHERE mine.model_id = :id ORDER BY mine.sha256, other.model_id"
+)
+_SAME_DIGEST: Final = text(
+    "SELECT EXISTS (SELECT 1 FROM model WHERE digest = :digest AND id <> :id)"
+)
+_USED: Final = text("SELECT EXISTS (SELECT 1 FROM artifact WHERE sha256 = :sha256)")
+_ALL_USED: Final = text("SELECT DISTINCT sha256 FROM artifact")
+_VIEWED: Final = text("SELECT EXISTS (SELECT 1 FROM model WHERE digest = :digest)")
+_DELETE: Final = (
+    text("DELETE FROM model_alias WHERE model_id = :id"),
+    text("DELETE FROM artifact WHERE model_id = :id"),
+    text("DELETE FROM model WHERE id = :id"),
+)
+_FORGET: Final = text(
+    "DELETE FROM receipt WHERE sha256 = :sha256"
+    " AND NOT EXISTS (SELECT 1 FROM artifact WHERE artifact.sha256 = :sha256)"
+)
+_PUT_TRASH: Final = text(
+    "INSERT INTO trash (id, model_id, digest, ask, plan, state, size_bytes, trashed_us,"
+    " purge_after_us, model_row) VALUES (:id, :model_id, :digest, :ask, :plan, 'trashed',"
+    " :size_bytes, :trashed_us, :purge_after_us, :model_row)"
+)
+_TRASH: Final = text("SELECT * FROM trash WHERE id = :id")
+_TRASH_STATES: Final = text(
+    "SELECT id, model_id, digest, ask, plan, state, size_bytes, freed_bytes, trashed_us,"
+    " purge_after_us, ended_us FROM trash ORDER BY trashed_us, id"
+)
+_TRASH_IDS: Final = text(
+    "SELECT id, plan FROM trash WHERE id IN (SELECT value FROM json_each(:ids))"
+)
+_LIVE_IDS: Final = text(
+    "SELECT id FROM trash WHERE state IN ('trashed', 'partial', 'purging') ORDER BY id"
+)
+_ENTRY: Final = text("SELECT model_row FROM trash WHERE id = :id")
+_SET_STATE: Final = text(
+    "UPDATE trash SET state = :state, freed_bytes = :freed_bytes, ended_us = :ended_us"
+    " WHERE id = :id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trashed:
+    """A row of the table `trash`, without the entry. Bytes, and microseconds of UTC."""
+
+    id: str
+    model_id: str
+    digest: str
+    ask: str
+    plan: str
+    state: str
+    size_bytes: int
+    freed_bytes: int | None
+    trashed_us: int
+    purge_after_us: int
+    ended_us: int | None
+
+
+def of_model(connection: Connection, model_id: str) -> dict[str, list[dict[str, Any]]]:
+    """Every row about a model, by table; `model` is empty where there is none."""
+    return {
+        table: [dict(row) for row in connection.execute(query, {"id": model_id}).mappings()]
+        for table, query in _OF_MODEL.items()
+    }
+
+
+def receipts(connection: Connection, model_id: str) -> dict[str, Identity]:
+    """Which file had the bytes when they were verified last, by SHA-256."""
+    rows = connection.execute(_RECEIPTS, {"id": model_id})
+    return {row.sha256: Identity(row.ino, row.size) for row in rows}
+
+
+def shared(connection: Connection, model_id: str) -> dict[str, list[str]]:
+    """The models that also need a file of this one, by SHA-256."""
+    found: dict[str, list[str]] = {}
+    for sha256, other in connection.execute(_SHARED, {"id": model_id}):
+        found.setdefault(sha256, []).append(other)
+    return found
+
+
+def shares_view(connection: Connection, model_id: str, digest: str) -> bool:
+    """Whether another model consists of the same files, so that both have one view."""
+    return bool(connection.execute(_SAME_DIGEST, {"id": model_id, "digest": digest}).scalar())
+
+
+def is_used(connection: Connection, sha256: str) -> bool:
+    return bool(connection.execute(_USED, {"sha256": sha256}).scalar())
+
+
+def used(connection: Connection) -> set[str]:
+    return set(connection.execute(_ALL_USED).scalars())
+
+
+def is_viewed(connection: Connection, digest: str) -> bool:
+    return bool(connection.execute(_VIEWED, {"digest": digest}).scalar())
+
+
+def held_in_trash(connection: Connection, known: dict[str, frozenset[str]]) -> dict[str, list[str]]:
+    """The entries whose views hold a file, by SHA-256.
+
+    `known`: the files of entries that were read before; what an entry holds never changes.
+    """
+    found: dict[str, list[str]] = {}
+    for (trash_id,) in connection.execute(_LIVE_IDS).all():
+        if trash_id not in known:
+            row = connection.execute(_ENTRY, {"id": trash_id}).scalar_one()
+            known[trash_id] = frozenset(file.sha256 for file in parse(row).files)
+        for sha256 in known[trash_id]:
+            found.setdefault(sha256, []).append(trash_id)
+    return found
+
+
+def plans_of(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """The plan that each of these ids belongs to, where it is in use."""
+    rows = connection.execute(_TRASH_IDS, {"ids": json.dumps(list(ids))})
+    return {row.id: row.plan for row in rows}
+
+
+def trashed(connection: Connection) -> list[Trashed]:
+    return [Trashed(**row) for row in connection.execute(_TRASH_STATES).mappings()]
+
+
+def find(connection: Connection, trash_id: str) -> tuple[Trashed, Entry] | None:
+    row = connection.execute(_TRASH, {"id": trash_id}).one_or_none()
+    return None if row is None else (_trashed(row), parse(row.model_row))
+
+
+def put(connection: Connection, entry: Entry, *, now_us: int, purge_after_us: int) -> None:
+    """The model's rows go and the entry's row comes."""
+    for statement in _DELETE:
+        connection.execute(statement, {"id": entry.model_id})
+    for sha256 in {file.sha256 for file in entry.files}:
+        connection.execute(_FORGET, {"sha256": sha256})
+    row = {
+        "id": entry.id,
+        "model_id": entry.model_id,
+        "digest": entry.digest,
+        "ask": entry.ask,
+        "plan": entry.plan,
+        "size_bytes": entry.size_bytes,
+        "trashed_us": now_us,
+        "purge_after_us": purge_after_us,
+        "model_row": entry.as_json().decode(),
+    }
+    connection.execute(_PUT_TRASH, row)
+
+
+def put_back(connection: Connection, entry: Entry, *, now_us: int) -> None:
+    """The model's rows as they were, one generation on; an alias that leads elsewhere stays so."""
+    for row in entry.rows["model"]:
+        _insert(connection, "model", {**row, "generation": int(row["generation"]) + 1})
+    for row in entry.rows["artifact"]:
+        _insert(connection, "artifact", row)
+    for row in entry.rows["model_alias"]:
+        _insert(connection, "model_alias", row, "ON CONFLICT (alias) DO NOTHING")
+    set_state(connection, entry.id, "restored", freed_bytes=None, ended_us=now_us)
+
+
+def set_state(
+    connection: Connection,
+    trash_id: str,
+    state: str,
+    *,
+    freed_bytes: int | None,
+    ended_us: int | None,
+) -> None:
+    values = {"state": state, "freed_bytes": freed_bytes, "ended_us": ended_us}
+    connection.execute(_SET_STATE, {"id": trash_id, **values})
+
+
+def _insert(connection: Connection, table: str, row: Mapping[str, Any], then: str = "") -> None:
+    """`row` was read from this table; a column that this release does not have fails here."""
+    names = _columns(row)
+    values = ", ".join(f":{name}" for name in names)
+    statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values}) {then}"  # noqa: S608
+    connection.execute(text(statement), dict(row))
+
+
+def _columns(row: Mapping[str, Any]) -> Sequence[str]:
+    names = sorted(row)
+    if not all(name.isidentifier() and name.isascii() for name in names):
+        raise ValueError("an entry of the trash names a column that cannot be")
+    return names
+
+
+def _trashed(row: Row[Any]) -> Trashed:
+    names = Trashed.__slots__
+    return Trashed(**{name: getattr(row, name) for name in names})
