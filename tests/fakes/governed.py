@@ -43,14 +43,14 @@ class Governed:
     def owner(self) -> Actor:
         return self.office.owner
 
-    def ask(self, kind: str, by: Actor | None = None, **params: Any) -> Ask:
-        return self.office.governance.asking.ask(by or self.owner, kind, params, "")
+    def ask(self, act: str, by: Actor | None = None, /, **params: Any) -> Ask:
+        return self.office.governance.asking.ask(by or self.owner, act, params, "")
 
     async def done(
-        self, kind: str, *approvers: str, by: Actor | None = None, **params: Any
+        self, act: str, /, *approvers: str, by: Actor | None = None, **params: Any
     ) -> Executed:
         """Ask, approve by the holders of these keys (the owner's without any), execute."""
-        ask = self.ask(kind, by, **params)
+        ask = self.ask(act, by, **params)
         for name in approvers or ("owner",):
             self.office.decide(name, ask)
         executed: Executed = await self.office.execute(ask, by or self.owner)

@@ -132,6 +132,7 @@ class Profiles:
             evidence=(profile.bytes,),
         )
         row = (profile.version, profile.bytes, self._clock.utc_us(), by.id)
+        self._checked = None  # the document before this one is not known to be true any more
         with self._ledger.recording(event) as connection:
             connection.exec_driver_sql(_INSERT, row)
         return profile
