@@ -13,7 +13,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import rfc8785
 
+from app.domain.refusals import Refusal
 from app.evidence.merkle import inclusion_proof
+from app.routers.errors import WIRE
 from tests.fakes.signed_log import SignedLog
 
 OPERATOR = "lmx_0123abcd_" + "o" * 43
@@ -93,6 +95,7 @@ class FakeAuthority:
     problem: tuple[int, dict[str, Any]] | None = None
     raw: bytes | None = None
     reports: Callable[[Asked], Any] | None = None  # what answers below /authority/ledger/reports
+    approvals: Callable[[Asked], Any] | None = None  # what answers below /authority/approvals
     asked: list[Asked] = field(default_factory=list)
     import_error: dict[str, Any] | None = None
     store: dict[str, Any] = field(default_factory=lambda: dict(STORE))
@@ -207,6 +210,11 @@ class _Handler(BaseHTTPRequestHandler):
         }
         if self.authority.reports and asked.path.startswith("/authority/ledger/reports"):
             self._json(self.authority.reports(asked))
+        elif self.authority.approvals and asked.path.startswith("/authority/approvals"):
+            try:
+                self._json(self.authority.approvals(asked))
+            except Refusal as refusal:
+                self._problem(refusal.code, refusal.message, WIRE[type(refusal)].status)
         elif asked.path in routes:
             routes[asked.path](asked)
         elif asked.path.startswith("/authority/models/"):
