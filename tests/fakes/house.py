@@ -25,6 +25,7 @@ from tests.fakes.governance import FakeGovernance
 from tests.fakes.housekeeping import FakeHousekeeping
 from tests.fakes.inference import FakeInference
 from tests.fakes.proofs import FakeProofs
+from tests.fakes.pulling import FakePulling
 
 BASE = "http://127.0.0.1:1234"
 
@@ -42,6 +43,7 @@ class House:
     proofs: Any = field(default_factory=FakeProofs)
     custody: Any = field(default_factory=FakeCustody)
     housekeeping: FakeHousekeeping = field(default_factory=FakeHousekeeping)
+    pulling: FakePulling = field(default_factory=FakePulling)
     governance: FakeGovernance = field(default_factory=FakeGovernance)
     refusals: FakeRefusals = field(default_factory=FakeRefusals)
     parts: dict[str, bool] = field(default_factory=lambda: {"ledger": True, "catalog": True})
@@ -62,6 +64,7 @@ class House:
             proofs=self.proofs,
             custody=self.custody,
             housekeeping=self.housekeeping,
+            pulling=self.pulling,
             governance=self.governance,
             refusals=self.refusals,
             ready=ready,

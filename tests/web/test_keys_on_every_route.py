@@ -21,6 +21,13 @@ PHRASES = (
 OPERATOR_ROUTES: list[Route] = [
     ("GET", "/authority/status", None),
     ("POST", "/authority/models/import", {"path": "/m", "name": "lab/new"}),
+    ("POST", "/authority/models/pull/plan", {"repo": "lab/new", "revision": "main"}),
+    ("POST", "/authority/models/pull", {"plan": "ab" * 32}),
+    (
+        "POST",
+        "/authority/models/lab/echo/confirm",
+        {"confirmation": "yes, confirm lab/echo 0badca"},
+    ),
     ("POST", "/authority/models/fit", {"model": "lab/echo", "context": 64}),
     ("POST", "/authority/models/lab/echo/load", {"context": 64, "slots": 2, "pinned": True}),
     ("POST", "/authority/models/lab/echo/unload", {}),

@@ -24,6 +24,7 @@ from app.routers.authority import (
     ledger_proofs,
     ledger_reports,
     models,
+    pulls,
     status,
     store,
 )
@@ -66,6 +67,7 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         openai_models.router,
         status.router,
         imports.router,
+        pulls.router,
         annotations.router,
         models.router,
         keys.router,

@@ -206,6 +206,16 @@ class Governance(Protocol):
     async def acts(self, actor: Actor) -> Sequence[Json]: ...
 
 
+class Pulling(Protocol):
+    async def plan(
+        self, actor: Actor, repo: str, revision: str | None, name: str | None
+    ) -> Json: ...
+    def pull(
+        self, actor: Actor, plan: str, request_id: str | None = None
+    ) -> AsyncIterator[Json]: ...
+    async def confirm(self, actor: Actor, model_id: str, confirmation: str | None) -> Json: ...
+
+
 class RefusalRecorder(Protocol):
     def record(
         self, actor: Actor, refusal: Refusal, subject: str, request_id: str | None
@@ -229,6 +239,7 @@ class Services:
     proofs: Proofs
     custody: Custody
     housekeeping: Housekeeping
+    pulling: Pulling
     governance: Governance
     approvers: Approvers
     refusals: RefusalRecorder

@@ -37,7 +37,7 @@ from app.routers.dependencies import Services
 from app.routers.metrics import Metrics
 from app.settings import Settings
 from app.wiring.governing import Governing, governing, policy_of
-from app.wiring.keeping import housekeeping
+from app.wiring.keeping import housekeeping, trash_of
 from app.wiring.opening import (
     Authority,
     answering_model,
@@ -45,6 +45,7 @@ from app.wiring.opening import (
     open_authority,
     quarantined_models,
 )
+from app.wiring.pulling import hub_of, pulling
 from app.wiring.running import running, worker_said
 
 STOP_GRACE_S = 5.0
@@ -227,9 +228,19 @@ def _services(
         housekeeping=housekeeping(
             authority,
             serving,
+            trash_of(authority, Path(installation.home)),
             Path(installation.home),
             asks=governed.governance,
             policy=governed.parts.policy,
+        ),
+        pulling=pulling(
+            settings,
+            authority,
+            serving,
+            probe,
+            hub_of(settings.hub, installation.version),
+            governed.parts.policy,
+            governed.ask_instead,
         ),
         refusals=authority.refusals,
         ready=ready,

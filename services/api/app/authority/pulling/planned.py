@@ -89,14 +89,8 @@ class Planned:
         return _known_by(self.files)
 
     def facts(self) -> dict[str, Any]:
-        """What policy is told."""
-        return {
-            "params": {"repo": self.at.repo, "revision": self.at.commit, "name": self.name},
-            "endpoint": self.document["endpoint"],
-            "files": len(self.files),
-            "size_bytes": self.size_bytes,
-            "trust": self.document["trust"],
-        }
+        """What policy is told, and what an ask for this pull is made with."""
+        return {"repo": self.at.repo, "revision": self.at.commit, "name": self.name}
 
 
 class Plans:

@@ -1,0 +1,71 @@
+"""/authority/models/pull: plan a download, then do it by the plan's digest; confirm a pinned model.
+
+The first step shows all that a person has to know and fetches no weights. The second names the
+digest of what was shown, so that nobody pulls something else than was confirmed.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+
+from app.routers.authority.bodies import Name, Phrase, Strict
+from app.routers.authority.documents import PROBLEMS
+from app.routers.authority.imports import Lines
+from app.routers.dependencies import (
+    KeyedRoute,
+    Keyholder,
+    UseCases,
+    name_subject,
+    request_id_of,
+)
+
+router = APIRouter(
+    prefix="/authority/models", tags=["authority"], responses=PROBLEMS, route_class=KeyedRoute
+)
+
+
+class PlanPull(Strict):
+    repo: Name
+    revision: Name | None = None
+    name: Name | None = None
+
+
+class Pull(Strict):
+    plan: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Confirm(Strict):
+    confirmation: Phrase | None = None
+
+
+@router.post("/pull/plan")
+async def plan_pull(
+    body: PlanPull, request: Request, services: UseCases, actor: Keyholder
+) -> dict[str, Any]:
+    """What a pull would connect to, send, fetch and leave out, and whether the model fits."""
+    name_subject(request, body.name or body.repo)
+    return await services.pulling.plan(actor, body.repo, body.revision, body.name)
+
+
+@router.post("/pull")
+async def pull(body: Pull, request: Request, services: UseCases, actor: Keyholder) -> Lines:
+    """Pull what was planned. Leaving cancels it; what was fetched is kept for the next pull."""
+    name_subject(request, f"pull {body.plan[:12]}")
+    request_id = request_id_of(request)
+    return Lines(
+        services,
+        services.pulling.pull(actor, body.plan, request_id),
+        actor=actor,
+        subject=f"pull {body.plan[:12]}",
+        request_id=request_id,
+    )
+
+
+@router.post("/{model_id:path}/confirm")
+async def confirm(
+    model_id: str, body: Confirm, request: Request, services: UseCases, actor: Keyholder
+) -> dict[str, Any]:
+    """Make a pinned model verified: somebody compared its SHA-256s with a source they trust."""
+    name_subject(request, model_id)
+    return await services.pulling.confirm(actor, model_id, body.confirmation)

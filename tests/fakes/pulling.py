@@ -1,0 +1,36 @@
+"""A full stand-in for downloads: plans anything, pulls what it planned, confirms with a phrase."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.authority.keys.confirmation import confirmed
+from app.authority.permissions import Permission, grant
+from app.domain.actors import Actor
+
+Json = dict[str, Any]
+PLAN = "ab" * 32
+
+
+@dataclass
+class FakePulling:
+    acts: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def plan(self, actor: Actor, repo: str, revision: str | None, name: str | None) -> Json:
+        grant(actor, Permission.MODEL_PULL, subject=repo)
+        self.acts.append(("plan", repo, revision, name))
+        return {"plan": PLAN, "repo": repo, "files": []}
+
+    async def pull(
+        self, actor: Actor, plan: str, request_id: str | None = None
+    ) -> AsyncIterator[Json]:
+        grant(actor, Permission.MODEL_PULL)
+        self.acts.append(("pull", plan, bool(request_id)))
+        yield {"fetching": {"path": "model.safetensors", "done": 1, "total": 2}}
+        yield {"done": {"id": "lab/new", "fetched_bytes": 2}}
+
+    async def confirm(self, actor: Actor, model_id: str, confirmation: str | None) -> Json:
+        grant(actor, Permission.MODEL_CHANGE, subject=model_id)
+        confirmed(confirmation, f"yes, confirm {model_id} 0badca")
+        self.acts.append(("confirm", model_id))
+        return {"id": model_id, "trust": "verified"}
