@@ -92,18 +92,18 @@ class Keeper:
 
 
 @pytest.fixture
-def keeper(catalog: Catalog, engine: Engine, store: Path, take: Import, tmp_path: Path) -> Keeper:
+def keeper(catalog: Catalog, engine: Engine, take: Import, tmp_path: Path) -> Keeper:
     model = take(good_model(tmp_path / "m"), "a/b")
     trash, desk, residents = Bin(model), Desk(), Residents()
     made = Housekeeping(
         catalog=catalog,
         annotations=Annotations(catalog, engine),
-        trash=trash,
+        entries=trash.entries,
+        put_back=trash.restore,
         asks=desk,
         serving=cast(Serving, residents),
         policy=HardPolicy(),
-        store_dir=store,
-        trash_dir=tmp_path / "trash",
+        home=tmp_path,
     )
     return Keeper(made, trash, desk, residents)
 
@@ -113,10 +113,13 @@ def test_the_store_is_told_with_its_trash_and_its_volume(keeper: Keeper, tmp_pat
     held = tmp_path / "trash" / "t1" / "view"
     held.mkdir(parents=True)
     (held / "file").write_bytes(b"x" * 5000)
-    (keeper.housekeeping.store_dir / "stray").write_bytes(b"y")
+    (tmp_path / "store" / "stray").write_bytes(b"y")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "prompts").write_bytes(b"z" * 300)
     told = asyncio.run(keeper.housekeeping.store(OPERATOR))
     assert [(e["id"], e["apparent_bytes"]) for e in told["trash"]] == [("t1", 5000)]
     assert told["uses"]["trash"]["apparent_bytes"] == 5000
+    assert told["uses"]["caches"]["apparent_bytes"] == 300
     assert (told["orphans"], told["orphans_count"]) == (["stray"], 1)
     assert [m["id"] for m in told["models"]] == ["a/b"]
     assert 0 < told["volume"]["free_bytes"] <= told["volume"]["total_bytes"]

@@ -5,7 +5,7 @@ Nothing here destroys. What does is asked for, and done by whoever executes appr
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ from app.domain.actors import Actor
 from app.domain.models import CatalogModel
 from app.domain.refusals import InvalidRequest, TrashNotFound, attempting
 
+PLACES: Final[Mapping[str, str]] = {"store": "", "trash": "trash/", "cache": "caches/"}
+"""Folders of the state directory that are surveyed, and how the survey calls their files."""
 CHANGE: Final = "model_change"
 RESTORE: Final = "store_restore"
 PURGES: Final[Mapping[str, str]] = {
@@ -66,28 +68,20 @@ class Trashed(Protocol):
     def state(self) -> str: ...
 
 
-class Trash(Protocol):
-    """What was deleted and can be restored."""
-
-    def entries(self) -> Sequence[Trashed]:
-        """Every entry there ever was, the oldest first."""
-
-    def restore(self, grant: Grant, trash_id: str) -> CatalogModel:
-        """Put a deleted model back as it was. Blocks."""
-
-
 @dataclass(frozen=True, slots=True)
 class Housekeeping:
     """Each method asks for a grant first, and raises Refusals and nothing else on purpose."""
 
     catalog: Catalog
     annotations: Annotations
-    trash: Trash
+    entries: Callable[[], Sequence[Trashed]]
+    """Every entry of the trash there ever was, the oldest first."""
+    put_back: Callable[[Grant, str], CatalogModel]
+    """Restores the model of an entry."""
     asks: Asks
     serving: Serving
     policy: PolicyDecisionPoint
-    store_dir: Path
-    trash_dir: Path
+    home: Path
 
     # --- looking ----------------------------------------------------------------------------
 
@@ -111,12 +105,14 @@ class Housekeeping:
 
     def _look(self) -> tuple[Survey, list[dict[str, Any]], dict[str, int]]:
         entries = self._entries()
-        files = [*walk(self.store_dir), *walk(self.trash_dir, "trash/")]
-        return survey(files, self.catalog.owners()), entries, _volume(self.store_dir)
+        files = [
+            file for folder, under in PLACES.items() for file in walk(self.home / folder, under)
+        ]
+        return survey(files, self.catalog.owners()), entries, _volume(self.home / "store")
 
     def _entries(self) -> list[dict[str, Any]]:
         """What still takes room, the newest first."""
-        held = [entry for entry in self.trash.entries() if entry.state in HAS_BYTES]
+        held = [entry for entry in self.entries() if entry.state in HAS_BYTES]
         return [{name: getattr(entry, name) for name in TRASHED} for entry in reversed(held)]
 
     # --- asking, and putting back -----------------------------------------------------------
@@ -154,13 +150,13 @@ class Housekeeping:
             may = grant(actor, Permission.STORE_RESTORE, subject=which)
             entry = await asyncio.to_thread(self._entry_of, which)
             admit(self.policy, Question(RESTORE, actor, which))
-            return described(await asyncio.to_thread(self.trash.restore, may, entry))
+            return described(await asyncio.to_thread(self.put_back, may, entry))
 
     def _entry_of(self, which: str) -> str:
         """An entry's id, or that of the newest of a model; a model's name has a slash."""
         if "/" not in which:
             return which
-        for entry in reversed(self.trash.entries()):
+        for entry in reversed(self.entries()):
             if entry.model_id == which and entry.state == "trashed":
                 return entry.id
         raise TrashNotFound(

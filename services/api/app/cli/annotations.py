@@ -1,4 +1,4 @@
-"""`lmx models alias`, `pin`, `unpin`, `note`: what people say about a model."""
+"""`lmx models alias`, `pin`, `unpin`, `note`, `rm`: what people say about a model, and its end."""
 
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -6,7 +6,7 @@ from urllib.parse import quote
 import typer
 
 from app.cli import output
-from app.cli.options import SERVER, ModelName, ServerUrl
+from app.cli.options import SERVER, ModelName, Reason, ServerUrl
 from app.cli.text import one_line
 
 
@@ -43,8 +43,30 @@ def note(
     _put(server, name, "note", {"note": text})
 
 
+def rm(
+    name: ModelName,
+    drain: Annotated[
+        bool, typer.Option("--drain", help="Let running answers end first, instead of refusing.")
+    ] = False,
+    reason: Reason = "",
+    server: ServerUrl = SERVER,
+) -> None:
+    """Delete a model. It needs an approval, and can be restored for a while.
+
+    Shows the plan and asks for a typed phrase; no flag skips that. Exits with 4 while it waits for
+    somebody else, or where there is no terminal.
+    """
+    from app.cli.asking import follow
+    from app.cli.connection import connected, model_path
+
+    with connected(server) as authority:
+        made = authority.delete(model_path(name), {"drain": drain, "reason": reason})
+        follow(authority, str(made.get("id")))
+    output.note(f"Put it back with: lmx store restore {one_line(name)}")
+
+
 def register(app: typer.Typer) -> None:
-    for command in (alias, pin, unpin, note):
+    for command in (alias, pin, unpin, note, rm):
         app.command(command.__name__)(command)
 
 

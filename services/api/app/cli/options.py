@@ -18,5 +18,8 @@ Context = Annotated[
 Slots = Annotated[
     int | None, typer.Option("--slots", metavar="N", min=1, help="Answers generated at once.")
 ]
+Reason = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Why, for whoever decides and the record.")
+]
 
 SERVER = DEFAULT_SERVER

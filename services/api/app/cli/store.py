@@ -1,4 +1,4 @@
-"""`lmx store`: what takes the disk, what is in the trash, putting back."""
+"""`lmx store`: what takes the disk, what is in the trash, putting back, purging."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from app.cli import output
-from app.cli.options import SERVER, AsJson, ServerUrl
+from app.cli.options import SERVER, AsJson, Reason, ServerUrl
+from app.cli.outcomes import CommandError, ExitCode
 from app.cli.text import one_line, pick, size, utc_time
 
 app = typer.Typer(name="store", help="What takes the disk, and the trash.", no_args_is_help=True)
@@ -87,6 +88,50 @@ def restore(
     with connected(server) as authority:
         model = authority.post("/authority/store/restore", {"trash": which}, patient=True)
     output.show_fields([(k, one_line(model.get(k))) for k in ("id", "digest", "trust")])
+
+
+@app.command("purge")
+def purge(
+    downloads: Annotated[
+        bool, typer.Option("--downloads", help="Leftovers of downloads and imports.")
+    ] = False,
+    caches: Annotated[bool, typer.Option("--caches", help="Prompt caches.")] = False,
+    orphans: Annotated[
+        bool, typer.Option("--orphans", help="Files of the store that nobody refers to.")
+    ] = False,
+    trash: Annotated[
+        str | None, typer.Option("--trash", metavar="ID", help="One entry of the trash.")
+    ] = None,
+    trash_all: Annotated[bool, typer.Option("--trash-all", help="The whole trash.")] = False,
+    reason: Reason = "",
+    server: ServerUrl = SERVER,
+) -> None:
+    """Remove for good what nobody needs, or what is in the trash. Needs an approval.
+
+    Shows the plan and asks for a typed phrase; no flag skips that. Exits with 4 while it waits for
+    somebody else, or where there is no terminal.
+    """
+    chosen = {
+        "downloads": downloads,
+        "caches": caches,
+        "orphans": orphans,
+        f"trash/{trash}": trash is not None,
+        "trash": trash_all,
+    }
+    wanted = [what for what, given in chosen.items() if given]
+    if len(wanted) != 1:
+        raise CommandError(
+            "Say what to purge, one at a time: --downloads, --caches, --orphans, --trash ID or "
+            "--trash-all. `lmx store ls` shows what there is.",
+            exit_code=ExitCode.USAGE,
+        )
+    from app.cli.asking import follow
+    from app.cli.connection import connected
+
+    with connected(server) as authority:
+        body = {"what": wanted[0], "reason": reason}
+        made = authority.post("/authority/store/purge", body, patient=True)
+        follow(authority, str(made.get("id")))
 
 
 def _lines(answer: dict[str, Any], models: list[dict[str, Any]]) -> Iterator[tuple[int, str]]:

@@ -1,29 +1,40 @@
 """Puts the store's keeper together."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
+from app.authority.catalog.removal.bin import Bin
+from app.authority.catalog.removal.trash import Trash
 from app.authority.governance import Governance
-from app.authority.housekeeping import Housekeeping, Trashed
+from app.authority.housekeeping import Housekeeping
 from app.authority.lifecycle.serving import Serving
-from app.authority.permissions import Grant
 from app.authority.policy.decisions import PolicyDecisionPoint
-from app.domain.models import CatalogModel
-from app.domain.refusals import TrashNotFound
 from app.wiring.opening import Authority
 
+DAY_S: Final = 24 * 3600
 
-class _NoTrash:
-    def entries(self) -> Sequence[Trashed]:
-        return ()
 
-    def restore(self, grant: Grant, trash_id: str) -> CatalogModel:  # noqa: ARG002
-        raise TrashNotFound(f"There is nothing in the trash called {trash_id[:80]!a}.")
+def trash_of(authority: Authority, home: Path, *, grace_s: int = DAY_S) -> Trash:
+    """Where deleted models lie; whatever changes rows there tells whoever remembers aliases."""
+    store, trash = (home / "store").resolve(), (home / "trash").resolve()
+    return Trash(
+        Bin(
+            catalog=authority.catalog,
+            ledger=authority.ledger,
+            engine=authority.database,
+            clock=authority.clock,
+            store=store,
+            directory=trash,
+            grace_s=lambda: grace_s,
+            changed=authority.annotations.refresh,
+        )
+    )
 
 
 def housekeeping(
     authority: Authority,
     serving: Serving,
+    trash: Trash,
     home: Path,
     *,
     asks: Governance,
@@ -32,10 +43,10 @@ def housekeeping(
     return Housekeeping(
         catalog=authority.catalog,
         annotations=authority.annotations,
-        trash=_NoTrash(),
+        entries=trash.entries,
+        put_back=trash.restore,
         asks=asks,
         serving=serving,
         policy=policy,
-        store_dir=home / "store",
-        trash_dir=home / "trash",
+        home=home,
     )
