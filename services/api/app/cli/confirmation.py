@@ -39,6 +39,12 @@ def typed(phrase: str, *, consequences: list[str]) -> str:
     return phrase
 
 
+def answered_yes(question: str) -> bool:
+    """For what destroys nothing: whether a person answers `y`; anything else is a no."""
+    output.note(question)
+    return (_answer() or "").strip().lower() in {"y", "yes"}
+
+
 def decided_by_typing(phrase: str, *, otherwise: str) -> str:
     """Return `phrase` once it was typed exactly; after three tries, or none, say `otherwise`."""
     for left in reversed(range(TRIES)):

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli import annotations, imports, output
+from app.cli import annotations, imports, output, pulls
 from app.cli.options import SERVER, AsJson, Context, ModelName, ServerUrl, Slots
 from app.cli.outcomes import CommandError, ExitCode
 from app.cli.text import exact_bytes, one_line, pick, size, utc_seconds
 
 app = typer.Typer(name="models", help="The catalog, and loading from it.", no_args_is_help=True)
 annotations.register(app)
+pulls.register(app)
 
 _NEED_TERMS = {
     "weights_bytes": "weights",
