@@ -91,7 +91,7 @@ def restore(
 
 
 @app.command("purge")
-def purge(
+def purge(  # noqa: PLR0917 - the options of a command
     downloads: Annotated[
         bool, typer.Option("--downloads", help="Leftovers of downloads and imports.")
     ] = False,

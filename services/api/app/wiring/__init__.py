@@ -228,7 +228,11 @@ def _services(
         housekeeping=housekeeping(
             authority,
             serving,
-            trash_of(authority, Path(installation.home)),
+            trash_of(
+                authority,
+                Path(installation.home),
+                grace_s=settings.approvals.grace_hours * 3600,
+            ),
             Path(installation.home),
             asks=governed.governance,
             policy=governed.parts.policy,

@@ -1,7 +1,6 @@
 """Puts the store's keeper together."""
 
 from pathlib import Path
-from typing import Final
 
 from app.authority.catalog.removal.bin import Bin
 from app.authority.catalog.removal.trash import Trash
@@ -11,10 +10,8 @@ from app.authority.lifecycle.serving import Serving
 from app.authority.policy.decisions import PolicyDecisionPoint
 from app.wiring.opening import Authority
 
-DAY_S: Final = 24 * 3600
 
-
-def trash_of(authority: Authority, home: Path, *, grace_s: int = DAY_S) -> Trash:
+def trash_of(authority: Authority, home: Path, *, grace_s: int) -> Trash:
     """Where deleted models lie; whatever changes rows there tells whoever remembers aliases."""
     store, trash = (home / "store").resolve(), (home / "trash").resolve()
     return Trash(
