@@ -174,6 +174,36 @@ def acts(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
     )
 
 
+@app.command("profile")
+def profile(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
+    """Show how many persons must agree, and who they are. `lmx setup` asks for more."""
+    from app.cli.connection import connected, rows
+
+    with connected(server) as authority:
+        answer = authority.get(f"{asking.ASKS}/profile")
+    if as_json:
+        output.as_json(answer)
+        return
+    output.show_fields(
+        [
+            (label, one_line(answer.get(name)))
+            for label, name in (
+                ("profile", "kind"),
+                ("version", "version"),
+                ("needed", "needed"),
+                ("duties apart", "separation_of_duties"),
+                ("approvers", "approvers"),
+            )
+        ]
+    )
+    for group in rows(answer, "groups"):
+        output.show_fields([(one_line(group.get("name")), _group(group))])
+
+
+def _group(group: Mapping[str, Any]) -> str:
+    return f"{one_line(group.get('quorum'))} of {one_line(group.get('persons'))}"
+
+
 def _say_no(server: str, ask_id: str, decision: str, reason: str) -> None:
     if not reason.strip():
         raise CommandError("Say why: who asked will read it.", exit_code=ExitCode.USAGE)

@@ -45,6 +45,15 @@ def answered_yes(question: str) -> bool:
     return (_answer() or "").strip().lower() in {"y", "yes"}
 
 
+def answered(question: str) -> str:
+    """What a person answers to `question`; empty for nothing. Ctrl-C and Ctrl-D end the command."""
+    output.note(question)
+    answer = _answer()
+    if answer is None:
+        raise CommandError("Ended. What was done until here stays.", exit_code=ExitCode.REFUSED)
+    return answer.strip()
+
+
 def decided_by_typing(phrase: str, *, otherwise: str) -> str:
     """Return `phrase` once it was typed exactly; after three tries, or none, say `otherwise`."""
     for left in reversed(range(TRIES)):

@@ -1,14 +1,18 @@
-"""`lmx keys`: who may ask for what. Creating and revoking need a phrase that a person types."""
+"""`lmx keys`: who may ask for what. Creating and revoking are asks that a person approves."""
 
 from typing import Annotated, Any
 
 import typer
 
-from app.cli import confirmation, output
+from app.cli import asking, output
 from app.cli.options import SERVER, AsJson, ServerUrl
 from app.cli.outcomes import CommandError, ExitCode
 from app.cli.text import clean, one_line, utc_seconds
 from app.domain.actors import Role
+
+Reason = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Whoever approves it will read this.")
+]
 
 app = typer.Typer(name="keys", help="Create, list and revoke keys.", no_args_is_help=True)
 
@@ -19,31 +23,27 @@ def create(
     role: Annotated[
         list[Role], typer.Option("--role", help="What it may be used for; may be repeated.")
     ],
+    person: Annotated[
+        str | None,
+        typer.Option(
+            "--person", metavar="ID", help="Whose it is, as `lmx people ls` shows; else yours."
+        ),
+    ] = None,
+    reason: Reason = "",
     server: ServerUrl = SERVER,
 ) -> None:
-    """Create a key. Shows what will happen and asks for a typed phrase; no flag skips that."""
-    confirmation.require_terminal("Creating a key")
+    """Ask for a key, and make it once that is approved. Its secret is shown once, to you.
+
+    Where one person may approve alone, this shows the plan and lets you type its phrase.
+    """
     _refuse_hidden_characters(name)
-    roles = sorted({r.value for r in role})
+    params = {"name": name, "roles": sorted({one.value for one in role})}
+    if person is not None:
+        params["person"] = person
     from app.cli.connection import connected
 
     with connected(server) as authority:
-        phrase = confirmation.typed(
-            f"yes, create key {name}",
-            consequences=[
-                f"This creates a key named {name} with the role {' and '.join(roles)}.",
-                "Whoever holds it may do what these roles may, until it is revoked.",
-                "The ledger records that you created it. Its secret is shown once.",
-            ],
-        )
-        body = {"name": name, "roles": roles, "confirmation": phrase}
-        made = authority.post("/authority/keys", body)
-    secret = made.get("secret")
-    if not isinstance(secret, str):
-        raise CommandError("The server answered without a secret. See `lmx keys ls`.")
-    output.note(f"Key {one_line(made.get('id'))} ({one_line(name)}) was created.")
-    output.note("This is the only time that its secret is shown. Store it now:")
-    output.say(secret)
+        asking.governed(authority, "key_create", params, reason=reason)
 
 
 @app.command("ls")
@@ -65,30 +65,15 @@ def ls(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
 @app.command("revoke")
 def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="As `lmx keys ls` shows it.")],
+    reason: Reason = "",
     server: ServerUrl = SERVER,
 ) -> None:
-    """Revoke a key, for good. Asks for a typed phrase; no flag skips that."""
-    confirmation.require_terminal("Revoking a key")
+    """Ask for a key's end, for good, and revoke it once that is approved."""
     _refuse_hidden_characters(key_id)
-    from urllib.parse import quote
-
-    from app.cli.connection import connected, rows
+    from app.cli.connection import connected
 
     with connected(server) as authority:
-        known = [k for k in rows(authority.get("/authority/keys"), "keys") if k.get("id") == key_id]
-        phrase = confirmation.typed(
-            f"yes, revoke key {key_id}",
-            consequences=[
-                *(
-                    f"Key {one_line(k.get('id'))} is named {one_line(k.get('name'))}."
-                    for k in known
-                ),
-                "Requests with it are refused from then on. It cannot be brought back.",
-                "The ledger records that you revoked it.",
-            ],
-        )
-        path = f"/authority/keys/{quote(key_id, safe='')}/revoke"
-        authority.post(path, {"confirmation": phrase})
+        asking.governed(authority, "key_revoke", {"key": key_id}, reason=reason)
     output.say(f"Key {key_id} is revoked.")
 
 

@@ -17,6 +17,7 @@ from app.cli import (
     people,
     rules,
     serve,
+    setup,
     status,
     store,
     witness,
@@ -61,6 +62,7 @@ def _root(
 
 app.command("serve")(serve.serve)
 app.command("status")(status.status)
+app.command("setup")(setup.setup)
 app.command("chat")(chat.chat)
 app.add_typer(models.app)
 app.add_typer(store.app)

@@ -1,15 +1,18 @@
-"""`lmx people`: who the ids in the ledger are, and erasing a name. That needs a typed phrase."""
+"""`lmx people`: who the ids in the ledger are; naming one more, erasing a name: typed phrases."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.cli import confirmation, output
 from app.cli.options import SERVER, AsJson, ServerUrl
-from app.cli.outcomes import CommandError
-from app.cli.text import one_line, utc_seconds
+from app.cli.outcomes import CommandError, ExitCode
+from app.cli.text import clean, one_line, utc_seconds
 
-app = typer.Typer(name="people", help="List people, erase a name.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from app.cli.connection import Server
+
+app = typer.Typer(name="people", help="List people, name one, erase a name.", no_args_is_help=True)
 
 
 @app.command("ls")
@@ -26,6 +29,20 @@ def ls(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
     output.show_table(
         ("id", "name", "since", "keys"), map(_row, found), empty="No person is known."
     )
+
+
+@app.command("add")
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As other people know them.")],
+    server: ServerUrl = SERVER,
+) -> None:
+    """Name one more person. That gives them no right: keys are asked for. Asks for a phrase."""
+    confirmation.require_terminal("Naming a person")
+    from app.cli.connection import connected
+
+    with connected(server) as authority:
+        added = added_person(authority, name)
+    output.say(f"{_name(added)} is {one_line(added.get('id'))}.")
 
 
 @app.command("erase")
@@ -59,6 +76,25 @@ def erase(
     output.say(f"The name of {person} is erased.")
     for place in answer.get("remains") or []:
         output.note(f"It may still be in {one_line(place)}.")
+
+
+def added_person(authority: "Server", name: str) -> dict[str, Any]:
+    """Name a person, once the phrase has been typed."""
+    if not name.strip() or clean(name, keep="") != name or name != name.strip():
+        raise CommandError(
+            "That name is empty or has blanks around it or characters that cannot be seen. "
+            "Type it without them.",
+            exit_code=ExitCode.USAGE,
+        )
+    phrase = confirmation.typed(
+        f"yes, add {name}",
+        consequences=[
+            f"This records {name} as one more person.",
+            "The ledger gets an id, never the name; the name can",
+            "be erased. It gives no right: keys are asked for.",
+        ],
+    )
+    return authority.post("/authority/people", {"name": name, "confirmation": phrase})
 
 
 def _row(person: dict[str, Any]) -> tuple[str, ...]:
