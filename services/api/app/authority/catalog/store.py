@@ -25,8 +25,9 @@ from app.authority.catalog.names import model_id as parse_model_id
 from app.authority.catalog.survey import Owner
 from app.authority.catalog.tree import opened
 from app.authority.catalog.trust import judge
-from app.authority.catalog.verification import WrongBytes, check_files
+from app.authority.catalog.verification import Checked, WrongBytes, check_files
 from app.authority.ledger.events import LedgerEvent
+from app.authority.ledger.runs import Begun
 from app.authority.ledger.store import Ledger
 from app.authority.permissions import Grant, Permission, require
 from app.authority.ports import Clock
@@ -123,10 +124,11 @@ class Catalog:
             )
         manifest, view = self.manifest(model_id), self._store.view(model.digest)
         receipts = {} if full else self._receipts
+        begun = Begun(self._clock.utc_us(), {"digest": model.digest, "full": full})
         try:
             checked = check_files(view, manifest, receipts, now_us=self._clock.utc_us)
         except WrongBytes as wrong:
-            raise self._quarantined(model, wrong, actor) from wrong
+            raise self._quarantined(model, wrong, actor, begun) from wrong
         except OSError as error:
             # A disk that fails says nothing about the bytes: refused, but not put in quarantine.
             raise NotLoadable(
@@ -134,16 +136,13 @@ class Catalog:
                 f"lmx models verify {model_id}"
             ) from error
         if checked.receipts:
-            self._record_verified(model, checked.receipts, checked.hashed_bytes, actor)
+            self._record_verified(model, checked, actor, begun)
         return view
 
     def _record_verified(
-        self,
-        model: CatalogModel,
-        receipts: tuple[records.FileReceipt, ...],
-        hashed_bytes: int,
-        actor: Actor,
+        self, model: CatalogModel, checked: Checked, actor: Actor, begun: Begun
     ) -> None:
+        receipts, hashed_bytes = checked.receipts, checked.hashed_bytes
         trusted = replace(model, trust=self._trust_of(model))
         event = LedgerEvent(
             kind=Kind.MODEL_VERIFIED,
@@ -152,7 +151,7 @@ class Catalog:
             outcome="done",
             data={"digest": model.digest, "hashed_bytes": hashed_bytes, "files": len(receipts)},
         )
-        with self._ledger.recording(event) as connection:
+        with self._ledger.recording(self._ended(event, begun)) as connection:
             records.put_receipts(connection, receipts)
             if trusted != model:
                 records.set_trust(connection, model.id, trusted.trust)
@@ -164,7 +163,9 @@ class Catalog:
             return model.trust
         return judge(self.known.find(model.id), self.manifest(model.id))
 
-    def _quarantined(self, model: CatalogModel, wrong: WrongBytes, actor: Actor) -> DigestMismatch:
+    def _quarantined(
+        self, model: CatalogModel, wrong: WrongBytes, actor: Actor, begun: Begun
+    ) -> DigestMismatch:
         """Record that the model may not be loaded any more; the refusal to raise."""
         event = LedgerEvent(
             kind=Kind.MODEL_VERIFIED,
@@ -173,13 +174,20 @@ class Catalog:
             outcome="digest_mismatch",
             data={"digest": model.digest, "path": wrong.path, "trust": str(Trust.QUARANTINED)},
         )
-        with self._ledger.recording(event) as connection:
+        ended = self._ended(event, begun)
+        with self._ledger.recording(ended) as connection:
             records.set_trust(connection, model.id, Trust.QUARANTINED)
         self._models[model.id] = replace(model, trust=Trust.QUARANTINED)
-        return DigestMismatch(
+        mismatch = DigestMismatch(
             f"{model.id} is in quarantine: {wrong}. Import it again from a copy that you trust.",
             details={"path": wrong.path},
         )
+        mismatch.run = str(ended.data["run"])
+        return mismatch
+
+    def _ended(self, event: LedgerEvent, begun: Begun) -> LedgerEvent:
+        """`event` with the run of the attempt that it ends."""
+        return self._ledger.runs.told(event, begun, ended_us=self._clock.utc_us())
 
     # --- change ---------------------------------------------------------------------------
 
@@ -240,6 +248,7 @@ class Catalog:
         require(grant, Permission.MODEL_IMPORT)
         model_id = parse_model_id(name, directory)
         watch = Watch(progress, cancelled, self._clock)
+        begun = Begun(self._clock.utc_us(), {"source": recorded_path(directory)[:1000]})
         with self.entering(watch.stop_if_cancelled), opened(directory) as tree:
             found = inspect(tree)
             check_space(found.taken, bytes_free=self._store.bytes_free())
@@ -249,7 +258,13 @@ class Catalog:
             ):
                 copied = copy_all(tree, found.taken, work, watch)
                 return self._keep(
-                    model_id, work, copied, actor=grant.actor, directory=directory, found=found
+                    model_id,
+                    work,
+                    copied,
+                    actor=grant.actor,
+                    directory=directory,
+                    found=found,
+                    begun=begun,
                 )
 
     @contextmanager
@@ -275,6 +290,7 @@ class Catalog:
         actor: Actor,
         directory: Path,
         found: Inspected,
+        begun: Begun,
     ) -> CatalogModel:
         held = self._models.get(model_id)
         if held is not None and held.digest != copied.manifest.digest:
@@ -295,7 +311,8 @@ class Catalog:
         if held is not None:
             model = replace(held, trust=trust)
         self._store.place(work, copied.manifest, copied.files)
-        with self._ledger.recording(_imported(actor, model, found.left_out)) as connection:
+        imported = self._ended(_imported(actor, model, found.left_out), begun)
+        with self._ledger.recording(imported) as connection:
             if held is None:
                 records.insert_model(connection, model, copied.manifest, inspected.shape)
             else:
