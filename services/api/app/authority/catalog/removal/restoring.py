@@ -4,6 +4,7 @@ What was moved without a row is put back, what has a row stays moved: after a st
 that a model is in the trash exactly when the disk does.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -48,13 +49,7 @@ class Restoring:
                     now_us=self._bin.clock.utc_us,
                 )
                 with self._bin.places() as at:
-                    moving.from_trash(at, entry)
-                    try:
-                        self._record_restored(grant, entry)
-                    except BaseException:
-                        self._back_to_trash(at, entry)
-                        raise
-                    purging.tidy(at, entry)
+                    self._put_back(at, grant, entry)
             except (WrongBytes, Foreign, OSError, OtherVolume) as error:
                 raise RestoreRefused(
                     f"{entry.model_id} cannot be restored: {handles.said(error)}. Import or pull "
@@ -64,6 +59,17 @@ class Restoring:
             self._bin.catalog.refresh(entry.model_id)
             self._bin.changed()
             return self._bin.catalog.get(entry.model_id)
+
+    def _put_back(self, at: Places, grant: Grant, entry: Entry) -> None:
+        try:
+            moving.from_trash(at, entry)
+            self._record_restored(grant, entry)
+        except BaseException:
+            with suppress(Foreign, OSError):  # otherwise the next start does it
+                self._back_to_trash(at, entry)
+            raise
+        with suppress(Foreign, OSError):  # as above
+            purging.tidy(at, entry)
 
     def _refuse_restore(self, known: Trashed) -> None:
         if known.state != "trashed":

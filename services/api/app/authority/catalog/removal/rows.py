@@ -3,12 +3,11 @@
 Who needs a file is asked of the index `artifact_sha256`: no directory is walked for it.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, bindparam, text
 
 from app.authority.catalog.removal.entry import Entry, parse
 from app.authority.catalog.removal.handles import Identity
@@ -55,8 +54,8 @@ _TRASH_STATES: Final = text(
     "SELECT id, model_id, digest, ask, plan, state, size_bytes, freed_bytes, trashed_us,"
     " purge_after_us, ended_us FROM trash ORDER BY trashed_us, id"
 )
-_TRASH_IDS: Final = text(
-    "SELECT id, plan FROM trash WHERE id IN (SELECT value FROM json_each(:ids))"
+_TRASH_IDS: Final = text("SELECT id, plan FROM trash WHERE id IN :ids").bindparams(
+    bindparam("ids", expanding=True)
 )
 _LIVE_IDS: Final = text(
     "SELECT id FROM trash WHERE state IN ('trashed', 'partial', 'purging') ORDER BY id"
@@ -141,8 +140,8 @@ def held_in_trash(connection: Connection, known: dict[str, frozenset[str]]) -> d
 
 def plans_of(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
     """The plan that each of these ids belongs to, where it is in use."""
-    rows = connection.execute(_TRASH_IDS, {"ids": json.dumps(list(ids))})
-    return {row.id: row.plan for row in rows}
+    found = connection.execute(_TRASH_IDS, {"ids": list(ids)})
+    return {row.id: row.plan for row in found}
 
 
 def trashed(connection: Connection) -> list[Trashed]:
