@@ -37,6 +37,7 @@ class Works:
     """An office, the models it governs, and the use cases that load them."""
 
     office: Office
+    catalog: Catalog
     host: FakeEngineHost
     serving: Serving
     execution: Execution
@@ -108,4 +109,4 @@ def open_works(
         policy=policy,
         asks=ask_instead,
     )
-    return Works(office, host, serving, execution, inference, asks, act, model, usage)
+    return Works(office, catalog, host, serving, execution, inference, asks, act, model, usage)

@@ -226,12 +226,11 @@ async def test_what_a_load_is_not_is_refused_by_name(
 
 
 async def test_a_quarantined_model_is_not_asked_for(works: Works) -> None:
-    (works.serving._equipment.catalog._store.view(works.model.digest)).chmod(0o700)
-    config = works.serving._equipment.catalog._store.view(works.model.digest) / "config.json"
+    config = works.catalog.verify(works.model.id) / "config.json"
     config.chmod(0o600)
     config.write_bytes(config.read_bytes() + b" ")
     with pytest.raises(Refusal):
-        works.act.catalog.verify(works.model.id, full=True)
+        works.catalog.verify(works.model.id, full=True)
     with pytest.raises(NotLoadable):
         works.act.draw({"model": works.model.id}, works.office.owner)
 

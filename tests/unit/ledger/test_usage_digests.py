@@ -23,6 +23,7 @@ from app.authority.ledger.usage_digests import (
     row_line,
 )
 from app.authority.ledger.writing import writing
+from app.domain.actors import SYSTEM
 from app.domain.refusals import AuditUnavailable
 from tests.fakes import events
 from tests.fakes.clock import START_UTC_US, FixedClock
@@ -266,7 +267,8 @@ def test_a_row_no_digest_covers_is_not_deleted_however_old(
     digests.tick()
     clock.jump(100 * DAY_S)
     use(engine, START, START + 1)
-    digests._prune()
+    assert digests.removable(clock.utc_us()).rows == 0
+    assert digests._prune(clock.utc_us(), SYSTEM) == 0
     assert len(stored(engine)) == 2
 
 

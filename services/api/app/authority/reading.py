@@ -1,7 +1,7 @@
 """Everything that only looks: the one place readers go through to see the authority's state."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ class Reading:
     installation: Installation
     standing: Callable[[], dict[str, Any]]
     """How the ledger stands, as plain values."""
+    overrides: Callable[[], Mapping[str, Any]] = dict
+    """Strict rules that are set aside now: what holds instead, until when, by whom."""
 
     async def served_models(self, actor: Actor) -> list[CatalogModel]:
         """What a request may name, aliases first."""
@@ -106,7 +108,11 @@ class Reading:
 
     async def rules(self, actor: Actor) -> dict[str, Any]:
         grant(actor, Permission.RULES_READ)
-        return {"digest": rules_digest(), "rules": [rule.as_dict() for rule in RULES]}
+        aside = await asyncio.to_thread(self.overrides)
+        return {
+            "digest": rules_digest(),
+            "rules": [{**rule.as_dict(), "set_aside": aside.get(rule.id)} for rule in RULES],
+        }
 
     async def status(self, actor: Actor) -> dict[str, Any]:
         grant(actor, Permission.STATUS_READ)

@@ -4,7 +4,7 @@ from typing import Any
 
 from app.cli import output
 from app.cli.options import SERVER, AsJson, ServerUrl
-from app.cli.text import one_line
+from app.cli.text import one_line, utc_time
 
 _SHOWN_ON_TOP = frozenset({"id", "sentence"})
 
@@ -28,7 +28,18 @@ def rules(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
 
 def _details(rule: dict[str, Any]) -> list[tuple[str, str]]:
     return [
-        (f"  {name.replace('_', ' ')}", one_line(value))
+        (
+            f"  {name.replace('_', ' ')}",
+            _override(value) if name == "set_aside" else one_line(value),
+        )
         for name, value in rule.items()
         if name not in _SHOWN_ON_TOP and value not in (None, "", [])
     ]
+
+
+def _override(aside: Any) -> str:
+    """What holds instead of a rule, until when, and on whose word."""
+    found = aside if isinstance(aside, dict) else {}
+    until = utc_time(found.get("until_us"))
+    said = f"{found.get('value')}, until {until}, by {found.get('by')}, ask {found.get('ask')}"
+    return one_line(f"{said}: {found.get('reason')}")

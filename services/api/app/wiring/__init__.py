@@ -9,6 +9,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
+from app.authority.acts.rule_override import overrides
 from app.authority.auditing.custody import Custody
 from app.authority.auditing.exports import Exports
 from app.authority.auditing.proofs import Proofs
@@ -103,7 +104,7 @@ def wire(
         default_context=settings.default_context,
         default_slots=settings.slots,
     )
-    governed = governing(settings, authority, serving, memory, policy)
+    governed = governing(settings, authority, serving, memory, policy, home=home)
     services = _services(settings, authority, serving, memory, installation, governed=governed)
     return Server(
         app=build_api(services, lifespan=running(settings, authority, serving, governed)),
@@ -180,6 +181,7 @@ def _services(
         access=access,
         installation=installation,
         standing=standing,
+        overrides=partial(overrides, authority.ledger, authority.clock),
     )
 
     async def ready() -> Mapping[str, bool]:

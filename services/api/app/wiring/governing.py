@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.authority.acts.registry import Resources, registry
 from app.authority.approvals.asking import Asking
@@ -55,6 +56,8 @@ def governing(
     serving: Serving,
     probe: MemoryProbe,
     policy: HardPolicy,
+    *,
+    home: Path,
 ) -> Governing:
     keys, ledger = authority.keys, authority.ledger
     profiles = Profiles(ledger, authority.database, authority.clock, keys.approvers)
@@ -68,6 +71,10 @@ def governing(
             probe=probe,
             default_context=settings.default_context,
             default_slots=settings.slots,
+            ledger=ledger,
+            clock=authority.clock,
+            usage_digests=authority.usage_digests,
+            logs=home / "logs",
         )
     )
     limits = _limits(settings.approvals)

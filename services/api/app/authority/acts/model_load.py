@@ -1,7 +1,6 @@
 """Loading a model where policy wants a person for it: what it needs, and the load itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from app.authority import feasibility
@@ -25,40 +24,47 @@ _TERMS: Final = frozenset({"context", "slots", "pinned"})
 _PARAMS: Final = _TERMS | {"model", "on_demand"}
 
 
-@dataclass(frozen=True, slots=True)
 class ModelLoad:
-    """``{model, context?, slots?, pinned?}``, or ``{model, on_demand: true}`` on the defaults."""
+    """params: ``{model, context?, slots?, pinned?}``, or ``{model, on_demand: true}``."""
 
-    catalog: Catalog
-    serving: Serving
-    probe: MemoryProbe
-    default_context: int
-    default_slots: int
+    kind = LOAD
+    permission = Permission.MODEL_LOAD
+    meaning = "Bring a model into memory."
+    phrase = "yes, load NAME"
+    asker_executes = False
 
-    kind: str = LOAD
-    permission: Permission = Permission.MODEL_LOAD
-    meaning: str = "Bring a model into memory."
-    phrase: str = "yes, load NAME"
-    asker_executes: bool = False
+    def __init__(
+        self,
+        catalog: Catalog,
+        serving: Serving,
+        probe: MemoryProbe,
+        default_context: int,
+        default_slots: int,
+    ) -> None:
+        self._catalog = catalog
+        self._serving = serving
+        self._probe = probe
+        self._context = default_context
+        self._slots = default_slots
 
     def draw(self, params: Mapping[str, Any], actor: Actor) -> Drawn:  # noqa: ARG002 - as any act
         """The load's terms and what it needs. Whether it fits at that moment is decided then."""
-        model = self.catalog.get(_name(params))
+        model = self._catalog.get(_name(params))
         terms = self._terms(model, params)
         if not model.trust.loadable:
             raise NotLoadable(
                 f"{model.id} is in quarantine. Put its files right, then: lmx models verify "
                 f"{model.id}"
             )
-        if self.serving.residency.state(model.id) is State.READY:
+        if self._serving.residency.state(model.id) is State.READY:
             raise NotFeasible(f"{model.id} is loaded already. Unload it first to load it anew.")
         need = feasibility.need(
-            self.catalog.shape(model.id),
+            self._catalog.shape(model.id),
             context=terms.context,
             slots=terms.slots,
             worker_base_bytes=0,  # measured while the server runs: it would make plans stale
         )
-        total = self.probe.read().total_bytes
+        total = self._probe.read().total_bytes
         if need.total_bytes > total:
             raise NotFeasible(
                 f"{model.id} needs {gib(need.total_bytes)} and this machine has {gib(total)}. Ask "
@@ -86,13 +92,13 @@ class ModelLoad:
         if warrant.actor == SYSTEM:
             return Effect(done=False, reason="The server ended while it loaded. Ask again.")
         plan = warrant.plan
-        model = self.catalog.get(plan["subject"])
+        model = self._catalog.get(plan["subject"])
         terms = Terms(**{name: plan["effects"][name] for name in _TERMS})
         # An approver who is no operator may execute what was approved: then the server loads, and
         # the intent of the act says at whose word.
         may_load = Role.OPERATOR in warrant.actor.roles
         may = grant(warrant.actor if may_load else SYSTEM, Permission.MODEL_LOAD, subject=model.id)
-        held = await self.serving.load(may, model, terms, warrant=warrant)
+        held = await self._serving.load(may, model, terms, warrant=warrant)
         return Effect(done=True, data={"resident_bytes": held.resident_bytes})
 
     def _terms(self, model: CatalogModel, params: Mapping[str, Any]) -> Terms:
@@ -100,8 +106,8 @@ class ModelLoad:
         for name in params:
             if name not in known:
                 raise InvalidRequest(f"A load has no '{name[:64]}' here.", param=f"params.{name}")
-        context = params.get("context", min(model.max_context, self.default_context))
-        slots = params.get("slots", self.default_slots)
+        context = params.get("context", min(model.max_context, self._context))
+        slots = params.get("slots", self._slots)
         pinned = params.get("pinned", False)
         if type(context) is not int or not 1 <= context <= model.max_context:
             raise InvalidRequest(

@@ -5,18 +5,23 @@ A kind says what it needs by its constructor; `Resources` holds everything that 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from app.authority.acts.key_create import KeyCreate
 from app.authority.acts.key_revoke import KeyRevoke
 from app.authority.acts.model_load import ModelLoad
 from app.authority.acts.profile_loosen import ProfileLoosen
+from app.authority.acts.rule_override import RuleOverride
+from app.authority.acts.state_removal import StateRemoval
 from app.authority.approvals.acts import Act
 from app.authority.approvals.profile_store import Profiles
 from app.authority.catalog import Catalog
 from app.authority.keys import Keys, People
+from app.authority.ledger.store import Ledger
+from app.authority.ledger.usage_digests import UsageDigests
 from app.authority.lifecycle.serving import Serving
-from app.authority.ports import MemoryProbe
+from app.authority.ports import Clock, MemoryProbe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,10 @@ class Resources:
     probe: MemoryProbe
     default_context: int
     default_slots: int
+    ledger: Ledger
+    clock: Clock
+    usage_digests: UsageDigests
+    logs: Path
 
 
 KINDS: Final[tuple[Callable[[Resources], Act], ...]] = (
@@ -38,6 +47,8 @@ KINDS: Final[tuple[Callable[[Resources], Act], ...]] = (
     lambda r: KeyRevoke(r.keys, r.profiles),
     lambda r: ProfileLoosen(r.profiles),
     lambda r: ModelLoad(r.catalog, r.serving, r.probe, r.default_context, r.default_slots),
+    lambda r: RuleOverride(r.ledger, r.clock),
+    lambda r: StateRemoval(r.logs, r.usage_digests, r.clock),
 )
 
 

@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, Select, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.authority.ledger.events import LedgerEvent
@@ -26,11 +26,15 @@ from app.authority.ledger.store import Ledger
 from app.authority.ledger.tables import USAGE
 from app.authority.ledger.writing import reading_directly
 from app.authority.ports import Clock
-from app.domain.actors import SYSTEM
+from app.authority.warrants import Warrant, require_warrant
+from app.domain.actors import SYSTEM, Actor
 from app.evidence.vocabulary import Kind
 
 HOUR_US: Final = 3_600_000_000
 PRUNE_EVERY_S: Final = 86_400.0
+REMOVAL: Final = "state_removal"
+"""The act that deletes rows before they are old by the settings."""
+
 PRUNED_AT_ONCE: Final = 20_000
 """Rows a transaction deletes: others who write wait that long."""
 
@@ -45,6 +49,14 @@ class Hours(NamedTuple):
 
     from_us: int
     until_us: int
+
+
+class Removable(NamedTuple):
+    """How many rows could go, the first and the last of them by id."""
+
+    rows: int
+    first_id: int | None
+    last_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,22 @@ class UsageDigests:
         except (SQLAlchemyError, sqlite3.Error) as error:
             raise audit_unavailable(error) from error
 
+    def removable(self, until_us: int) -> Removable:
+        """Rows that are covered by a digest and began before a moment."""
+        old = self._covered_before(until_us).subquery()
+        query = select(func.count(), func.min(old.c.id), func.max(old.c.id)).select_from(old)
+        with self._one, self._engine.connect() as connection:
+            return Removable(*connection.execute(query).one())
+
+    def remove(self, warrant: Warrant, until_us: int) -> int:
+        """Delete the rows of `removable` now, as approved; how many. Raises AuditUnavailable."""
+        require_warrant(warrant, REMOVAL)
+        try:
+            with self._one:
+                return self._prune(until_us, warrant.actor)
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise audit_unavailable(error) from error
+
     def _seal(self) -> None:
         sealed = self._sealed or self._last()
         now_us = self._clock.utc_us()
@@ -124,31 +152,36 @@ class UsageDigests:
     def _prune_daily(self) -> None:
         now = self._clock.monotonic()
         if self._pruned is None or now - self._pruned >= PRUNE_EVERY_S:
-            self._prune()
+            self._prune(self._clock.utc_us() - self._keep_us, SYSTEM)
             self._pruned = now
 
-    def _prune(self) -> None:
-        """Delete covered rows that are old, oldest first; the newest row stays.
+    def _prune(self, until_us: int, actor: Actor) -> int:
+        """Delete covered rows that are old, oldest first; the newest row stays. How many.
 
         SQLite gives the highest id again once its row is gone, and digests count by id.
         """
-        until_us = self._clock.utc_us() - self._keep_us
+        pruned = 0
         while ids := self._prunable(until_us):
             data = {"until_us": until_us, "rows": len(ids)}
-            event = LedgerEvent(Kind.USAGE_PRUNED, SYSTEM, data=data)
+            event = LedgerEvent(Kind.USAGE_PRUNED, actor, data=data)
             with self._ledger.recording(event) as connection:
                 connection.exec_driver_sql("DELETE FROM usage WHERE id = ?", [(i,) for i in ids])
-            _LOG.info("%d rows of usage older than the setting were deleted", len(ids))
+            pruned += len(ids)
+            _LOG.info("%d old rows of usage were deleted", len(ids))
+        return pruned
 
     def _prunable(self, until_us: int) -> list[int]:
-        covered = self._sealed.last_id if self._sealed else 0
-        old = select(USAGE.c.id).where(
-            USAGE.c.started_us < until_us,
-            USAGE.c.id <= covered,
-            USAGE.c.id < select(func.max(USAGE.c.id)).scalar_subquery(),
-        )
+        old = self._covered_before(until_us)
         with self._engine.connect() as connection:
             return list(connection.scalars(old.order_by(USAGE.c.id).limit(PRUNED_AT_ONCE)))
+
+    def _covered_before(self, until_us: int) -> Select[tuple[int]]:
+        sealed = self._sealed or self._last()
+        return select(USAGE.c.id).where(
+            USAGE.c.started_us < until_us,
+            USAGE.c.id <= sealed.last_id,
+            USAGE.c.id < select(func.max(USAGE.c.id)).scalar_subquery(),
+        )
 
 
 def _digest(
