@@ -25,7 +25,7 @@ async def list_keys(services: UseCases, actor: Keyholder) -> dict[str, Any]:
     return {"keys": await services.reading.keys(actor)}
 
 
-@router.post("")
+@router.post("", response_model=None)
 async def create_key(
     body: CreateKey, request: Request, services: UseCases, actor: Keyholder
 ) -> NoReturn:
@@ -36,7 +36,7 @@ async def create_key(
     )
 
 
-@router.post("/{key_id}/revoke")
+@router.post("/{key_id}/revoke", response_model=None)
 async def revoke_key(
     key_id: str, body: Nothing, request: Request, services: UseCases, actor: Keyholder
 ) -> NoReturn:
