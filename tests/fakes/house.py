@@ -26,6 +26,7 @@ from tests.fakes.housekeeping import FakeHousekeeping
 from tests.fakes.inference import FakeInference
 from tests.fakes.proofs import FakeProofs
 from tests.fakes.pulling import FakePulling
+from tests.fakes.runs import FakeRuns
 
 BASE = "http://127.0.0.1:1234"
 
@@ -38,6 +39,7 @@ class House:
     execution: FakeExecution = field(default_factory=FakeExecution)
     reading: FakeReading = field(default_factory=FakeReading)
     questions: Any = field(default_factory=FakeQuestions)
+    runs: Any = field(default_factory=FakeRuns)
     reports: Any = field(default_factory=FakeReports)
     exports: Any = field(default_factory=FakeExports)
     proofs: Any = field(default_factory=FakeProofs)
@@ -59,6 +61,7 @@ class House:
             execution=self.execution,
             reading=self.reading,
             questions=self.questions,
+            runs=self.runs,
             reports=self.reports,
             exports=self.exports,
             proofs=self.proofs,

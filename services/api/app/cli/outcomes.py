@@ -82,6 +82,7 @@ BY_CODE: Final[Mapping[str, ExitCode]] = {
     "quorum_impossible": _REFUSED,
     "revision_required": _REFUSED,
     "run_not_found": _FAILED,
+    "evidence_damaged": _FAILED,
     "trash_not_found": _FAILED,
     "restore_refused": _REFUSED,
     "hub_unreachable": _FAILED,

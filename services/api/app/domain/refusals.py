@@ -293,6 +293,12 @@ class RunNotFound(RecordedRefusal):
     code = "run_not_found"
 
 
+class EvidenceDamaged(Refusal):
+    """Bytes that an event names by their SHA-256 are missing, or are not those bytes."""
+
+    code = "evidence_damaged"
+
+
 class TrashNotFound(RecordedRefusal):
     code = "trash_not_found"
 

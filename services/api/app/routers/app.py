@@ -25,6 +25,7 @@ from app.routers.authority import (
     ledger_reports,
     models,
     pulls,
+    runs,
     status,
     store,
 )
@@ -78,6 +79,7 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         ledger_exports.router,
         ledger_proofs.router,
         ledger_reports.router,
+        runs.router,
         store.router,
     ):
         api.include_router(router)

@@ -82,6 +82,20 @@ class Questions(Protocol):
     async def reindex(self, actor: Actor) -> Json: ...
 
 
+class Runs(Protocol):
+    async def list(
+        self,
+        actor: Actor,
+        asked: Mapping[str, str | None],
+        *,
+        cursor: int,
+        limit: int,
+        total: bool,
+    ) -> Json: ...
+    async def show(self, actor: Actor, name: str) -> Json: ...
+    async def diff(self, actor: Actor, a: str, b: str) -> Json: ...
+
+
 class Reports(Protocol):
     async def names(self, actor: Actor) -> list[Json]: ...
     async def report(
@@ -234,6 +248,7 @@ class Services:
     execution: Execution
     reading: Reading
     questions: Questions
+    runs: Runs
     reports: Reports
     exports: Exports
     proofs: Proofs

@@ -137,6 +137,11 @@ WIRE: Mapping[type[Refusal], Wire] = {
         "The act cannot be done as asked", "Do what the message says: lmx approvals again ID.", 409
     ),
     no.RunNotFound: _bad("No such run", "See lmx runs ls.", 404),
+    no.EvidenceDamaged: _server(
+        "Evidence is not what was recorded",
+        "Keep a copy of LMX_HOME, then: lmx ledger verify.",
+        500,
+    ),
     no.TrashNotFound: _bad("Nothing like that in the trash", "See lmx store ls.", 404),
     no.RestoreRefused: _bad("It cannot be restored", "Do what the message says.", 409),
     no.HubUnreachable: _server(

@@ -75,11 +75,11 @@ class Questions:
             shown: list[dict[str, Any]] = []
             altered: list[int] = []
             for one in reading.numbered(connection, page.seqs):
-                if _is_like(wanted, one):
+                if is_like(wanted, one):
                     shown.append(one.as_dict())
                 else:
                     altered.append(one.seq)
-            found = {"events": shown, **_range(page.span), "next": page.next}
+            found = {"events": shown, **range_of(page.span), "next": page.next}
             if altered:
                 found["index_altered_at"] = altered
             if total:
@@ -104,7 +104,7 @@ class Questions:
                     for one in found
                 ],
                 "total": sum(one.events for one in found),
-                **_range(questions.covered(direct, wanted)),
+                **range_of(questions.covered(direct, wanted)),
             }
 
         return await self._ask(answer)
@@ -177,13 +177,13 @@ def _day(number: int) -> str:
         return f"day {number}"  # a clock that was set past the calendar's end
 
 
-def _range(span: Span) -> dict[str, Any]:
+def range_of(span: Span) -> dict[str, Any]:
     covered = asdict(span)
     size = covered.pop("size")
     return {"range": covered, "size": size}
 
 
-def _is_like(wanted: Filter, stored: StoredEvent) -> bool:
+def is_like(wanted: Filter, stored: StoredEvent) -> bool:
     """By the body itself; a damaged body shows as not intact, and is not hidden for it."""
     if not stored.intact:
         return True
