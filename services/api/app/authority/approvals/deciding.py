@@ -174,6 +174,7 @@ class Deciding:
     def _check_still_true(self, ask: Ask) -> None:
         """What changed since it was asked is not approved: the ask ends, stale."""
         plan = self.parts.asks.plan_of(ask)
+        self.parts.check_recorded(ask, plan)
         try:
             now = self.parts.redraw(ask, plan)
             changed = differences(plan, now)

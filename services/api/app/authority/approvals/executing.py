@@ -42,6 +42,9 @@ log = structlog.get_logger(__name__)
 ACT: Final = "act"
 PURGE: Final = "purge"
 
+_NEVER_BEGUN: Final = "The server ended after it was claimed and before anything was done."
+_NOTHING: Final = "It was claimed and could not be begun ({}): nothing was done."
+_ENDED: Final = Effect(done=False, reason="It had ended before: nothing was done.")
 _CAUSE: Final = {"done": Cause.DID, "partial": Cause.DID_PART, "failed": Cause.DID_NOTHING}
 
 T = TypeVar("T")
@@ -72,19 +75,13 @@ class Executing:
 
     async def recover(self) -> None:
         """At the start: finish or settle what an earlier run of the server had claimed."""
-        open_intents = {
-            str(event.data.get("ask")): event
-            for event in await asyncio.to_thread(self.parts.ledger.open_intents)
-            if event.kind == Kind.ACT_INTENT
-        }
+        begun = await asyncio.to_thread(self._open_intents)
         for ask in await asyncio.to_thread(self.parts.asks.in_state, State.CLAIMED):
-            found = open_intents.pop(ask.id, None)
-            if found is None:
-                await asyncio.to_thread(self._nothing_done, ask)
-            else:
-                await self._finish(ask, found)
-        for ask_id, event in open_intents.items():  # a purge after the grace
-            await self._finish(await asyncio.to_thread(self.parts.asks.get, ask_id), event)
+            if not any(_is_of(found, ask, ACT) for found in begun):
+                await asyncio.to_thread(self._nothing_done, ask, _NEVER_BEGUN)
+        for found in begun:
+            ask = await asyncio.to_thread(self.parts.asks.get, str(found.data.get("ask")))
+            await self._finish(ask, found)
 
     async def purging(
         self, ask_id: str, purge: Callable[[Warrant], Coroutine[Any, Any, Effect]]
@@ -117,10 +114,9 @@ class Executing:
         async with self._one:
             ask, act = await asyncio.to_thread(self._admit, actor, ask_id)
             ask = await asyncio.to_thread(self._claim, actor, ask)
-            plan = await asyncio.to_thread(self._check_claimed, ask)
-            receipt = await asyncio.to_thread(self._intend, ask, actor)
-            effect = await _performed(act.perform, _warrant(ask, plan, actor, receipt.seq, ACT))
-            ask = await asyncio.to_thread(self._seal, ask, actor, effect, receipt.seq)
+            plan, intent_seq = await asyncio.to_thread(self._begin, ask, actor)
+            effect = await _performed(act.perform, _warrant(ask, plan, actor, intent_seq, ACT))
+            ask = await asyncio.to_thread(self._seal, ask, actor, effect, intent_seq)
             return Executed(ask, effect)
 
     def _admit(self, actor: Actor, ask_id: str) -> tuple[Ask, Act]:
@@ -156,9 +152,27 @@ class Executing:
             event=claimed(ask, actor, attempt=attempt),
         )
 
+    def _begin(self, ask: Ask, actor: Actor) -> tuple[Plan, int]:
+        """The plan, and the number of the intent that is recorded now.
+
+        Whatever stands in the way ends the ask: a claim that nobody works on would stay for ever.
+        """
+        try:
+            plan = self._check_claimed(ask)
+            return plan, self._intend(ask, actor).seq
+        except Exception as failure:
+            if self.parts.asks.get(ask.id).state is State.CLAIMED:
+                with suppress(AuditUnavailable):  # else the next start settles it
+                    self._nothing_done(ask, _NOTHING.format(type(failure).__name__))
+            raise
+
+    def _intend(self, ask: Ask, actor: Actor) -> Receipt:
+        return self.parts.ledger.append(intent(ask, actor, phase=ACT))
+
     def _check_claimed(self, ask: Ask) -> Plan:
         """Everything is looked at once more; what does not hold any more ends the ask."""
         plan = self.parts.asks.plan_of(ask)
+        self.parts.check_recorded(ask, plan)
         if self.parts.asks.attempts(plan.hash) == 1:  # a resumed act has changed the state itself
             changed = self._changed(ask, plan)
             if changed:
@@ -174,16 +188,6 @@ class Executing:
             self.parts.end(ask, Cause.DENIED, why)
             raise PolicyDenied(why, details={"ask": ask.id, "policy": policy.as_dict()})
         return plan
-
-    def _intend(self, ask: Ask, actor: Actor) -> Receipt:
-        try:
-            return self.parts.ledger.append(intent(ask, actor, phase=ACT))
-        except AuditUnavailable:
-            with suppress(AuditUnavailable):  # else the next start settles it
-                self.parts.end(
-                    ask, Cause.DID_NOTHING, "It could not be recorded: nothing was done."
-                )
-            raise
 
     def _changed(self, ask: Ask, plan: Plan) -> list[str]:
         try:
@@ -207,13 +211,26 @@ class Executing:
         event = self.parts.with_run(event, ask, SYSTEM, State(effect.outcome), effect=effect)
         self.parts.ledger.append(event)
 
-    def _nothing_done(self, ask: Ask) -> None:
-        why = "The server ended after it was claimed and before anything was done."
-        self.parts.end(ask, Cause.DID_NOTHING, why)
+    def _nothing_done(self, ask: Ask, why: str) -> None:
+        """End what was claimed and not begun, and the intent that a failed append may have left."""
+        begun = [found for found in self._open_intents() if _is_of(found, ask, ACT)]
+        if begun:
+            self._seal(ask, SYSTEM, Effect(done=False, reason=why), begun[0].seq)
+        else:
+            self.parts.end(ask, Cause.DID_NOTHING, why)
+
+    def _open_intents(self) -> list[StoredEvent]:
+        """Intents of acts that no outcome closes, oldest first."""
+        return [e for e in self.parts.ledger.open_intents() if e.kind == Kind.ACT_INTENT]
 
     async def _finish(self, ask: Ask, found: StoredEvent) -> None:
         """An intent without an outcome: the act is done again, which changes only what is left."""
         phase = str(found.data.get("phase", ACT))
+        if phase == ACT and ask.state is not State.CLAIMED:  # it was told that nothing was done
+            event = outcome(ask, SYSTEM, _ENDED, intent_seq=found.seq, phase=ACT)
+            event = self.parts.with_run(event, ask, SYSTEM, State.FAILED, effect=_ENDED)
+            await asyncio.to_thread(self.parts.ledger.append, event)
+            return
         act = self.parts.act(ask.act)
         plan = await asyncio.to_thread(self.parts.asks.plan_of, ask)
         warrant = _warrant(ask, plan, SYSTEM, found.seq, phase)
@@ -235,6 +252,10 @@ class Executing:
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, Refusal):
             log.error("execution_failed", error=repr(error))
+
+
+def _is_of(found: StoredEvent, ask: Ask, phase: str) -> bool:
+    return found.data.get("ask") == ask.id and found.data.get("phase", ACT) == phase
 
 
 async def _performed(

@@ -8,6 +8,7 @@ from app.authority.approvals.acts import Act
 from app.authority.approvals.deadlines import Forward
 from app.authority.approvals.plans import Drawn, Plan, redrawn
 from app.authority.approvals.profiles import Profile
+from app.authority.approvals.recorded import check_recorded
 from app.authority.approvals.records import attempt, ended
 from app.authority.approvals.store import Asks
 from app.authority.approvals.transitions import Cause, State, after
@@ -72,6 +73,10 @@ class Parts:
         """The plan as it would be now. Raises what drawing raises."""
         drawn: Drawn = self.act(ask.act).draw(ask.params, ask.actor)
         return redrawn(plan, drawn, policy_hash=self.policy.policy_hash)
+
+    def check_recorded(self, ask: Ask, plan: Plan) -> None:
+        """Raise AuditUnavailable unless the ask and its decisions are what was recorded."""
+        check_recorded(self.ledger, ask, plan, self.asks.decisions(ask.id))
 
     def end(self, ask: Ask, cause: Cause, why: str, *, by: Actor = SYSTEM) -> Ask:
         """End an ask without its act: its run is sealed, and the event that says so names it."""

@@ -1,0 +1,41 @@
+"""The only place that answers with events that the signed checkpoint covers, and with no others.
+
+The index says where to look and is believed in nothing: an event counts when its body's hash is
+under the root that the signer remembers. Whoever can write the database cannot make such a one.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from app.authority.ledger import reading
+from app.authority.ledger.store import Ledger
+from app.authority.ledger.stored import StoredEvent
+from app.authority.ledger.tree import NodeMissing
+from app.evidence.checkpoints import Checkpoint
+from app.evidence.merkle import ProofInvalid, Subtree, inclusion_proof, verify_inclusion
+
+AT_MOST: Final = 1_000
+"""Events that one plan can have: its ask, a decision of each person, attempts."""
+
+
+def proven(ledger: Ledger, plan: str) -> list[StoredEvent]:
+    """The recorded events that name this plan, oldest first. Raises AuditUnavailable."""
+    with ledger.answering() as connection:
+        found = reading.events(connection, {"plan": plan}, 0, AT_MOST, newest_first=False)
+    note = ledger.checkpoint()
+    if note is None:
+        return []
+    signed = Checkpoint.parse(note.text)
+    with ledger.tree() as tree:
+        return list(_covered(found, signed, tree))
+
+
+def _covered(found: list[StoredEvent], signed: Checkpoint, tree: Subtree) -> Iterator[StoredEvent]:
+    for event in found:
+        try:
+            proof = inclusion_proof(event.seq - 1, signed.size, tree)
+            verify_inclusion(event.leaf, event.seq - 1, signed.size, proof, signed.root)
+        except (ProofInvalid, NodeMissing):
+            continue
+        if event.intact:
+            yield event
