@@ -9,15 +9,16 @@ import httpx
 import pytest
 
 from tests.e2e.asking import TINY, command_refused, complete, problem, recorded, refused
-from tests.e2e.server import RunningServer, type_to_lmx
+from tests.e2e.conversation import governed
+from tests.e2e.server import RunningServer
 from tests.models import tiny_model
 
 
 def create_key(server: RunningServer, name: str, role: str) -> str:
     """Create a key as a person does, at a terminal; its secret."""
-    code, screen = type_to_lmx(
+    code, screen = governed(
         "keys", "create", name, "--role", role,
-        typed=f"yes, create key {name}", environment=server.environment,
+        phrase=f"yes, create key {name}", environment=server.environment,
     )  # fmt: skip
     assert code == 0, screen
     secrets = re.findall(r"lmx_[0-9a-f]{8}_[\w-]{43}", screen)
@@ -37,9 +38,9 @@ def test_a_key_is_created_used_revoked_and_refused_from_then_on(tiny: RunningSer
     with tiny.authority(secret) as authority:
         assert authority.get("/ledger/events").status_code == 200
         problem(authority.post(f"/models/{TINY}/load", json={}), 403, "forbidden")
-    code, screen = type_to_lmx(
+    code, screen = governed(
         "keys", "revoke", key_id(secret),
-        typed=f"yes, revoke key {key_id(secret)}", environment=tiny.environment,
+        phrase=f"yes, revoke key {key_id(secret)}", environment=tiny.environment,
     )  # fmt: skip
     assert code == 0, screen
     with tiny.authority(secret) as authority:
@@ -69,7 +70,7 @@ def test_a_client_key_may_ask_models_and_nothing_of_the_authority(tiny: RunningS
             ("POST", f"/models/{TINY}/load", {}),
             ("POST", f"/models/{TINY}/unload", {}),
             ("POST", "/models/import", {"path": "/nowhere"}),
-            ("POST", "/keys", {"name": "n", "roles": ["operator"], "confirmation": "x"}),
+            ("POST", "/keys", {"name": "n", "roles": ["operator"]}),
         ):
             problem(authority.request(method, path, json=body), 403, "forbidden")
     mine = tiny.events(kind="refusal", actor=f"key:{key_id(secret)}")
@@ -86,25 +87,27 @@ def test_without_a_key_the_authority_answers_nothing(tiny: RunningServer) -> Non
     recorded(tiny, "key_missing", "/authority/status")
 
 
-def test_a_key_without_the_typed_phrase_is_not_made(tiny: RunningServer) -> None:
-    body = {"name": "sneaky", "roles": ["operator"], "confirmation": "yes"}
+def test_a_key_is_asked_for_and_not_made_before_somebody_approves(tiny: RunningServer) -> None:
+    body = {"name": "sneaky", "roles": ["operator"]}
     with tiny.authority() as authority:
-        answer = problem(authority.post("/keys", json=body), 428, "confirmation_required")
-        names = [key["name"] for key in authority.get("/keys").json()["keys"]]
-    assert "yes, create key sneaky" in answer["detail"]
-    assert "sneaky" not in names
-    recorded(tiny, "confirmation_required", "key sneaky")
+        answer = authority.post("/keys", json=body)
+        document = problem(answer, 403, "approval_required")
+        waits = authority.get(f"/approvals/{document['ask']}").json()
+        refused_key = authority.post("/keys", json={**body, "confirmation": "yes"})
+    assert answer.headers["x-should-retry"] == "false"
+    assert (waits["act"], waits["subject"], waits["state"]) == ("key_create", "sneaky", "pending")
+    assert refused_key.status_code == 422
+    recorded(tiny, "approval_required", "key sneaky")
     piped = tiny.lmx("keys", "create", "sneaky", "--role", "operator")
-    command_refused(piped, 3, "no terminal")
+    command_refused(piped, 4, "waiting for approval")
+    with tiny.authority() as authority:
+        names = [key["name"] for key in authority.get("/keys").json()["keys"]]
+    assert "sneaky" not in names
 
 
 def test_the_last_operator_key_cannot_be_revoked(tiny: RunningServer) -> None:
     own = key_id(tiny.operator_key)
-    code, screen = type_to_lmx(
-        "keys", "revoke", own, typed=f"yes, revoke key {own}", environment=tiny.environment
-    )
-    assert code != 0
-    assert "Traceback" not in screen
+    command_refused(tiny.lmx("keys", "revoke", own), 3, "last operator key", "[forbidden]")
     assert tiny.lmx("status").returncode == 0
 
 

@@ -20,6 +20,7 @@ from app.authority.approvals.values import Ask
 from app.authority.approvers import Approvers
 from app.authority.governance import Governance
 from app.authority.keys import Keys, People
+from app.authority.keys.people import ADD
 from app.authority.permissions import Permission, grant
 from app.domain.actors import Actor
 from tests.fakes.asks import Office, open_office
@@ -59,7 +60,7 @@ class Governed:
     async def hire(self, name: str, *roles: str) -> Actor:
         """Name a person and give a key, each as the product does; while one person suffices."""
         may = grant(self.owner, Permission.PERSON_NAME)
-        person = self.people.add(may, name, f"yes, add {name}")
+        person = self.people.add(may, name, ADD)
         made = await self.done("key_create", name=name, roles=list(roles), person=person.id)
         self.office.secrets[name] = made.effect.answer["secret"]
         return self.office.actor(name)

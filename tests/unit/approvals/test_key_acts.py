@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.authority.keys.people import ADD
 from app.authority.permissions import Permission, grant
 from app.domain.actors import SYSTEM, Role
 from app.domain.refusals import (
@@ -254,9 +255,10 @@ async def test_asking_for_a_key_directly_makes_an_ask_and_is_refused(it: Governe
 
 
 async def test_a_person_is_named_with_a_typed_phrase_and_holds_no_key(it: Governed) -> None:
-    with pytest.raises(ConfirmationRequired, match="yes, add Ann Lee"):
+    with pytest.raises(ConfirmationRequired, match=ADD) as refused:
         await it.approvers.add_person(it.owner, "Ann Lee", "yes")
-    added = await it.approvers.add_person(it.owner, "Ann Lee", "yes, add Ann Lee")
+    assert "Ann" not in refused.value.message + str(refused.value.details)
+    added = await it.approvers.add_person(it.owner, "Ann Lee", ADD)
     assert (added["name"], added["keys"]) == ("Ann Lee", [])
     event = it.office.ledger.events(limit=1000)[-1]
     assert (event.kind, event.actor, event.data["keys"]) == ("person_named", it.owner.id, [])
@@ -265,21 +267,21 @@ async def test_a_person_is_named_with_a_typed_phrase_and_holds_no_key(it: Govern
 
 @pytest.mark.parametrize("name", ["ANN  LEE", "ann lee", "\uff21nn Lee"])
 async def test_a_name_that_looks_like_a_known_one_is_refused(it: Governed, name: str) -> None:
-    await it.approvers.add_person(it.owner, "Ann Lee", "yes, add Ann Lee")
+    await it.approvers.add_person(it.owner, "Ann Lee", ADD)
     with pytest.raises(InvalidRequest, match="a person of that name"):
-        await it.approvers.add_person(it.owner, name, f"yes, add {name}")
+        await it.approvers.add_person(it.owner, name, ADD)
 
 
 @pytest.mark.parametrize("name", ["", " Ann", "A\u202en", "A\nn", "A\u200bn", "x" * 257, "\ud800"])
 async def test_a_name_nobody_could_decide_by_is_refused(it: Governed, name: str) -> None:
     with pytest.raises(InvalidRequest):
-        await it.approvers.add_person(it.owner, name, f"yes, add {name}")
+        await it.approvers.add_person(it.owner, name, ADD)
 
 
 async def test_only_operators_name_people_and_change_the_profile(it: Governed) -> None:
     ann = await it.hire("ann", "approver", "auditor")
     with pytest.raises(Forbidden):
-        await it.approvers.add_person(ann, "Bob", "yes, add Bob")
+        await it.approvers.add_person(ann, "Bob", ADD)
     with pytest.raises(Forbidden):
         await it.approvers.change_profile(ann, "solo", [], None)
     assert (await it.approvers.profile(ann))["kind"] == "solo"

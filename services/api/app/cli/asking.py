@@ -186,7 +186,7 @@ def _hand_over(answer: Mapping[str, Any]) -> None:
     """What is told once and kept nowhere: a new key's secret."""
     secret = answer.get("secret")
     if isinstance(secret, str):
-        output.note("This is the only time that its secret is shown. Store it now:")
+        output.note("This is the only time its secret is shown. Store it now:")
         output.say(secret)
 
 

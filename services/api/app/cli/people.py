@@ -87,7 +87,7 @@ def added_person(authority: "Server", name: str) -> dict[str, Any]:
             exit_code=ExitCode.USAGE,
         )
     phrase = confirmation.typed(
-        f"yes, add {name}",
+        "yes, add this person",
         consequences=[
             f"This records {name} as one more person.",
             "The ledger gets an id, never the name; the name can",

@@ -62,10 +62,12 @@ def _known(people: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any] 
 
 
 def _give_key(authority: "Server", person: Mapping[str, Any]) -> None:
-    name = one_line(person.get("name"))
-    output.note(f"{name} gets a key to approve with. Hand its secret over in person:")
-    output.note("whoever holds it approves as them.")
-    params = {"name": f"{name[:55]} approves", "roles": ["approver"], "person": person.get("id")}
+    who = one_line(person.get("id"))
+    output.note(f"{one_line(person.get('name'))} ({who})")
+    output.note("gets a key to approve with. Hand its secret over in")
+    output.note("person: whoever holds it approves as them.")
+    # Named after the id: a key's name stays in the ledger, a person's can be erased.
+    params = {"name": f"approver {who}", "roles": ["approver"], "person": who}
     asking.governed(authority, "key_create", params)
 
 

@@ -30,6 +30,7 @@ from app.domain.actors import SYSTEM, Actor
 from app.domain.refusals import InvalidRequest, PersonNotFound
 from app.evidence.vocabulary import Kind
 
+ADD: Final = "yes, add this person"
 WAL_TRIES: Final = 3
 """Each waits for readers as long as SQLite waits for a lock, five seconds, and writers wait too."""
 
@@ -101,7 +102,7 @@ class People:
                     "a name that tells them apart.",
                     param="name",
                 )
-            confirmed(confirmation, f"yes, add {name}")
+            confirmed(confirmation, ADD)  # without the name: a refusal of it is recorded
             person = new_person(name)
             self._insert(person, [], by=grant.actor)
         return self._one(person.id)
