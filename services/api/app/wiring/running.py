@@ -10,6 +10,7 @@ import structlog
 from app.authority.ledger import shutdown_event
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Permission, grant
+from app.authority.policy.admitting import NeedsApproval
 from app.domain.actors import SYSTEM
 from app.domain.refusals import AuditUnavailable, Refusal
 from app.settings import Settings
@@ -39,7 +40,7 @@ def running(
         await governed.executing.recover()
         tasks = [
             asyncio.create_task(serving.sweep_forever()),
-            asyncio.create_task(_preload(settings, authority, serving)),
+            asyncio.create_task(_preload(settings, authority, serving, governed)),
             *(asyncio.create_task(_repeat(every_s, job)) for every_s, job in jobs),
         ]
         try:
@@ -78,16 +79,24 @@ async def _repeat(every_s: float, job: Callable[[], object]) -> None:
         await asyncio.sleep(every_s)
 
 
-async def _preload(settings: Settings, authority: Authority, serving: Serving) -> None:
+async def _preload(
+    settings: Settings, authority: Authority, serving: Serving, governed: Governing
+) -> None:
     """Load what the settings name; a refusal is recorded and does not stop the server."""
     for name in settings.preload:
         try:
             route = authority.routing.resolve(name, authority.catalog.ids())
             may = grant(SYSTEM, Permission.MODEL_LOAD, subject=route.model_id)
             await serving.load(may, authority.catalog.get(route.model_id), None)
+        except NeedsApproval as needs:
+            await _preload_refused(authority, name, await governed.ask_instead(needs, None))
         except Refusal as refusal:
-            log.warning("preload_refused", model=name, reason=refusal.message)
-            await asyncio.to_thread(authority.refusals.record, SYSTEM, refusal, name, None)
+            await _preload_refused(authority, name, refusal)
+
+
+async def _preload_refused(authority: Authority, name: str, refusal: Refusal) -> None:
+    log.warning("preload_refused", model=name, reason=refusal.message)
+    await asyncio.to_thread(authority.refusals.record, SYSTEM, refusal, name, None)
 
 
 def _close(authority: Authority) -> None:

@@ -16,7 +16,7 @@ from app.authority.permissions import Permission
 from app.authority.policy.admitting import NeedsApproval, recorded
 from app.authority.policy.decisions import Question
 from app.authority.policy.hard import LOAD_JIT, PULL, asked_as
-from app.domain.actors import Role
+from app.domain.actors import SYSTEM, Role
 from app.domain.refusals import ApprovalRequired, RevisionRequired, TooManyAsks
 
 ON_DEMAND: Final = 20
@@ -59,7 +59,9 @@ class RunsAsAsks:
         params = params_of(question)
         for ask in asks.open_alike(asked_as(question.act), question.subject):
             until_us = ask.execute_by_us if ask.state is State.APPROVED else ask.approve_by_us
-            if ask.params == params and now_us < until_us:
+            # Whoever has no terms of their own is served by a load on whichever terms.
+            alike = question.act == LOAD_JIT or question.actor == SYSTEM or ask.params == params
+            if alike and now_us < until_us:
                 return ask
         return None
 
