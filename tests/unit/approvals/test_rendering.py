@@ -126,6 +126,14 @@ def test_the_last_copy_is_named_as_one() -> None:
     assert "This may be the last copy." in shown(width=200, again=None)
 
 
+def test_a_plan_without_files_says_nothing_about_disks() -> None:
+    page = shown(files=(), bytes_freed=0, bytes_kept=0, again=None, targets=(), dependents={})
+    for part in ("DISK", "FILES", "download again"):
+        assert part not in page
+    assert "TARGETS: none" in page
+    assert "WHAT DEPENDS ON IT\n  nothing" in page
+
+
 def test_drift_is_said_only_by_who_looked() -> None:
     assert "Drawn again just now: the same." in shown(now=Now(drift=()))
     page = shown(width=200, now=Now(drift=("dependents", "bytes_freed")))

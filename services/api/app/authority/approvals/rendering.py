@@ -57,9 +57,11 @@ def _sections(plan: Plan, page: Page, now: Now) -> Iterator[tuple[str, Any]]:
     body = plan.body
     targets, files = body["targets"], body["files"]
     yield "WHAT", lambda: _what(body, page)
-    yield f"TARGETS: {len(targets)}, all of them", lambda: _targets(targets, page)
-    yield "DISK", lambda: _disk(body, page)
-    yield f"FILES: {len(files):,}", lambda: _files(files, page)
+    count = f"{len(targets):,}, all of them" if targets else "none"
+    yield f"TARGETS: {count}", lambda: _targets(targets, page)
+    if _moves_bytes(body):
+        yield "DISK", lambda: _disk(body, page)
+        yield f"FILES: {len(files):,}", lambda: _files(files, page)
     yield "WHAT DEPENDS ON IT", lambda: _dependents(body, page)
     yield "UNDOING IT", lambda: _undoing(body, page)
     yield "WHO ASKS", lambda: _asked(body, page)
@@ -85,8 +87,11 @@ def _targets(targets: Sequence[Mapping[str, Any]], page: Page) -> None:
         for label, value in sorted(target.items()):
             if label not in ("kind", "id", "digest"):
                 page.say(f"{clean(label)}: {in_words(label, value)}", indent=4)
-    if not targets:
-        page.say("none")
+
+
+def _moves_bytes(body: Mapping[str, Any]) -> bool:
+    """Whether there is anything to say about files at all; a key has none."""
+    return bool(body["files"] or body["bytes_freed"] or body["bytes_kept"])
 
 
 def _disk(body: Mapping[str, Any], page: Page) -> None:
@@ -113,11 +118,12 @@ def _files(files: Sequence[Mapping[str, Any]], page: Page) -> None:
 def _dependents(body: Mapping[str, Any], page: Page) -> None:
     for label, value in sorted(body["dependents"].items()):
         page.named(label, value)
-    again = body["again"]
-    if again is None:
+    if body["again"] is not None:
+        page.name("download again: from ", str(body["again"]))
+    elif _moves_bytes(body):
         page.say("download again: from nowhere that is known. This may be the last copy.")
-    else:
-        page.name("download again: from ", str(again))
+    elif not body["dependents"]:
+        page.say("nothing")
 
 
 def _undoing(body: Mapping[str, Any], page: Page) -> None:
