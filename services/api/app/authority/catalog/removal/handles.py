@@ -108,18 +108,33 @@ def file(folder: int, name: str, expected: Identity | None = None) -> Iterator[i
         os.close(descriptor)
 
 
+def going(folder: int, name: str, expected: Identity) -> os.stat_result | None:
+    """What has this name, or the one under which `remove` was interrupted; None when nothing."""
+    found = look(folder, name)
+    return look(folder, _parting(expected)) if found is None else found
+
+
 def remove(folder: int, name: str, expected: Identity) -> int:
     """Take one name away; returns the bytes that are free now, 0 while another name leads to them.
 
-    What is measured is the file that was open when its last name went.
+    The file gets a name of its own first and is looked at once more, so that what was swapped in
+    at the last moment is put back instead. What is measured is the file that was open when its
+    last name went. Goes on where an earlier call was interrupted.
     """
-    with file(folder, name, expected) as descriptor:
+    parting = _parting(expected)
+    if look(folder, parting) is None:
+        move(folder, name, folder, parting, expected)
+    with file(folder, parting, expected) as descriptor:
         before = os.fstat(descriptor)
-        os.unlink(name, dir_fd=folder)
+        os.unlink(parting, dir_fd=folder)
         after = os.fstat(descriptor)
     if after.st_nlink >= before.st_nlink:
         raise Foreign("was replaced while it was removed")
     return 0 if after.st_nlink else before.st_blocks * BLOCK_BYTES
+
+
+def _parting(expected: Identity) -> str:
+    return f".{expected.ino}.going"
 
 
 def remove_link(folder: int, name: str, expected: Identity) -> int:

@@ -109,7 +109,7 @@ class Leftovers:
                 if _needed(connection, path):
                     raise Foreign("is needed by a model now")
             with _writable(root, folders) as folder:
-                if handles.look(folder, name) is None:
+                if handles.going(folder, name, expected) is None:
                     return Removed()
                 freed = handles.remove(folder, name, expected)
         except FileNotFoundError:

@@ -145,7 +145,7 @@ def _present(home: int, entry: Entry) -> list[_Name]:
 def _status(home: int, name: _Name) -> os.stat_result | None:
     try:
         with handles.inside(home, name.folder) as folder:
-            status = handles.look(folder, name.name)
+            status = handles.going(folder, name.name, name.identity)
     except (Foreign, OSError):
         return None
     return status if status is not None and status.st_ino == name.identity.ino else None
@@ -154,7 +154,7 @@ def _status(home: int, name: _Name) -> os.stat_result | None:
 def _remove(home: int, name: _Name) -> Removed:
     try:
         with handles.inside(home, name.folder) as folder:
-            status = handles.look(folder, name.name)
+            status = handles.going(folder, name.name, name.identity)
             if status is None:
                 return Removed()
             if name.adopted and stat.S_ISLNK(status.st_mode):
