@@ -216,7 +216,7 @@ class Office:
     def reopened(self) -> "Office":
         """The same home after a restart: a new ledger, new keys, the same toy."""
         self.close()
-        return _office(self.home, self.clock, self.toy, self.secrets, self.profile)
+        return reopened_office(self.home, self.clock, self.toy, self.secrets, self.profile)
 
     def close(self) -> None:
         with suppress(Exception):
@@ -227,12 +227,13 @@ class Office:
 def open_office(home: Path, *, toy: Toy | None = None) -> Office:
     home.mkdir(exist_ok=True, mode=0o700)
     fresh_database(home)
-    return _office(home, FixedClock(), toy or Toy(), {}, SOLO)
+    return reopened_office(home, FixedClock(), toy or Toy(), {})
 
 
-def _office(
-    home: Path, clock: FixedClock, toy: Toy, known: dict[str, str], profile: Profile
+def reopened_office(
+    home: Path, clock: FixedClock, toy: Toy, known: dict[str, str], profile: Profile = SOLO
 ) -> Office:
+    """An office on a home that was begun before; `known` are the secrets of its keys."""
     engine = open_engine(home / "lmx.db")
     ledger = new_ledger(engine, clock)
     keys = Keys(ledger, engine, clock)
