@@ -84,6 +84,24 @@ def test_only_approves_and_leaves_executing_to_somebody_else(
     assert governance.done == [WAITS]
 
 
+def test_what_only_who_asked_may_execute_is_left_to_them(
+    terminal: Start, served: ServedGovernance, authority: FakeAuthority
+) -> None:
+    served.governance.add(WAITS, State.PENDING)
+
+    def for_somebody_else(asked: Any) -> Any:
+        shown = served(asked)
+        return shown | {"you": shown["you"] | {"may_execute": False}}
+
+    authority.approvals = for_somebody_else
+    lmx = terminal("approvals", "approve", WAITS)
+    lmx.wait_for("> ")
+    lmx.type(typed_for(served.governance) + "\n")
+    assert lmx.ended() == 0
+    assert "Who asked executes it" in lmx.screen
+    assert (state(served.governance), served.governance.done) == ("approved", [])
+
+
 def test_a_slip_can_be_corrected(terminal: Start, governance: FakeGovernance) -> None:
     lmx = terminal("approvals", "approve", WAITS)
     lmx.wait_for("> ")

@@ -9,7 +9,7 @@ import typer
 from app.cli import asking, confirmation, output
 from app.cli.options import SERVER, AsJson, ServerUrl
 from app.cli.outcomes import CommandError, ExitCode
-from app.cli.text import duration, one_line, size, utc_time
+from app.cli.text import duration, one_line, pick, size, utc_time
 
 app = typer.Typer(
     name="approvals",
@@ -112,8 +112,9 @@ def approve(
         name = one_line(decided.get("id"))
         if decided.get("state") != "approved":
             raise asking.waiting(decided)
-        if only:
-            output.say(f"Ask {name} is approved. To execute it: lmx approvals execute {name}")
+        if only or pick(decided, "you", "may_execute") is False:
+            who = "To execute it" if only else "Who asked executes it"
+            output.say(f"Ask {name} is approved. {who}: lmx approvals execute {name}")
             return
         output.note(f"Ask {name} is approved.")
         asking.execute(authority, name)

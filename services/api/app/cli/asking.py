@@ -168,15 +168,18 @@ def _tell(ended: Outcome, ask_id: str) -> None:
     names = [one_line(name) for name in failed] if isinstance(failed, list) else []
     for name in names:
         output.note(f"failed: {name}")
-    measured = f"{size(effect.get('freed_bytes', 0))} freed, {effect.get('files', 0)} files"
+    freed, files = effect.get("freed_bytes"), effect.get("files")
+    measured = f"{size(freed or 0)} freed, {one_line(files or 0)} files"
     if done == "done":
-        output.note(f"Done: {measured}.")
+        output.note(f"Done: {measured}." if freed or files else "Done.")
+        if effect.get("reason"):
+            output.note(one_line(effect["reason"]))
         _hand_over(ended.answer)
         return
     why = one_line(effect.get("reason")) if effect.get("reason") else ""
     if done == "partial":
         raise CommandError(
-            f"Only part of it was done: {one_line(measured)}; {len(names)} failed. {why} "
+            f"Only part of it was done: {measured}; {len(names)} failed. {why} "
             f"To go on: lmx approvals execute {ask_id}"
         )
     raise CommandError(f"It failed and changed nothing: {why or 'the server gave no reason'}.")

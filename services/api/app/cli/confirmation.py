@@ -71,6 +71,9 @@ def _answer() -> str | None:
     """A line as typed; None after Ctrl-C, Ctrl-D or what is no text."""
     try:
         output.prompt()
-        return sys.stdin.readline() or None
+        answer = sys.stdin.readline()
     except (KeyboardInterrupt, UnicodeDecodeError):
-        return None
+        answer = ""
+    if not answer:
+        output.note("")  # what follows begins a line
+    return answer or None
