@@ -193,7 +193,7 @@ async def test_refusals_are_summed_where_an_event_stands_for_many(installed: Ins
     assert counted[0]["first"] is not None
 
 
-async def test_destructive_acts_name_what_was_lost_and_who_alone_agreed(
+async def test_destructive_acts_name_what_was_lost_and_who_agreed(
     installed: Installed,
 ) -> None:
     key = installed.revoke(installed.key_of("client"))
@@ -206,13 +206,13 @@ async def test_destructive_acts_name_what_was_lost_and_who_alone_agreed(
     answer = await installed.whole("destructive", limit=1)
     by = TYPED.replace("{actor}", installed.operator.id)
     assert [(row["kind"], row["subject"], row["approved_by"]) for row in answer["rows"]] == [
-        ("key_revoked", key, by),
+        ("key_revoked", key, "the decisions of ask 0000cafe"),
         ("person_name_erased", person, by),
         ("usage_pruned", None, "nobody: the setting ledger.usage_days says when"),
     ]
     assert answer["meta"]["total"] == 3
     assert answer["meta"]["notes"] == list(NOTES)
-    assert "later release" in NOTES[0]
+    assert "no one else agreed" in NOTES[0]
 
 
 def test_every_kind_of_event_is_judged_destructive_or_not() -> None:

@@ -7,8 +7,11 @@ import pytest
 from app.authority.auditing.reports.access import Held, History, differences
 from app.authority.auditing.reports.duties import RULES, Facts, duties_rows, verdict
 from app.authority.keys import Key
+from app.authority.ledger import LedgerEvent
+from app.authority.ledger.lifetime import signing_key_rotated_event
 from app.authority.permissions import Permission, grant
 from app.domain.actors import Role
+from app.evidence.vocabulary import Kind
 from tests.fakes.database import foreign_connection
 from tests.fakes.installation import Installed
 
@@ -104,9 +107,11 @@ def held(
     return Held(key, key, tuple(sorted(roles)), person, 0, f"key:of-{giver}", giver, seq)
 
 
-def facts(*keys: Held, confirmed_alone: int = 0, cosigned: int = 0) -> Facts:
-    history = History(profile="dual", keys={one.key: one for one in keys})
-    return Facts(history, confirmed_alone, cosigned)
+def facts(
+    *keys: Held, cosigned: int = 0, profile: str = "dual", self_approved: tuple[int, ...] = ()
+) -> Facts:
+    history = History(profile=profile, profile_seq=10, keys={one.key: one for one in keys})
+    return Facts(history, 0, cosigned, self_approved)
 
 
 def judged(found: Facts) -> dict[str, tuple[str, str]]:
@@ -116,7 +121,8 @@ def judged(found: Facts) -> dict[str, tuple[str, str]]:
 async def test_solo_is_not_met_and_every_rule_says_why_in_one_sentence(
     installed: Installed,
 ) -> None:
-    installed.revoke(installed.key_of("client"))
+    installed.revoke(installed.key_of("client"))  # by a warrant: not confirmed alone
+    installed.ledger.append(signing_key_rotated_event(installed.operator, old="a", new="b"))
     answer = await installed.read("duties")
     found = {row["id"]: row for row in answer["rows"]}
     assert list(found) == [rule.id for rule in RULES]
@@ -128,7 +134,9 @@ async def test_solo_is_not_met_and_every_rule_says_why_in_one_sentence(
     person = str(installed.operator.person)
     assert person in found["operator-not-approver"]["why"]
     assert person in found["auditor-is-independent"]["why"]
-    assert "1 such act is on record" in found["approver-is-another"]["why"]
+    why = found["approver-is-another"]["why"]
+    assert "`solo`: one person may approve" in why
+    assert "0 decisions on record are self-approved and 1 acts that need no ask" in why
     assert "the first start made" in found["given-by-another"]["why"]
     for row in answer["rows"]:
         assert row["why"].endswith(".")
@@ -144,8 +152,36 @@ def test_duties_that_are_apart_are_met_as_far_as_the_record_shows() -> None:
         cosigned=2,
     )
     found = judged(apart)
-    assert {name for name, (said, _) in found.items() if said != "met"} == {"approver-is-another"}
-    assert "1 of 8" in verdict(apart)
+    assert {said for said, _ in found.values()} == {"met"}
+    assert verdict(apart) == "Separation of duties is met: all 8 rules (profile `dual`)."
+
+
+@pytest.mark.parametrize(
+    ("profile", "self_approved", "said", "why"),
+    [
+        ("solo", (), "NOT MET", "one person may approve what that person asks for"),
+        ("solo", (4, 7), "NOT MET", "2 decisions on record are self-approved"),
+        ("dual", (), "met", "since event 10: who asks cannot approve"),
+        ("dual", (4, 7), "met", "2 decisions on record are self-approved"),
+        ("dual", (4, 11), "NOT MET", "event 11 is a self-approved decision"),
+        ("anything", (), "NOT MET", "The profile is `anything`"),
+    ],
+)
+def test_that_the_approver_is_another_is_what_the_profile_and_the_decisions_say(
+    profile: str, self_approved: tuple[int, ...], said: str, why: str
+) -> None:
+    found = judged(facts(profile=profile, self_approved=self_approved))["approver-is-another"]
+    assert found[0] == said
+    assert why in found[1]
+
+
+async def test_the_profile_is_the_one_that_was_recorded_last(installed: Installed) -> None:
+    data = {"profile": "dual", "version": 1, "profile_digest": "a" * 64}
+    event = LedgerEvent(Kind.PROFILE_CHANGED, installed.operator, outcome="done", data=data)
+    seq = installed.ledger.append(event).seq
+    answer = await installed.read("duties")
+    found = {row["id"]: row for row in answer["rows"]}["approver-is-another"]
+    assert (found["verdict"], f"since event {seq}" in found["why"]) == ("met", True)
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ class Executing:
         act = self.parts.act(ask.act)
         if act.asker_executes and not ask.is_of(actor):
             raise Forbidden(
-                f"What ask {ask.id} gives is for who asked: only they may execute it, with "
+                f"What ask {ask.id} gives is for who asked, and only they may execute it: "
                 f"lmx approvals execute {ask.id}",
                 details={"permission": str(Permission.ASK_EXECUTE)},
             )

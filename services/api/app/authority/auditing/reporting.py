@@ -5,7 +5,7 @@ asked for with `through`, so that what is recorded meanwhile changes no report t
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Protocol
 
@@ -24,6 +24,7 @@ from app.authority.keys.person import is_id
 from app.authority.ledger import questions
 from app.authority.ledger.filters import LARGEST, Filter
 from app.authority.ledger.reasons import Reasons
+from app.authority.ledger.stored import StoredEvent
 from app.authority.ledger.writing import driver
 from app.authority.permissions import Access, Grant, Permission, grant
 from app.authority.ports import Clock
@@ -231,10 +232,18 @@ def _duties(
         filters = [Filter(kind=str(kind)) for kind in kinds]
         return reports.selection(filters, asked.times, through).total(connection)
 
+    def every(*kinds: Kind) -> Iterator[StoredEvent]:
+        filters = [Filter(kind=str(kind)) for kind in kinds]
+        for events in reports.selection(filters, asked.times, through).all(connection):
+            yield from events
+
     facts = duties.Facts(
         reports.history(connection, asked.times, through),
-        confirmed_alone=many(*destructive.CONFIRMED_ALONE),
+        confirmed_alone=sum(map(destructive.alone, every(*destructive.CONFIRMED_ALONE))),
         cosigned=many(Kind.CHECKPOINT_COSIGNED),
+        self_approved=tuple(
+            one.seq for one in every(Kind.ASK_DECIDED) if one.data.get("self_approved") is True
+        ),
     )
     return _numbered(
         duties.duties_rows(facts),

@@ -23,6 +23,7 @@ KINDS: Final = (
     Kind.KEY_REVOKED,
     Kind.PERSON_NAMED,
     Kind.PERSON_NAME_ERASED,
+    Kind.PROFILE_CHANGED,
 )
 """Every kind of event that says something about who may act."""
 
@@ -77,6 +78,8 @@ class History:
     """What the events say up to the last one that was `read`."""
 
     profile: str | None = None
+    profile_seq: int = 0
+    """The event since which that is the approval profile."""
     keys: dict[str, Held] = field(default_factory=dict)
     people: dict[str, dict[str, Any]] = field(default_factory=dict)
     earlier_keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -214,7 +217,7 @@ def _keys_of(found: History, person: str) -> list[str]:
 
 def _begun(found: History, stored: StoredEvent) -> None:
     """The first start: one key with every role, for the account that started the server."""
-    found.profile = text_of(stored.data, "profile")
+    _profile_changed(found, stored)
     person, key = text_of(stored.data, "person"), text_of(stored.data, "operator_key_id")
     if key is None:
         found.findings.append(f"Event {stored.seq} begins the ledger and names no key.")
@@ -223,6 +226,10 @@ def _begun(found: History, stored: StoredEvent) -> None:
         _named_person(found, stored, person)
     roles = tuple(sorted(map(str, OPERATOR_ROLES)))
     _hold(found, _made(stored, key, OPERATOR_NAME, roles, person))
+
+
+def _profile_changed(found: History, stored: StoredEvent) -> None:
+    found.profile, found.profile_seq = text_of(stored.data, "profile"), stored.seq
 
 
 def _created(found: History, stored: StoredEvent) -> None:
@@ -297,4 +304,5 @@ _READERS: Final[Mapping[str, Any]] = {
     Kind.KEY_REVOKED: _revoked,
     Kind.PERSON_NAMED: _person_named,
     Kind.PERSON_NAME_ERASED: _name_erased,
+    Kind.PROFILE_CHANGED: _profile_changed,
 }

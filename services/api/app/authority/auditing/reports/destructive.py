@@ -1,14 +1,14 @@
 """The only place that says which kinds of events took something away for good, and who agreed.
 
-Every kind is in the table, so that a new one has to be judged. This release takes no approvals:
-an act of a person was confirmed by that person alone, and the report says so.
+Every kind is in the table, so that a new one has to be judged. An act that was asked for names its
+ask; any other act of a person was confirmed by that person alone, and the report says so.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from app.authority.auditing.reports.event_rows import details, who_and_when
+from app.authority.auditing.reports.event_rows import details, text_of, who_and_when
 from app.authority.auditing.reports.shape import Column, Row, number, time
 from app.authority.ledger.stored import StoredEvent
 from app.domain.actors import SYSTEM
@@ -27,6 +27,7 @@ COLUMNS: Final = (
 )
 
 TYPED: Final = "typed confirmation by {actor}"
+ASKED: Final = "the decisions of ask {ask}"
 FINISHED: Final = "not in this event: the server finished what was begun before it was restarted"
 OWN: Final = "nobody: {actor} did it without being asked to confirm it"
 
@@ -96,13 +97,12 @@ DESTRUCTIVE: Final = tuple(kind for kind, loss in EFFECT.items() if loss is not 
 CONFIRMED_ALONE: Final = tuple(
     kind for kind, loss in EFFECT.items() if loss is not None and loss.approved_by == TYPED
 )
-"""Acts of a person that one person alone confirms."""
+"""Acts of a person that one person alone confirms, unless the event names an ask."""
 
 NOTES: Final = (
     (
-        "Approvals by a second person come with a later release. Until then nobody but the person "
-        "who did an act approved it, by typing its phrase: where it says `typed confirmation by`, "
-        "no one else agreed."
+        "Where it says `typed confirmation by`, the person who did the act confirmed it, and no "
+        "one else agreed. Where an ask is named, `lmx approvals show ID` says who decided on it."
     ),
     "Attempts that were refused are in `lmx ledger report refusals`.",
 )
@@ -115,14 +115,27 @@ def destructive_row(stored: StoredEvent) -> Row:
         "kind": stored.kind,
         "lost": loss.lost,
         "subject": stored.subject or None,
-        "approved_by": _approved_by(loss, stored.actor),
+        "approved_by": _approved_by(loss, stored),
         "details": details(stored),
     }
 
 
-def _approved_by(loss: Loss, actor: str) -> str:
-    by_itself = loss.approved_by == TYPED and actor == SYSTEM.id
-    return FINISHED if by_itself else loss.approved_by.replace("{actor}", actor)
+def alone(stored: StoredEvent) -> bool:
+    """Whether one person confirmed it and nobody was asked."""
+    return _loss_of(stored.kind).approved_by == TYPED and asked_in(stored) is None
+
+
+def asked_in(stored: StoredEvent) -> str | None:
+    """The ask that an act was approved in."""
+    return text_of(stored.data, "ask")
+
+
+def _approved_by(loss: Loss, stored: StoredEvent) -> str:
+    ask = asked_in(stored)
+    if ask is not None:
+        return ASKED.replace("{ask}", ask)
+    by_itself = loss.approved_by == TYPED and stored.actor == SYSTEM.id
+    return FINISHED if by_itself else loss.approved_by.replace("{actor}", stored.actor)
 
 
 def _loss_of(kind: str) -> Loss:

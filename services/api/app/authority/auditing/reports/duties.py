@@ -32,9 +32,11 @@ class Facts(NamedTuple):
 
     history: History
     confirmed_alone: int
-    """Destructive acts on record that one person typed the confirmation of."""
+    """Destructive acts on record that one person typed the confirmation of, without an ask."""
     cosigned: int
     """Cosignatures of witnesses on record."""
+    self_approved: tuple[int, ...] = ()
+    """Events in which somebody approved what the same person had asked for."""
 
 
 class Judgement(NamedTuple):
@@ -79,12 +81,30 @@ def verdict(facts: Facts) -> str:
 
 
 def _approver_is_another(facts: Facts) -> Judgement:
-    many = facts.confirmed_alone
-    acts = "1 such act is" if many == 1 else f"{many} such acts are"
+    """As the profile that holds says; what was decided before it did is told, not judged by it."""
+    many, profile = facts.confirmed_alone, facts.history.profile or "unknown"
+    own = len(facts.self_approved)
+    record = (
+        f"{own} decisions on record are self-approved and {many} acts that need no ask were "
+        "confirmed by one person alone"
+    )
+    if profile != "dual":
+        return Judgement(
+            False,
+            f"The profile is `{profile}`: one person may approve what that person asks for; "
+            f"{record}.",
+        )
+    since = [seq for seq in facts.self_approved if seq > facts.history.profile_seq]
+    if since:
+        return Judgement(
+            False,
+            f"The profile is `dual`, and yet event {since[0]} is a self-approved decision: "
+            "somebody went around it.",
+        )
     return Judgement(
-        False,
-        "This release takes no approvals, so that whoever asks for a destructive act also confirms "
-        f"it: {acts} on record.",
+        True,
+        f"The profile is `dual` since event {facts.history.profile_seq}: who asks cannot "
+        f"approve; {record}.",
     )
 
 
