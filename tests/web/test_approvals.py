@@ -152,8 +152,8 @@ async def test_a_decision_with_a_fresh_proof_is_taken(
     ("changed", "status", "code"),
     [
         ({"plan_hash": "0" * 64}, 409, "plan_mismatch"),
-        ({"proof": "0" * 64}, 403, "proof_required"),
-        ({"challenge": "f" * 32}, 403, "proof_required"),
+        ({"proof": "0" * 64}, 428, "proof_required"),
+        ({"challenge": "f" * 32}, 428, "proof_required"),
         ({"confirmation": "yes, delete lab/echo"}, 428, "confirmation_required"),
         ({"confirmation": "yes"}, 428, "confirmation_required"),
         ({"confirmation": None}, 428, "confirmation_required"),
@@ -175,9 +175,9 @@ async def test_a_proof_of_another_decision_or_key_is_not_taken(
 ) -> None:
     reject = await word(client, WAITS, "reject")
     approve = await word(client, WAITS, "approve", proof=reject["proof"])
-    assert (await post(client, f"/{WAITS}/approve", approve)).status_code == 403
+    assert (await post(client, f"/{WAITS}/approve", approve)).status_code == 428
     theirs = await word(client, WAITS, "approve", OPERATOR_KEY)
-    assert (await post(client, f"/{WAITS}/approve", theirs)).status_code == 403
+    assert (await post(client, f"/{WAITS}/approve", theirs)).status_code == 428
 
 
 async def test_a_decision_cannot_be_sent_twice(client: httpx.AsyncClient) -> None:
