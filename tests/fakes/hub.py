@@ -47,7 +47,9 @@ class FakeHub:
     refuses: tuple[int, dict[str, str]] | None = None  # status and headers of every listing
     statuses: list[int] = field(default_factory=list)  # of the next answers, before it is fine
     redirect: str = ""  # where bytes are said to be, instead
-    cut_after: list[int] = field(default_factory=list)  # bytes after which the next bodies end
+    cut_after: list[int] = field(
+        default_factory=list
+    )  # bytes after which the next large bodies end
     takes_ranges: bool = True
     says_total: int | None = None  # in Content-Range and Content-Length
     packs: bool = False
@@ -195,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.send_header("Content-Length", str(length))
         self.end_headers()
-        cut = hub.cut_after.pop(0) if hub.cut_after else None
+        cut = hub.cut_after.pop(0) if hub.cut_after and name.endswith(hub.large) else None
         self._body(body if cut is None else body[:cut])
         if cut is not None or length != len(body):
             self.close_connection = True
