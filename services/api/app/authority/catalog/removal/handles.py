@@ -137,6 +137,14 @@ def _parting(expected: Identity) -> str:
     return f".{expected.ino}.going"
 
 
+def discard(folder: int, name: str) -> None:
+    """Take away a note of our own, where it is there: a file, whichever."""
+    status = look(folder, name)
+    if status is not None:
+        identity(folder, status)
+        os.unlink(name, dir_fd=folder)
+
+
 def remove_link(folder: int, name: str, expected: Identity) -> int:
     """Take a symbolic link away, not what it leads to; frees nothing that counts."""
     status = _there(folder, name)

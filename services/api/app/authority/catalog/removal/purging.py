@@ -66,7 +66,7 @@ def finish(at: Places, entry: Entry) -> None:
         return
     with handles.inside(at.trash, entry.id) as home:
         for note in (BEGUN, NOTE):
-            _remove_note(home, note)
+            handles.discard(home, note)
     handles.remove_folder(at.trash, entry.id)
     os.fsync(at.trash)
 
@@ -190,9 +190,3 @@ def _remove_folder(above: int, name: str, removed: Removed) -> None:
         for other in left
         if other not in named
     ]
-
-
-def _remove_note(home: int, note: str) -> None:
-    status = handles.look(home, note)
-    if status is not None:
-        handles.remove(home, note, handles.identity(home, status))

@@ -130,9 +130,7 @@ class Restoring:
         """Without a note nothing was moved yet: only the note that was being written is there."""
         begun = f"{NOTE}.new"
         if handles.names(home) == [begun]:
-            status = handles.look(home, begun)
-            if status is not None:
-                handles.remove(home, begun, handles.identity(home, status))
+            handles.discard(home, begun)
             handles.remove_folder(at.trash, name)
 
     def _back_to_trash(self, at: Places, entry: Entry) -> None:
