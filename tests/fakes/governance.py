@@ -7,7 +7,15 @@ from typing import Any
 
 from app.authority.approvals.plans import Asked, Drawn, Plan, plan
 from app.authority.approvals.rendering import render
-from app.authority.approvals.transitions import ENDED, OPEN, Cause, State, after
+from app.authority.approvals.transitions import (
+    ENDED,
+    MEANINGS,
+    OPEN,
+    OWNERS,
+    Cause,
+    State,
+    after,
+)
 from app.authority.permissions import Permission, grant
 from app.domain.actors import Actor, Role
 from app.domain.refusals import (
@@ -90,6 +98,11 @@ class FakeGovernance:
             "created_us": NOW_US,
             "approve_by_us": NOW_US + DAY_US,
             "execute_by_us": NOW_US + 2 * DAY_US,
+            "meaning": MEANINGS[state],
+            "waits_for": OWNERS[state],
+            "ended_us": None,
+            "run": None,
+            "again_of": None,
             "why": None,
         }
         return self.asks[ask_id]
@@ -117,7 +130,8 @@ class FakeGovernance:
             raise InvalidRequest("There is no such state.", param="state") from None
         found = [ask for ask in self.asks.values() if ask["state"] in wanted]
         kept = {name: value for name, value in how.items() if name in ("act", "subject") and value}
-        return {"asks": [a for a in found if kept.items() <= a.items()], "next": None}
+        rows = [{**self._risk(a), **a} for a in found if kept.items() <= a.items()]
+        return {"asks": rows, "next": None}
 
     async def show(
         self, actor: Actor, ask_id: str, *, width: int = 60, whole: bool = False
@@ -178,7 +192,8 @@ class FakeGovernance:
 
     async def acts(self, actor: Actor) -> Sequence[Json]:
         grant(actor, Permission.ASK_READ)
-        return [{"act": KIND, "meaning": "Delete a model.", "phrase": "yes, delete NAME"}]
+        named = {"act": KIND, "meaning": "Delete a model.", "phrase": "yes, delete NAME"}
+        return [named | {"permission": str(Permission.MODEL_DELETE)}]
 
     # --- private ----------------------------------------------------------------------------
 
@@ -200,12 +215,22 @@ class FakeGovernance:
             "decisions": [],
             "needed": [],
             "drift": [],
-            "you": {"may_approve": not why_not and ask["state"] == "pending", "why_not": why_not},
+            "you": {
+                "may_approve": not why_not and ask["state"] == State.PENDING,
+                "why_not": why_not,
+                "may_execute": True,
+                "asked": actor.person == ask["asker"]["person"],
+            },
         }
         if not why_not and ask["state"] in OPEN:
             shown["challenge"] = f"{len(self.challenges):032x}"
             self.challenges.add((shown["challenge"], actor.id, ask["id"]))
         return shown
+
+    def _risk(self, ask: Json) -> Json:
+        body = self.plans[ask["id"]].body
+        facts = {name: body[name] for name in ("irreversible", "bytes_freed")}
+        return facts if ask["state"] in OPEN else {}
 
     def _why_not(self, actor: Actor, ask: Json) -> str:
         try:
