@@ -46,7 +46,6 @@ from app.wiring.opening import (
     open_authority,
     quarantined_models,
 )
-from app.wiring.pulling import hub_of, pulling
 from app.wiring.running import running, worker_said
 
 STOP_GRACE_S = 5.0
@@ -104,7 +103,7 @@ def wire(
         default_context=settings.default_context,
         default_slots=settings.slots,
     )
-    governed = governing(settings, authority, serving, memory, policy, home=home)
+    governed = governing(settings, authority, serving, memory, policy, home=home, version=version)
     services = _services(settings, authority, serving, memory, installation, governed=governed)
     return Server(
         app=build_api(services, lifespan=running(settings, authority, serving, governed)),
@@ -239,15 +238,7 @@ def _services(
             asks=governed.governance,
             policy=governed.parts.policy,
         ),
-        pulling=pulling(
-            settings,
-            authority,
-            serving,
-            probe,
-            hub_of(settings.hub, installation.version),
-            governed.parts.policy,
-            governed.ask_instead,
-        ),
+        pulling=governed.pulling,
         refusals=authority.refusals,
         ready=ready,
         metrics=Metrics(standing),

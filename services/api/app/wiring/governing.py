@@ -15,14 +15,17 @@ from app.authority.approvals.profile_store import Profiles
 from app.authority.approvals.runs_as_asks import RunsAsAsks
 from app.authority.approvals.store import Asks
 from app.authority.approvers import Approvers
+from app.authority.catalog.removal.leftovers import Leftovers
 from app.authority.governance import Governance
 from app.authority.lifecycle.serving import Serving
 from app.authority.policy.admitting import NeedsApproval
 from app.authority.policy.hard import HardPolicy
 from app.authority.ports import MemoryProbe
+from app.authority.pulling import ApprovedPulls, Pulling
 from app.domain.refusals import Refusal
 from app.settings import ApprovalSettings, Settings
 from app.wiring.opening import Authority
+from app.wiring.pulling import hub_of, pulling
 
 HOUR_S = 3600
 
@@ -41,6 +44,7 @@ class Governing:
     approvers: Approvers
     profiles: Profiles
     runs_as_asks: RunsAsAsks
+    pulling: Pulling
 
     async def ask_instead(self, needs: NeedsApproval, request_id: str | None) -> Refusal:
         """A run that policy wants a person for becomes an ask; the refusal that names it."""
@@ -58,9 +62,16 @@ def governing(
     policy: HardPolicy,
     *,
     home: Path,
+    version: str,
 ) -> Governing:
     keys, ledger = authority.keys, authority.ledger
     profiles = Profiles(ledger, authority.database, authority.clock, keys.approvers)
+
+    async def ask_instead(needs: NeedsApproval, request_id: str | None) -> Refusal:
+        return await governed.ask_instead(needs, request_id)  # pulls are asked for, and asks pull
+
+    hub = hub_of(settings.hub, version)
+    pulls = pulling(settings, authority, serving, probe, hub, policy, ask_instead)
     acts = registry(
         Resources(
             keys=keys,
@@ -75,6 +86,10 @@ def governing(
             clock=authority.clock,
             usage_digests=authority.usage_digests,
             logs=home / "logs",
+            trash=authority.trash,
+            leftovers=Leftovers(home.resolve(), authority.catalog, authority.database),
+            routing=authority.routing,
+            pulls=ApprovedPulls(pulls),
         )
     )
     limits = _limits(settings.approvals)
@@ -92,14 +107,16 @@ def governing(
     asking, deciding = Asking(parts), Deciding(parts, Challenges(authority.clock))
     executing = Executing(parts, deciding)
     governance = Governance(parts, asking, deciding, executing)
-    return Governing(
+    governed = Governing(
         parts=parts,
         governance=governance,
         executing=executing,
         approvers=Approvers(authority.people, keys, profiles, governance),
         profiles=profiles,
         runs_as_asks=RunsAsAsks(asking),
+        pulling=pulls,
     )
+    return governed
 
 
 def _limits(settings: ApprovalSettings) -> Limits:

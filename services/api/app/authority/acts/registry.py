@@ -8,19 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from app.authority.acts.cache_purge import CachePurge
 from app.authority.acts.key_create import KeyCreate
 from app.authority.acts.key_revoke import KeyRevoke
+from app.authority.acts.model_delete import ModelDelete
 from app.authority.acts.model_load import ModelLoad
+from app.authority.acts.model_pull import ModelPull, Pulls
 from app.authority.acts.profile_loosen import ProfileLoosen
 from app.authority.acts.rule_override import RuleOverride
 from app.authority.acts.state_removal import StateRemoval
+from app.authority.acts.trash_purge import TrashPurge
 from app.authority.approvals.acts import Act
 from app.authority.approvals.profile_store import Profiles
 from app.authority.catalog import Catalog
+from app.authority.catalog.removal.leftovers import Leftovers
+from app.authority.catalog.removal.trash import Trash
 from app.authority.keys import Keys, People
 from app.authority.ledger.store import Ledger
 from app.authority.ledger.usage_digests import UsageDigests
 from app.authority.lifecycle.serving import Serving
+from app.authority.policy.routing import Routing
 from app.authority.ports import Clock, MemoryProbe
 
 
@@ -40,6 +47,10 @@ class Resources:
     clock: Clock
     usage_digests: UsageDigests
     logs: Path
+    trash: Trash
+    leftovers: Leftovers
+    routing: Routing
+    pulls: Pulls
 
 
 KINDS: Final[tuple[Callable[[Resources], Act], ...]] = (
@@ -47,6 +58,10 @@ KINDS: Final[tuple[Callable[[Resources], Act], ...]] = (
     lambda r: KeyRevoke(r.keys, r.profiles),
     lambda r: ProfileLoosen(r.profiles),
     lambda r: ModelLoad(r.catalog, r.serving, r.probe, r.default_context, r.default_slots),
+    lambda r: ModelPull(r.catalog, r.pulls),
+    lambda r: ModelDelete(r.catalog, r.trash, r.serving, r.routing),
+    lambda r: TrashPurge(r.trash),
+    lambda r: CachePurge(r.leftovers),
     lambda r: RuleOverride(r.ledger, r.clock),
     lambda r: StateRemoval(r.logs, r.usage_digests, r.clock),
 )

@@ -7,7 +7,7 @@ files, or another commit, would be another plan.
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,8 +85,8 @@ class Pulling:
         grant(actor, Permission.MODEL_PULL, subject=name or repo)
         repo, revision = repo_of(repo), revision_of(revision)
         name = name_of(name, repo)
-        planned, shape = await asyncio.to_thread(self._look, actor, repo, revision, name)
-        verdict = await self._verdict(name, shape)
+        planned, shape = await asyncio.to_thread(self.look, actor, repo, revision, name)
+        verdict = await self.verdict(name, shape)
         self._plans.keep(planned, verdict)
         have = await asyncio.to_thread(self._have, planned)
         return {
@@ -100,9 +100,8 @@ class Pulling:
             },
         }
 
-    def _look(
-        self, actor: Actor, repo: str, revision: str, name: str
-    ) -> tuple[Planned, ModelShape]:
+    def look(self, actor: Actor, repo: str, revision: str, name: str) -> tuple[Planned, ModelShape]:
+        """What a pull would fetch, and the shape of it. Blocks; asks the hub."""
         ports = self._ports
         at = ports.hub.resolve(repo, revision, _go_on)
         held = self._held(name, at.repo, at.commit)
@@ -133,7 +132,8 @@ class Pulling:
             return planned.size_bytes
         return self._download(planned).have(planned.files)
 
-    async def _verdict(self, name: str, shape: ModelShape) -> Verdict:
+    async def verdict(self, name: str, shape: ModelShape) -> Verdict:
+        """Whether it fits now. Raises ModelTooLarge where it never would."""
         machine = self._ports.machine
         base = machine.worker_base_bytes()
         least = feasibility.need(shape, context=1, slots=1, worker_base_bytes=base)
@@ -170,10 +170,23 @@ class Pulling:
             policy = admit(self._ports.policy, question)
         except NeedsApproval as needs:
             raise await self._ports.asks(needs, request_id) from None
+        async with aclosing(self.fetch(may, planned, verdict, policy, request_id)) as steps:
+            async for step in steps:
+                yield step
+
+    async def fetch(
+        self,
+        may: Grant,
+        planned: Planned,
+        verdict: Verdict,
+        policy: Mapping[str, Any],
+        request_id: str | None = None,
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """What was planned and allowed, as `pull` yields it."""
         recording = Recording(
             self._ports.ledger,
             self._ports.clock,
-            actor,
+            may.actor,
             planned,
             feasibility=verdict.as_dict(),
             policy=policy,
