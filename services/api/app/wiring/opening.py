@@ -15,6 +15,8 @@ from sqlalchemy import Engine as Database
 
 from app.authority.catalog import Catalog, known_models
 from app.authority.catalog.annotations import Annotations
+from app.authority.catalog.removal.bin import Bin
+from app.authority.catalog.removal.trash import Trash
 from app.authority.keys import Keys, NewPerson, OperatorKey, People
 from app.authority.ledger import (
     Kind,
@@ -60,6 +62,7 @@ class Authority:
     operator_key: OperatorKey
     catalog: Catalog
     annotations: Annotations
+    trash: Trash
     routing: Routing
     usage: UsageLog
     usage_digests: UsageDigests
@@ -98,6 +101,19 @@ def open_authority(settings: Settings, *, home: Path, version: str) -> Authority
     catalog.sweep()
     written = load_routing(_own_or_template(home, "routing.yaml"))
     annotations = Annotations(catalog, database, taken=written.aliases)
+    trash = Trash(
+        Bin(
+            catalog=catalog,
+            ledger=ledger,
+            engine=database,
+            clock=clock,
+            store=(home / "store").resolve(),
+            directory=(home / "trash").resolve(),
+            grace_s=lambda: settings.approvals.grace_hours * 3600,
+            changed=annotations.refresh,
+        )
+    )
+    trash.settle()
     return Authority(
         database=database,
         clock=clock,
@@ -108,6 +124,7 @@ def open_authority(settings: Settings, *, home: Path, version: str) -> Authority
         operator_key=operator_key,
         catalog=catalog,
         annotations=annotations,
+        trash=trash,
         routing=replace(written, given=annotations.chains),
         usage=UsageLog(database, may_write=lambda: not ledger.on_reserve),
         usage_digests=UsageDigests(ledger, database, clock, keep_days=settings.ledger.usage_days),
@@ -120,7 +137,10 @@ def open_authority(settings: Settings, *, home: Path, version: str) -> Authority
 def import_bundled(authority: Authority) -> None:
     """Bring models that ship with the project into the store, by the path every import takes."""
     have = {m.id: m.digest for m in authority.catalog.list()}
+    deleted = {entry.model_id for entry in authority.trash.entries() if entry.state != "restored"}
     for model in authority.catalog.known.bundled():
+        if model.id in deleted and model.id not in have:
+            continue  # a person said so; lmx models import brings it back
         if model.id in have:
             if have[model.id] != model.manifest.digest:
                 log.warning("bundled_model_changed", model=model.id, keeps=have[model.id])

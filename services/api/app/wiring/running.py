@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 
 import structlog
 
+from app.authority.catalog.removal.deleting import DELETE
 from app.authority.ledger import shutdown_event
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Permission, grant
@@ -24,6 +25,7 @@ USAGE_S = 20.0
 SETTLE_S = 0.25
 WATCH_S = 30.0
 DEADLINES_S = 5.0
+PURGES_S = 60.0
 
 Lifespan = Callable[[object], AbstractAsyncContextManager[None]]
 
@@ -41,6 +43,7 @@ def running(
         tasks = [
             asyncio.create_task(serving.sweep_forever()),
             asyncio.create_task(_preload(settings, authority, serving, governed)),
+            asyncio.create_task(_purge_due(authority, governed)),
             *(asyncio.create_task(_repeat(every_s, job)) for every_s, job in jobs),
         ]
         try:
@@ -97,6 +100,20 @@ async def _preload(
 async def _preload_refused(authority: Authority, name: str, refusal: Refusal) -> None:
     log.warning("preload_refused", model=name, reason=refusal.message)
     await asyncio.to_thread(authority.refusals.record, SYSTEM, refusal, name, None)
+
+
+async def _purge_due(authority: Authority, governed: Governing) -> None:
+    """Whenever the grace of something in the trash is over, remove it, by the approval it has."""
+    while True:
+        for entry in await asyncio.to_thread(authority.trash.due):
+            try:
+                act = governed.parts.act(DELETE)
+                await governed.executing.purging(entry.ask, act.perform)
+            except Refusal as refusal:
+                log.warning("purge_refused", trash=entry.id, reason=refusal.message)
+            except Exception:
+                log.exception("purge_failed", trash=entry.id)
+        await asyncio.sleep(PURGES_S)
 
 
 def _close(authority: Authority) -> None:

@@ -1,7 +1,7 @@
 """Deleting a model: into the trash now, and its bytes for good after the grace."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ class ModelDelete:
     catalog: Catalog
     trash: Trash
     serving: Serving
-    routing: Callable[[], Routing]
+    routing: Routing
 
     kind: str = DELETE
     permission: Permission = Permission.MODEL_DELETE
@@ -112,7 +112,7 @@ class ModelDelete:
         shas = {row["sha256"] for row in uses.rows["artifact"]}
         given = {row["alias"] for row in uses.rows["model_alias"]}
         return {
-            "aliases": sorted(given | set(self.routing().aliases_of(model_id))),
+            "aliases": sorted(given | set(self.routing.aliases_of(model_id))),
             "residency": "resident" if use.resident else "absent",
             "in_flight": DRAINED if drain else 0,
             "pinned": False,

@@ -47,6 +47,11 @@ class Restoring:
                     manifest,
                     {},
                     now_us=self._bin.clock.utc_us,
+                    adopted={
+                        row["path"]: row["adopted_path"]
+                        for row in entry.rows["artifact"]
+                        if row["adopted_path"] is not None
+                    },
                 )
                 with self._bin.places() as at:
                     self._put_back(at, grant, entry)

@@ -28,6 +28,10 @@ class Trash:
         """Every entry there ever was, the oldest first."""
         return self.bin.all()
 
+    def due(self) -> list[Trashed]:
+        """Entries whose grace is over and whose bytes are not gone."""
+        return self.bin.due(self.bin.clock.utc_us())
+
     def delete(self, warrant: Warrant) -> tuple[Removed, str]:
         """As `Deleting.delete`."""
         return self._deleting.delete(warrant)
