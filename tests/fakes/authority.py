@@ -4,7 +4,7 @@ Roles are judged by the real `grant`, so that a route's answer to the wrong key 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -110,20 +110,6 @@ class FakeExecution:
         except (asyncio.CancelledError, GeneratorExit):
             self.import_cancelled.set()
             raise
-
-    async def create_key(
-        self, actor: Actor, name: str, roles: Sequence[str], confirmation: str | None
-    ) -> Json:
-        grant(actor, Permission.KEYS_MANAGE, subject=name)
-        if confirmation != f"yes, create key {name}":
-            raise ConfirmationRequired(f"Type: yes, create key {name}")
-        return self._act("create_key", name, tuple(roles))
-
-    async def revoke_key(self, actor: Actor, key_id: str, confirmation: str | None) -> Json:
-        grant(actor, Permission.KEYS_MANAGE, subject=key_id)
-        if confirmation != f"yes, revoke key {key_id}":
-            raise ConfirmationRequired(f"Type: yes, revoke key {key_id}")
-        return self._act("revoke_key", key_id)
 
     def _act(self, *act: Any) -> Json:
         self.acts.append(act)

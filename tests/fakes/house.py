@@ -11,6 +11,7 @@ import httpx
 from app.routers.app import build_api
 from app.routers.dependencies import Services
 from app.routers.metrics import Metrics
+from tests.fakes.approvers import FakeApprovers
 from tests.fakes.authority import (
     FakeCustody,
     FakeExecution,
@@ -47,6 +48,7 @@ class House:
     housekeeping: FakeHousekeeping = field(default_factory=FakeHousekeeping)
     pulling: FakePulling = field(default_factory=FakePulling)
     governance: FakeGovernance = field(default_factory=FakeGovernance)
+    approvers: FakeApprovers = field(default_factory=FakeApprovers)
     refusals: FakeRefusals = field(default_factory=FakeRefusals)
     parts: dict[str, bool] = field(default_factory=lambda: {"ledger": True, "catalog": True})
     changes: dict[str, Any] = field(default_factory=dict)
@@ -69,6 +71,7 @@ class House:
             housekeeping=self.housekeeping,
             pulling=self.pulling,
             governance=self.governance,
+            approvers=self.approvers,
             refusals=self.refusals,
             ready=ready,
             metrics=Metrics(),
