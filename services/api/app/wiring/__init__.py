@@ -15,6 +15,7 @@ from app.authority.auditing.exports import Exports
 from app.authority.auditing.proofs import Proofs
 from app.authority.auditing.questions import Questions
 from app.authority.auditing.reporting import Reports
+from app.authority.auditing.runs import Runs
 from app.authority.auditing.standing import Standing
 from app.authority.execution import Execution
 from app.authority.inference import Inference, InferencePorts
@@ -38,7 +39,7 @@ from app.routers.dependencies import Services
 from app.routers.metrics import Metrics
 from app.settings import Settings
 from app.wiring.governing import Governing, governing, policy_of
-from app.wiring.keeping import housekeeping, trash_of
+from app.wiring.keeping import housekeeping
 from app.wiring.opening import (
     Authority,
     answering_model,
@@ -202,6 +203,12 @@ def _services(
             prove=proofs.inclusion,
             reasons=reasons,
         ),
+        runs=Runs(
+            ledger=authority.ledger,
+            blob=StoredTiles(authority.ledger.readers).blob,
+            note_read=reads.note,
+            reasons=reasons,
+        ),
         reports=Reports(
             ledger=authority.ledger,
             note_read=reads.note,
@@ -229,11 +236,6 @@ def _services(
         housekeeping=housekeeping(
             authority,
             serving,
-            trash_of(
-                authority,
-                Path(installation.home),
-                grace_s=settings.approvals.grace_hours * 3600,
-            ),
             Path(installation.home),
             asks=governed.governance,
             policy=governed.parts.policy,
