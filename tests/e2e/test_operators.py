@@ -96,7 +96,7 @@ def test_a_key_is_asked_for_and_not_made_before_somebody_approves(tiny: RunningS
         refused_key = authority.post("/keys", json={**body, "confirmation": "yes"})
     assert answer.headers["x-should-retry"] == "false"
     assert (waits["act"], waits["subject"], waits["state"]) == ("key_create", "sneaky", "pending")
-    assert refused_key.status_code == 422
+    assert refused_key.status_code == 400
     recorded(tiny, "approval_required", "key sneaky")
     piped = tiny.lmx("keys", "create", "sneaky", "--role", "operator")
     command_refused(piped, 4, "waiting for approval")

@@ -13,11 +13,12 @@ from tests.fakes.house import BASE, House, assert_openai_error, chat
 Route = tuple[str, str, Any]
 
 PHRASES = (
-    "yes, create key bot",
-    "yes, revoke key k1",
     "yes, erase the name of p-00000001",
     "yes, rotate the signing key",
+    "yes, add this person",
+    "yes, require 1 other person",
 )
+GROUP = {"name": "keepers", "persons": ["p-00000001", "p-00000002"], "quorum": 1}
 OPERATOR_ROUTES: list[Route] = [
     ("GET", "/authority/status", None),
     ("POST", "/authority/models/import", {"path": "/m", "name": "lab/new"}),
@@ -33,12 +34,6 @@ OPERATOR_ROUTES: list[Route] = [
     ("POST", "/authority/models/lab/echo/unload", {}),
     ("POST", "/authority/models/lab/echo/verify", {}),
     ("GET", "/authority/keys", None),
-    (
-        "POST",
-        "/authority/keys",
-        {"name": "bot", "roles": ["client"], "confirmation": PHRASES[0]},
-    ),
-    ("POST", "/authority/keys/k1/revoke", {"confirmation": PHRASES[1]}),
     ("GET", "/authority/rules", None),
     ("GET", "/authority/ledger/events?after=3&limit=5&kind=load_intent&newest_first=true", None),
     ("GET", "/authority/ledger/events/1", None),
@@ -59,18 +54,31 @@ OPERATOR_ROUTES: list[Route] = [
     ("GET", "/authority/ledger/proofs/inclusion?seq=1", None),
     ("GET", "/authority/ledger/proofs/consistency?old=1&new=2", None),
     ("POST", "/authority/ledger/cosignatures", {"note": "a note\n"}),
-    ("POST", "/authority/ledger/rotate", {"confirmation": PHRASES[3]}),
+    ("POST", "/authority/ledger/rotate", {"confirmation": PHRASES[1]}),
     ("GET", "/authority/people", None),
+    ("POST", "/authority/people", {"name": "Ann", "confirmation": PHRASES[2]}),
+    ("GET", "/authority/approvals/profile", None),
+    (
+        "POST",
+        "/authority/approvals/profile",
+        {"kind": "dual", "groups": [GROUP], "confirmation": PHRASES[3]},
+    ),
     ("GET", "/authority/store", None),
     ("GET", "/authority/store/trash", None),
     ("POST", "/authority/store/restore", {"trash": "0badcafe"}),
     ("POST", "/authority/store/purge", {"what": "trash", "reason": "full"}),
     ("DELETE", "/authority/models/lab/echo", {"drain": True, "reason": "old"}),
+    ("GET", "/authority/models/adopt", None),
+    ("POST", "/authority/models/adopt", {"program": "hf", "what": "lab/echo"}),
     ("PUT", "/authority/models/lab/echo/aliases/tiny", None),
     ("DELETE", "/authority/models/lab/echo/aliases/tiny", None),
     ("PUT", "/authority/models/lab/echo/pin", {"pinned": True}),
     ("PUT", "/authority/models/lab/echo/note", {"note": "for the tests"}),
-    ("POST", "/authority/people/p-00000001/erase", {"confirmation": PHRASES[2]}),
+    ("POST", "/authority/people/p-00000001/erase", {"confirmation": PHRASES[0]}),
+]
+BECOMING_ASKS: list[Route] = [
+    ("POST", "/authority/keys", {"name": "bot", "roles": ["client"]}),
+    ("POST", "/authority/keys/k1/revoke", {}),
 ]
 CLIENT_ROUTES: list[Route] = [
     ("GET", "/authority/models", None),
@@ -102,7 +110,7 @@ FOR_AUDITORS = [
     and not route[1].endswith(CHANGES)
 ]
 """Exporting and computing whether a model fits are posted, and change nothing but the record."""
-ALL = ALLOWED + WAITING_FOR_APPROVALS + APPROVALS
+ALL = ALLOWED + WAITING_FOR_APPROVALS + BECOMING_ASKS + APPROVALS
 each = pytest.mark.parametrize("route", ALL, ids=lambda r: f"{r[0]} {r[1]}")
 
 
@@ -144,7 +152,7 @@ async def test_unknown_or_revoked_key(route: Route, key: str, client: httpx.Asyn
 
 @pytest.mark.parametrize(
     "route",
-    OPERATOR_ROUTES + WAITING_FOR_APPROVALS + APPROVALS,
+    OPERATOR_ROUTES + WAITING_FOR_APPROVALS + BECOMING_ASKS + APPROVALS,
     ids=lambda r: f"{r[0]} {r[1]}",
 )
 async def test_forbidden(route: Route, client: httpx.AsyncClient, house: House) -> None:
@@ -226,7 +234,9 @@ def _flat(routes: Any) -> list[BaseRoute]:
 
 
 async def test_act_routes_pass_on_what_was_asked(client: httpx.AsyncClient, house: House) -> None:
-    for route in OPERATOR_ROUTES[3:6]:
+    for route in OPERATOR_ROUTES:
+        if not route[1].endswith(("/load", "/unload", "/verify")):
+            continue
         await ask(client, route, OPERATOR_KEY)
     assert house.execution.acts == [
         ("load", "lab/echo", 64, 2, True),
@@ -244,6 +254,15 @@ async def test_act_routes_pass_on_what_was_asked(client: httpx.AsyncClient, hous
         (("POST", "/authority/models/lab/echo/unload", {"force": True}), "force"),
         (("POST", "/authority/models/fit", {"verdict": "fits"}), "verdict"),
         (("POST", "/authority/keys", {"name": "bot", "roles": []}), "roles"),
+        (
+            (
+                "POST",
+                "/authority/keys",
+                {"name": "bot", "roles": ["client"], "confirmation": "yes, create key bot"},
+            ),
+            "confirmation",
+        ),
+        (("POST", "/authority/approvals/profile", {"kind": "solo", "version": 9}), "version"),
         (("GET", "/authority/ledger/events?limit=0", None), "limit"),
         (("GET", "/authority/ledger/events?after=99999999999999999999", None), "after"),
         (("GET", "/authority/ledger/events/one", None), "seq"),
@@ -266,13 +285,35 @@ async def test_a_field_that_is_unknown_or_wrong_is_refused_by_name(
     assert house.execution.acts == []
 
 
-@pytest.mark.parametrize("phrase", [None, "yes", "yes, create key other"])
+@pytest.mark.parametrize("phrase", [None, "yes", "yes, add Ann"])
 async def test_a_wrong_confirmation_is_told_the_right_one(
-    phrase: str | None, client: httpx.AsyncClient
+    phrase: str | None, client: httpx.AsyncClient, house: House
 ) -> None:
-    body = {"name": "bot", "roles": ["client"], "confirmation": phrase}
-    response = await ask(client, ("POST", "/authority/keys", body), OPERATOR_KEY)
-    assert "yes, create key bot" in assert_problem(response, 428, "confirmation_required")["detail"]
+    body = {"name": "Ann", "confirmation": phrase}
+    response = await ask(client, ("POST", "/authority/people", body), OPERATOR_KEY)
+    assert PHRASES[2] in assert_problem(response, 428, "confirmation_required")["detail"]
+    assert house.approvers.done == []
+    assert "Ann" not in str(house.refusals.recorded)
+
+
+@pytest.mark.parametrize("route", BECOMING_ASKS, ids=lambda r: f"{r[0]} {r[1]}")
+async def test_what_becomes_an_ask_is_refused_with_its_id_and_retrying_does_not_help(
+    route: Route, client: httpx.AsyncClient, house: House
+) -> None:
+    assert_problem(await ask(client, route, AUDITOR_KEY), 403, "forbidden")
+    assert house.approvers.asked == []
+    response = await ask(client, route, OPERATOR_KEY)
+    assert assert_problem(response, 403, "approval_required")["ask"] == "0badcafe"
+    assert response.headers["x-should-retry"] == "false"
+    assert len(house.approvers.asked) == 1
+
+
+async def test_a_looser_profile_becomes_an_ask(client: httpx.AsyncClient, house: House) -> None:
+    response = await ask(
+        client, ("POST", "/authority/approvals/profile", {"kind": "solo"}), OPERATOR_KEY
+    )
+    assert assert_problem(response, 403, "approval_required")["ask"] == "0badcafe"
+    assert (house.approvers.asked, house.approvers.done) == ([("profile_loosen", "solo")], [])
 
 
 async def test_v1_is_open_to_anonymous_unknown_and_known_keys(
