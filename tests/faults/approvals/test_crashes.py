@@ -5,6 +5,7 @@ the sink, and each file that the act takes away. Below them are tests/faults/led
 """
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +71,7 @@ def test_an_end_at_any_step_is_finished_or_settled_at_the_next_start(
     for directory in crash_points(tmp_path, prepare, every=every):
         seen |= settled(begun.open(directory), told[directory])
         verified(directory)
+        shutil.rmtree(directory)
     assert len(seen) > 1, "it always ended the same: nothing was interrupted"
 
 

@@ -318,6 +318,16 @@ async def test_a_partial_act_names_what_failed_and_can_be_resumed(office: Office
     assert office.runs() == ["partial", "done"]
 
 
+async def test_a_resumed_act_that_gets_no_further_stays_partial(office: Office) -> None:
+    office.toy.stuck = {"b"}
+    ask = office.approved()
+    await office.execute(ask)
+    again = await office.execute(ask)
+    assert (str(again.ask.state), again.effect.failed) == ("partial", ("b: permission denied",))
+    office.toy.stuck = set()
+    assert str((await office.execute(ask)).ask.state) == "done"
+
+
 async def test_a_defect_in_an_act_ends_it_as_failed(office: Office) -> None:
     office.toy.fails = ValueError("secret detail")
     ask = office.approved()

@@ -88,7 +88,7 @@ GOVERNED: Final[tuple[Schema, ...]] = (
         maybe(MODEL_FIELD),
         maybe(REASON),
         maybe(RUN),
-        outcomes=("withdrawn", "expired", "stale", "blocked", "failed"),
+        outcomes=("withdrawn", "expired", "stale", "blocked", "failed", "partial"),
     ),
     schema(
         Kind.ACT_INTENT,

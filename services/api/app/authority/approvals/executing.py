@@ -7,7 +7,7 @@ whoever asked has gone away; what a crash leaves is finished or settled at the n
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -173,7 +173,7 @@ class Executing:
         """Everything is looked at once more; what does not hold any more ends the ask."""
         plan = self.parts.asks.plan_of(ask)
         self.parts.check_recorded(ask, plan)
-        if self.parts.asks.attempts(plan.hash) == 1:  # a resumed act has changed the state itself
+        if not self._resumes(ask):  # a resumed act has changed the state itself
             changed = self._changed(ask, plan)
             if changed:
                 raise stale(self.parts, ask, changed)
@@ -196,6 +196,7 @@ class Executing:
             return [str(cannot)]
 
     def _seal(self, ask: Ask, actor: Actor, effect: Effect, intent_seq: int) -> Ask:
+        effect = self._in_all(ask, effect)
         cause = _CAUSE[effect.outcome]
         event = outcome(ask, actor, effect, intent_seq=intent_seq, phase=ACT)
         event = self.parts.with_run(
@@ -216,8 +217,20 @@ class Executing:
         begun = [found for found in self._open_intents() if _is_of(found, ask, ACT)]
         if begun:
             self._seal(ask, SYSTEM, Effect(done=False, reason=why), begun[0].seq)
+        elif self._resumes(ask):
+            self.parts.end(ask, Cause.DID_PART, why)
         else:
             self.parts.end(ask, Cause.DID_NOTHING, why)
+
+    def _resumes(self, ask: Ask) -> bool:
+        """Whether an attempt before this one has done a part."""
+        return self.parts.asks.attempts(ask.plan or "") > 1
+
+    def _in_all(self, ask: Ask, effect: Effect) -> Effect:
+        """What an attempt that did nothing is together with those before it: still a part."""
+        if effect.outcome != "failed" or not self._resumes(ask):
+            return effect
+        return replace(effect, done=True, failed=effect.failed or (effect.reason,))
 
     def _open_intents(self) -> list[StoredEvent]:
         """Intents of acts that no outcome closes, oldest first."""
