@@ -39,6 +39,7 @@ PAGES: tuple[Page, ...] = (
     Page("SECURITY.md", "tools.security_page:page"),
     Page("docs/errors.md", "tools.errors_page:page"),
     Page("docs/events.md", "tools.events_page:page"),
+    Page("docs/approvals.md", "tools.approvals_page:page"),
     Page("docs/boundaries.md", "tools.boundaries_page:page"),
     Page("docs/lifecycle.md", "app.authority.lifecycle.transitions:page"),
     Page("docs/cli.md", "app.cli.reference:render", has_own_heading=True),
