@@ -1,4 +1,4 @@
-"""`lmx ledger prune` and `lmx ledger recover`: acts that need approvals, and are refused so far."""
+"""`lmx ledger prune` and `lmx ledger recover`: refused so far, whoever approves."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -17,7 +17,7 @@ def prune(
     ],
     server: ServerUrl = SERVER,
 ) -> None:
-    """Ask for old events to be pruned. Refused: this release cannot take the two approvals."""
+    """Ask for old events to be pruned. Refused: this release prunes nothing."""
     from app.cli.connection import connected
 
     asked = {"before_us": _midnight_us(before)}
@@ -27,7 +27,7 @@ def prune(
 
 
 def recover(server: ServerUrl = SERVER) -> None:
-    """Ask for a recovery epoch. Refused: this release cannot take the two approvals."""
+    """Ask for a recovery epoch. Refused: this release goes on from no earlier point."""
     from app.cli.connection import connected
 
     with connected(server) as authority:

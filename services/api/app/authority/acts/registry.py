@@ -11,10 +11,12 @@ from typing import Final
 from app.authority.acts.cache_purge import CachePurge
 from app.authority.acts.key_create import KeyCreate
 from app.authority.acts.key_revoke import KeyRevoke
+from app.authority.acts.ledger_prune import LedgerPrune
 from app.authority.acts.model_delete import ModelDelete
 from app.authority.acts.model_load import ModelLoad
 from app.authority.acts.model_pull import ModelPull, Pulls
 from app.authority.acts.profile_loosen import ProfileLoosen
+from app.authority.acts.recovery_epoch import RecoveryEpoch
 from app.authority.acts.rule_override import RuleOverride
 from app.authority.acts.state_removal import StateRemoval
 from app.authority.acts.trash_purge import TrashPurge
@@ -64,6 +66,8 @@ KINDS: Final[tuple[Callable[[Resources], Act], ...]] = (
     lambda r: CachePurge(r.leftovers),
     lambda r: RuleOverride(r.ledger, r.clock),
     lambda r: StateRemoval(r.logs, r.usage_digests, r.clock),
+    lambda r: LedgerPrune(r.ledger, r.clock),
+    lambda _: RecoveryEpoch(),
 )
 
 

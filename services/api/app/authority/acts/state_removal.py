@@ -5,10 +5,10 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from app.authority.acts.days import midnight_us
 from app.authority.approvals.acts import Effect, NotFeasible
 from app.authority.approvals.plans import Drawn
 from app.authority.catalog.removal import handles
@@ -25,7 +25,6 @@ USAGE: Final = "usage"
 DAY_US: Final = 86_400_000_000
 _ROTATED: Final = re.compile(r"server\.log\.[0-9]{1,3}")
 """The log that is being written is none of these."""
-_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class StateRemoval:
@@ -64,7 +63,7 @@ class StateRemoval:
     # --- usage ------------------------------------------------------------------------------
 
     def _draw_usage(self, before: object) -> Drawn:
-        until_us = _midnight_us(before)
+        until_us = midnight_us(before, param="before")
         if until_us > self._clock.utc_us() - DAY_US:
             raise InvalidRequest("Usage of the last day stays: choose an earlier day.")
         found = self._usage.removable(until_us)
@@ -144,13 +143,3 @@ def _known(folder: int, name: str) -> tuple[Identity, str]:
         while chunk := os.read(descriptor, 1 << 20):
             sha256.update(chunk)
         return handles.identity(folder, os.fstat(descriptor)), sha256.hexdigest()
-
-
-def _midnight_us(day: object) -> int:
-    try:
-        if not isinstance(day, str) or not _DAY.fullmatch(day):
-            raise ValueError
-        at = date.fromisoformat(day)
-    except ValueError:
-        raise InvalidRequest("`before` is a day: YYYY-MM-DD.", param="params.before") from None
-    return int(datetime(at.year, at.month, at.day, tzinfo=UTC).timestamp()) * 1_000_000

@@ -1,7 +1,8 @@
-"""Use cases: keeping the record. Erasing a name; pruning and recovery, which are refused for now.
+"""Use cases: keeping the record. Erasing a name; pruning and recovery, which are refused.
 
-Pruning takes events away and a recovery epoch goes on after the record was rolled back: each needs
-two persons, and this release cannot take approvals. Both are refused, and the refusal is recorded.
+Pruning takes events away and a recovery epoch goes on after the record was rolled back. Both are
+kinds of acts that can be asked for, and neither can be done by this release, whoever approves; here
+they are refused without an ask, and the refusal is recorded.
 """
 
 import asyncio
@@ -11,7 +12,12 @@ from typing import Any, Final, NoReturn
 from app.authority.auditing.ports import NoteRead
 from app.authority.keys import People
 from app.authority.keys.confirmation import confirmed
-from app.authority.ledger.retention import FLOOR_DAYS, may_prune_before
+from app.authority.ledger.retention import (
+    CANNOT_PRUNE,
+    CANNOT_RECOVER,
+    FLOOR_DAYS,
+    may_prune_before,
+)
 from app.authority.ledger.store import Ledger
 from app.authority.permissions import Permission, grant
 from app.authority.ports import Clock
@@ -19,7 +25,6 @@ from app.domain.actors import Actor
 from app.domain.refusals import ApprovalUnavailable, EventNotFound
 
 ROTATE: Final = "yes, rotate the signing key"
-_APPROVALS: Final = "needs the approval of two persons; this release cannot take approvals yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +59,24 @@ class Custody:
         return {"old": str(old), "new": str(new)}
 
     async def prune(self, actor: Actor, before_us: int) -> NoReturn:
-        """Refused: pruning needs approvals. What is too young is refused whoever approves."""
+        """Refused: this release prunes nothing. What is too young never is, whoever approves."""
         grant(actor, Permission.LEDGER_PRUNE)
         details = {"permission": Permission.LEDGER_PRUNE}
         if not may_prune_before(self.clock.utc_us(), before_us):
             raise ApprovalUnavailable(
                 f"Events of the last {FLOOR_DAYS} days and more, six months in full, are never "
-                f"pruned, whoever approves. Pruning {_APPROVALS}.",
+                "pruned, whoever approves.",
                 details=details,
             )
         raise ApprovalUnavailable(
-            f"Pruning {_APPROVALS}. Nothing was pruned: everything is kept.", details=details
+            f"{CANNOT_PRUNE} Nothing was pruned: everything is kept.", details=details
         )
 
     async def recover(self, actor: Actor) -> NoReturn:
-        """Refused: a recovery epoch needs approvals."""
+        """Refused: this release goes on from no earlier point."""
         grant(actor, Permission.LEDGER_RECOVER)
         raise ApprovalUnavailable(
-            f"A recovery epoch {_APPROVALS}. Restore a backup that holds everything up to the "
-            "newest checkpoint.",
+            CANNOT_RECOVER,
             details={"permission": Permission.LEDGER_RECOVER},
         )
 

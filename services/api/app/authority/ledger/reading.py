@@ -65,6 +65,15 @@ def size(connection: Connection) -> int:
     return found
 
 
+def before(connection: Connection, ts_utc_us: int) -> tuple[int, int]:
+    """How many events come before the first one of this time or later, and their bodies' bytes."""
+    later = select(func.min(INDEX.c.seq)).where(INDEX.c.ts_utc_us >= ts_utc_us)
+    first = connection.execute(later).scalar_one()
+    end = size(connection) + 1 if first is None else int(first)
+    lengths = select(func.coalesce(func.sum(func.length(EVENT.c.body)), 0))
+    return end - 1, int(connection.execute(lengths.where(EVENT.c.seq < end)).scalar_one())
+
+
 def latest(connection: Connection, kinds: Iterable[str]) -> dict[str, StoredEvent]:
     """Return, for each subject, the newest event of any of these kinds."""
     newest = select(func.max(INDEX.c.seq)).where(INDEX.c.kind.in_(list(kinds)))

@@ -1,7 +1,7 @@
 """How long the record is kept: for good by default, and never less than six months. Pure.
 
-Pruning is an act of two persons and is refused until approvals can be taken; what may never be
-pruned, whoever approves, is decided here.
+What may never be pruned, whoever approves, is decided here. Nothing is pruned by this release: what
+cannot be done is said in one place.
 """
 
 from typing import Final
@@ -11,6 +11,16 @@ LONGEST_MONTH_DAYS: Final = 31
 FLOOR_MONTHS: Final = 6
 FLOOR_DAYS: Final = 183
 """Nothing younger is prunable, whatever is asked for; a calendar's six months are kept whole."""
+
+CANNOT_PRUNE: Final = (
+    "This release cannot prune: the database refuses to let go of an event or of its evidence, for "
+    "every program, and an approval does not change that."
+)
+CANNOT_RECOVER: Final = (
+    "This release cannot begin a recovery epoch: the signer never goes back behind what it has "
+    "signed, and approvals that were used after that point would count again. Restore a backup "
+    "that holds everything up to the newest checkpoint."
+)
 
 
 def may_prune_before(now_us: int, event_ts_us: int, *, months: int = FLOOR_MONTHS) -> bool:

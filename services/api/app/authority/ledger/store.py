@@ -112,6 +112,11 @@ class Ledger(Writer):
         size = self.size()
         return self.event(size).ts_utc_us if size else 0
 
+    def before(self, ts_utc_us: int) -> tuple[int, int]:
+        """How many events come before the first one of this time or later, and their bytes."""
+        with self.answering() as connection:
+            return reading.before(connection, ts_utc_us)
+
     def latest(self, *kinds: Kind) -> dict[str, StoredEvent]:
         """Return, for each subject, the newest event of any of these kinds."""
         with self.answering() as connection:

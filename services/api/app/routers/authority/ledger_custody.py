@@ -56,7 +56,7 @@ async def rotate(
 async def prune(
     body: Prune, request: Request, services: UseCases, actor: Keyholder
 ) -> dict[str, Any]:
-    """Refused by this release, and recorded: pruning needs the approval of two persons."""
+    """Refused by this release, and recorded: nothing is pruned, whoever approves."""
     name_subject(request, "the ledger")
     return await services.custody.prune(actor, body.before_us)
 
@@ -65,7 +65,7 @@ async def prune(
 async def recover(
     body: Nothing, request: Request, services: UseCases, actor: Keyholder
 ) -> dict[str, Any]:
-    """Refused by this release, and recorded: a recovery epoch needs approvals."""
+    """Refused by this release, and recorded: it goes on from no earlier point."""
     del body
     name_subject(request, "the ledger")
     return await services.custody.recover(actor)
