@@ -229,7 +229,7 @@ def test_bytes_that_are_not_utf_8_are_not_sent(authority: FakeAuthority, given: 
 
 @pytest.mark.parametrize(
     ("closed", "command", "code"),
-    [("<&-", "keys create bot --role client", 3), (">&-", "models ls", 0), ("2>&-", "status", 0)],
+    [("<&-", "people add Ann", 3), (">&-", "models ls", 0), ("2>&-", "status", 0)],
 )
 def test_closed_streams_are_no_surprise(
     authority: FakeAuthority, closed: str, command: str, code: int

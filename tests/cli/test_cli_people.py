@@ -38,6 +38,29 @@ def test_people_are_listed_with_what_is_left_of_their_names(
     assert json.loads(lmx("people", "ls", "--json").out)["people"][1]["name"] is None
 
 
+def test_a_person_is_named_once_the_phrase_is_typed(
+    terminal: Start, authority: FakeAuthority
+) -> None:
+    authority.raw = json.dumps({"id": "p-00000003", "name": "Ann Lee"}).encode()
+    lmx = terminal("people", "add", "Ann Lee")
+    lmx.wait_for("To go on, type: yes, add this person")
+    assert authority.asked == []
+    lmx.type("yes, add this person\n")
+    assert lmx.ended() == 0
+    asked = authority.last("/authority/people")
+    assert asked.body == {"name": "Ann Lee", "confirmation": "yes, add this person"}
+    assert "Ann Lee is p-00000003." in lmx.screen
+    assert max(map(len, lmx.screen.splitlines())) <= 60
+
+
+@pytest.mark.parametrize("name", ["", " Ann", "A\u200bnn", "A\x1bnn"])
+def test_a_name_with_hidden_characters_is_not_sent(
+    terminal: Start, authority: FakeAuthority, name: str
+) -> None:
+    assert terminal("people", "add", name).ended() == 2
+    assert authority.asked == []
+
+
 def test_a_name_is_erased_once_its_phrase_is_typed(
     terminal: Start, authority: FakeAuthority
 ) -> None:

@@ -30,6 +30,9 @@ LISTINGS = [
     "store trash",
     "keys ls",
     "rules",
+    "runs ls",
+    "runs show 7",
+    "runs diff 7 9",
     "ledger ls",
     "ledger show 1",
 ]
@@ -52,17 +55,24 @@ def test_every_command_has_help(lmx: Run, names: tuple[str, ...]) -> None:
 
 
 def test_the_command_tree_is_the_one_that_works_now() -> None:
-    groups = {(), *((name,) for name in "models store keys people ledger witness".split())}
+    groups = {
+        (),
+        *((name,) for name in "models store keys approvals people ledger runs witness".split()),
+    }
     leaves = {" ".join(n) for n in COMMANDS if n not in groups}
     models = {f"models {m}" for m in "ls show fit import load unload verify".split()}
     models |= {f"models {m}" for m in "alias pin unpin note pull confirm rm".split()}
     models |= {f"store {m}" for m in "ls trash restore purge".split()}
     assert leaves == models | {
         *("serve", "status", "chat", "rules"),
-        *("keys create", "keys ls", "keys revoke", "people ls", "people erase"),
+        *("keys create", "keys ls", "keys revoke", "setup"),
+        *(f"people {m}" for m in "ls add erase".split()),
+        *(f"approvals {m}" for m in "ls show approve reject veto withdraw".split()),
+        *(f"approvals {m}" for m in "execute again acts profile".split()),
         *("ledger prune", "ledger recover", "ledger rotate"),
         *(f"ledger {m}" for m in "ls show counts watch reindex report".split()),
         *(f"ledger {m}" for m in "export checkpoint cosigned key verify".split()),
+        *(f"runs {m}" for m in "ls show diff".split()),
         *(f"witness {m}" for m in "cosign init key log trust".split()),
     }
 

@@ -2,14 +2,18 @@
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from signal import SIGINT
 from threading import Event
+from typing import Any
 
 import pytest
 
 from tests.cli.runs import PROGRAM, Terminal, environment
-from tests.fakes.authority_http import FakeAuthority
+from tests.fakes.authority_http import Asked, FakeAuthority
+from tests.fakes.governance import KIND
+from tests.fakes.governance_http import ServedGovernance
 
 Start = Callable[..., Terminal]
 CREATE = ("keys", "create", "bot", "--role", "client")
@@ -17,56 +21,65 @@ REVOKE = ("keys", "revoke", "0123abcd")
 SECRET = "lmx_89abcdef_" + "s" * 43
 
 
-def test_a_key_is_created_once_its_phrase_is_typed(
-    terminal: Start, authority: FakeAuthority
+@pytest.fixture
+def asks(authority: FakeAuthority) -> list[dict[str, Any]]:
+    """What was asked for; each ask is shown, decided on and executed as another act's would be."""
+    made: list[dict[str, Any]] = []
+    served = ServedGovernance(answer={"id": "89abcdef", "secret": SECRET})
+
+    def answer(asked: Asked) -> Any:
+        if (asked.method, asked.path) == ("POST", "/authority/approvals"):
+            made.append(asked.body)
+            asked = replace(asked, body={**asked.body, "act": KIND, "params": {}})
+        return served(asked)
+
+    authority.approvals = answer
+    return made
+
+
+def approve(lmx: Terminal) -> int:
+    """Type what the plan says is to be typed; how the command ends."""
+    lmx.wait_for("\n> ")
+    lmx.type(lmx.screen.splitlines()[-2].strip() + "\n")
+    return lmx.ended()
+
+
+def test_a_key_is_asked_for_and_its_secret_shown_once_it_is_approved(
+    terminal: Start, asks: list[dict[str, Any]]
 ) -> None:
-    lmx = terminal(*CREATE)
-    lmx.wait_for("To go on, type: yes, create key bot")
-    assert authority.asked == []
-    lmx.type("yes, create key bot\n")
-    assert lmx.ended() == 0
-    asked = authority.last("/authority/keys").body
-    assert asked == {"name": "bot", "roles": ["client"], "confirmation": "yes, create key bot"}
+    lmx = terminal(*CREATE, "--role", "auditor", "--person", "p-00000001", "--reason", "a bot")
+    assert approve(lmx) == 0
+    params = {"name": "bot", "roles": ["auditor", "client"], "person": "p-00000001"}
+    assert asks == [{"act": "key_create", "params": params, "reason": "a bot"}]
     assert lmx.screen.count(SECRET) == 1
     assert "only time" in lmx.screen
 
 
-def test_a_key_is_revoked_once_its_phrase_is_typed(
-    terminal: Start, authority: FakeAuthority
+def test_a_key_is_revoked_once_that_is_approved(
+    terminal: Start, asks: list[dict[str, Any]]
 ) -> None:
-    authority.keys = [{"id": "0123abcd", "name": "me\x1b[2J\u202e", "roles": ["operator"]}]
     lmx = terminal(*REVOKE)
-    lmx.wait_for("Key 0123abcd is named me[2J.")
-    lmx.type("yes, revoke key 0123abcd\n")
-    assert lmx.ended() == 0
-    asked = authority.last("/authority/keys/0123abcd/revoke").body
-    assert asked == {"confirmation": "yes, revoke key 0123abcd"}
+    assert approve(lmx) == 0
+    assert asks == [{"act": "key_revoke", "params": {"key": "0123abcd"}, "reason": ""}]
+    assert "Key 0123abcd is revoked." in lmx.screen
 
 
-@pytest.mark.parametrize("typed", ["yes\n", "\n", "y\n", "yes, create key Bot\n", "\x04"])
-def test_anything_else_that_is_typed_does_nothing(
-    terminal: Start, authority: FakeAuthority, typed: str
+def test_an_interrupted_question_leaves_the_ask_waiting(
+    terminal: Start, authority: FakeAuthority, asks: list[dict[str, Any]]
 ) -> None:
-    lmx = terminal(*CREATE)
-    lmx.wait_for("> ")
-    lmx.type(typed)
-    assert lmx.ended() == 3
-    assert "Nothing was done." in lmx.screen
-    assert authority.asked == []
-
-
-def test_ctrl_c_at_the_question_does_nothing(terminal: Start, authority: FakeAuthority) -> None:
     lmx = terminal(*CREATE)
     lmx.wait_for("> ")
     lmx.process.send_signal(SIGINT)
     assert lmx.ended() == 3
-    assert "Nothing was done." in lmx.screen
-    assert authority.asked == []
+    assert "still waits" in lmx.screen
+    assert len(asks) == 1
+    assert SECRET not in lmx.screen
+    assert not any(one.path.endswith(("/approve", "/execute")) for one in authority.asked)
 
 
 @pytest.mark.parametrize("command", [CREATE, REVOKE])
-def test_without_a_terminal_it_refuses_even_when_the_phrase_is_piped_in(
-    authority: FakeAuthority, command: tuple[str, ...]
+def test_without_a_terminal_it_waits_for_an_approver_whatever_is_piped_in(
+    authority: FakeAuthority, asks: list[dict[str, Any]], command: tuple[str, ...]
 ) -> None:
     ended = subprocess.run(
         [*PROGRAM, *command],
@@ -75,9 +88,10 @@ def test_without_a_terminal_it_refuses_even_when_the_phrase_is_piped_in(
         env=environment(authority),
         check=False,
     )
-    assert (ended.returncode, ended.stdout) == (3, b"")
-    assert b"no terminal" in ended.stderr
-    assert authority.asked == []
+    assert (ended.returncode, ended.stdout) == (4, b"")
+    assert b"waiting for approval" in ended.stderr
+    assert len(asks) == 1
+    assert not any(one.path.endswith(("/approve", "/execute")) for one in authority.asked)
 
 
 @pytest.mark.parametrize("flag", ["--yes", "-y", "--force", "--confirm", "--confirmation=yes"])
