@@ -1,6 +1,6 @@
 """An office that was opened once, and copies of it for whatever ends badly."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,17 +26,3 @@ def office(tmp_path: Path) -> Iterator[Office]:
     made = open_office(tmp_path / "home")
     yield made
     made.close()
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Callable[[Path], Office]]:
-    """Opens offices in whatever directory, and closes them after the test."""
-    made: list[Office] = []
-
-    def opening(home: Path) -> Office:
-        made.append(open_office(home))
-        return made[-1]
-
-    yield opening
-    for office in made:
-        office.close()
