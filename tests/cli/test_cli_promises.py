@@ -83,6 +83,7 @@ def test_json_is_alone_on_stdout_and_ascii(
 ) -> None:
     authority.events = [event_of(1, subject=TRICKS)]
     authority.models = [MODEL | {"source": TRICKS}]
+    authority.runs = lambda _: {"runs": [{"subject": TRICKS}], "next": None, "changes": []}
     ended = lmx(*command.split(), "--json")
     assert (ended.code, ended.err) == (0, "")
     json.loads(ended.out)

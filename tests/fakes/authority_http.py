@@ -96,6 +96,7 @@ class FakeAuthority:
     raw: bytes | None = None
     reports: Callable[[Asked], Any] | None = None  # what answers below /authority/ledger/reports
     approvals: Callable[[Asked], Any] | None = None  # what answers below /authority/approvals
+    runs: Callable[[Asked], Any] | None = None  # what answers below /authority/runs
     asked: list[Asked] = field(default_factory=list)
     import_error: dict[str, Any] | None = None
     store: dict[str, Any] = field(default_factory=lambda: dict(STORE))
@@ -215,6 +216,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(self.authority.approvals(asked))
             except Refusal as refusal:
                 self._problem(refusal.code, refusal.message, WIRE[type(refusal)].status)
+        elif self.authority.runs and asked.path.startswith("/authority/runs"):
+            self._json(self.authority.runs(asked))
         elif asked.path in routes:
             routes[asked.path](asked)
         elif asked.path.startswith("/authority/models/"):

@@ -16,6 +16,7 @@ from app.cli import (
     output,
     people,
     rules,
+    runs,
     serve,
     setup,
     status,
@@ -69,6 +70,7 @@ app.add_typer(store.app)
 app.add_typer(keys.app)
 app.add_typer(approvals.app)
 app.add_typer(people.app)
+app.add_typer(runs.app)
 app.add_typer(ledger.app)
 app.add_typer(witness.app)
 app.command("rules")(rules.rules)

@@ -70,7 +70,10 @@ class _Plain:
         if len(text) > MAX_TEXT:
             safe = safe[: MAX_TEXT - 1] + "\u2026"
         size = len(orjson.dumps(safe)) + 1
-        return self._spent(safe, size) if size <= self._left else CUT
+        if size > self._left:
+            self._left = 0  # nothing smaller slips in behind what was too much
+            return CUT
+        return self._spent(safe, size)
 
     def _spent(self, value: Any, size: int) -> Any:
         self._left -= size
