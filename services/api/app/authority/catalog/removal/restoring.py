@@ -54,7 +54,7 @@ class Restoring:
                     },
                 )
                 with self._bin.places() as at:
-                    self._put_back(at, grant, entry)
+                    self._put_back(at, grant, moving.recognized(at, entry))
             except (WrongBytes, Foreign, OSError, OtherVolume) as error:
                 raise RestoreRefused(
                     f"{entry.model_id} cannot be restored: {handles.said(error)}. Import or pull "

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.authority.catalog.removal import purging, rows
+from app.authority.catalog.removal import moving, purging, rows
 from app.authority.catalog.removal.bin import Bin
 from app.authority.catalog.removal.deleting import DELETE, Deleting
 from app.authority.catalog.removal.purging import Removed
@@ -55,7 +55,7 @@ class Trash:
                 return Removed(freed_bytes=known.freed_bytes or 0)
             self._set_state(known.id, "purging", known.freed_bytes)
             with self.bin.places() as at:
-                removed = purging.purge_entry(at, entry)
+                removed = purging.purge_entry(at, moving.recognized(at, entry))
                 state = "partial" if removed.failed else "purged"
                 self._set_state(known.id, state, removed.freed_bytes, ended=True)
                 if not removed.failed:
