@@ -41,7 +41,8 @@ def pull(
         if plan.get("here_already") is not True:
             _ask(yes)
         model = _follow(authority.lines("/authority/models/pull", {"plan": plan.get("plan")}))
-    output.show_fields([(k, one_line(model.get(k))) for k in ("id", "digest", "trust")])
+    shown = ("id", "digest", "trust", "signature", "signer")
+    output.show_fields([(k, one_line(model[k])) for k in shown if model.get(k) is not None])
     output.note(f"{size(model.get('fetched_bytes'))} came over the network.")
     if model.get("trust") == "pinned":
         output.note(
@@ -108,6 +109,8 @@ def _show_plan(plan: dict[str, Any]) -> None:
     for file in rows(plan, "files"):
         known = "sha256" if file.get("sha256") else "git id"
         output.note(f"  {size(file.get('size')):>10}  {known}  {one_line(file.get('path'))}")
+    signed = "comes with the model, and is checked" if pick(plan, "signature") else "none"
+    output.note(f"{'signature':<11} {signed}")
     left_out = _texts(plan, "left_out")
     if left_out:
         more = len(left_out) - _SHOWN_LEFT_OUT

@@ -75,10 +75,14 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The files of a model in quarantine, each with the digest that was expected of it."""
+    """The files of a model in quarantine, each with the digest that was expected of it.
+
+    `signature`: the bytes of the signature that came along.
+    """
 
     manifest: Manifest
     files: Mapping[str, Path]
+    signature: bytes | None = None
 
 
 class Download:
@@ -95,13 +99,20 @@ class Download:
         return sum(self._has(file) for file in files)
 
     def fetch_all(
-        self, hub: Hub, files: tuple[HubFile, ...], moved: Moved, watch: PullWatch
+        self,
+        hub: Hub,
+        model: tuple[HubFile, ...],
+        moved: Moved,
+        watch: PullWatch,
+        *,
+        signature: HubFile | None = None,
     ) -> Fetched:
         """Fetch and check every file, several at once; the first that fails stops the others.
 
         Raises DigestMismatch, DiskFull, HubRefused, HubUnreachable, LoadCancelled. What was fetched
         is kept, except what is not what it should be.
         """
+        files = model if signature is None else (*model, signature)
         self._begin(files)
         self._check_space(sum(file.size for file in files) - self.have(files))
         stop = threading.Event()
@@ -118,8 +129,13 @@ class Download:
             # What was stopped because another failed is not the reason that people are told.
             if fetch in done:
                 fetch.result()
-        artifacts = tuple(sorted(fetch.result() for fetch in fetches))
-        return Fetched(Manifest(artifacts), {a.path: self.directory / a.path for a in artifacts})
+        aside = "" if signature is None else signature.path
+        artifacts = tuple(sorted(f.result() for f in fetches if f.result().path != aside))
+        return Fetched(
+            Manifest(artifacts),
+            {artifact.path: self.directory / artifact.path for artifact in artifacts},
+            (self.directory / aside).read_bytes() if aside else None,
+        )
 
     def discard(self) -> None:
         """The model is published: what is left here are second names of its files."""

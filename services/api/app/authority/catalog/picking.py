@@ -5,12 +5,13 @@ for another file makes the whole listing unusable: a hub that says it once is no
 """
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Final, NoReturn
 
+from app.authority.catalog import signatures
 from app.authority.catalog.config import PATH
 from app.authority.catalog.inspection import LOADED
 from app.authority.catalog.kinds import Kind, kind_of
@@ -28,10 +29,14 @@ _OTHER_FORMATS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """What is fetched, sorted by path, and the paths of what is not."""
+    """What is fetched, sorted by path, and the paths of what is not.
+
+    `signature` is fetched too where there is one: it is about the model and no part of it.
+    """
 
     taken: tuple[HubFile, ...]
     left_out: tuple[str, ...]
+    signature: HubFile | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -56,7 +61,23 @@ def pick(at: HubRevision) -> Picked:
         _refuse(at, f"holds no {PATH}, so it is not a model that can be loaded")
     if not any(fnmatchcase(path, LOADED) for path in paths):
         _refuse(at, f"holds weights {_other_format(at.files)}; choose a safetensors version")
-    return Picked(taken, tuple(sorted(f.path for f in at.files if f.path not in paths)))
+    signature = next((f for f in at.files if f.path == signatures.NAME), None)
+    if signature is not None:
+        _check_signature(at, signature)
+        paths.add(signature.path)
+    return Picked(taken, left_out(at, paths), signature)
+
+
+def left_out(at: HubRevision, fetched: Collection[str]) -> tuple[str, ...]:
+    """The paths of the listing that are not fetched."""
+    return tuple(sorted(file.path for file in at.files if file.path not in fetched))
+
+
+def _check_signature(at: HubRevision, file: HubFile) -> None:
+    if file.size > signatures.MAX_BYTES:
+        _refuse(at, f"has a signature of more than {signatures.MAX_BYTES} bytes")
+    if file.sha256 is None and file.git_blob is None:
+        _refuse(at, f"gives no digest of {file.path}, so its bytes could not be checked")
 
 
 def _is_needed(file: HubFile) -> bool:

@@ -7,7 +7,6 @@ says so, or nothing of it does.
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, Engine, text
@@ -32,7 +31,9 @@ BY_GIT: Final = "git"
 FILES: Final = "files"
 
 _ORIGIN: Final = text("SELECT repo, revision FROM model WHERE id = :id")
-_SET_ORIGIN: Final = text("UPDATE model SET repo = :repo, revision = :revision WHERE id = :id")
+_SET_ORIGIN: Final = text(
+    "UPDATE model SET repo = :repo, revision = :revision, signer = :signer WHERE id = :id"
+)
 _SET_KNOWN_BY: Final = text(
     "UPDATE artifact SET known_by = :known_by WHERE model_id = :id AND path = :path"
 )
@@ -79,11 +80,13 @@ class Publishing:
         fetched: Fetched,
         origin: Origin,
         *,
-        admit: Callable[[Path], None],
+        admit: Callable[[Fetched], str | None],
         outcome: Callable[[CatalogModel], LedgerEvent],
         check: Callable[[], None],
     ) -> CatalogModel:
-        """Scan what was fetched, ask `admit` about the directory, place it and record `outcome`.
+        """Scan what was fetched, ask `admit` about it, place it and record `outcome`.
+
+        `admit` returns the name of the signer whose signature holds, if there is one.
 
         Raises IntakeRefused, ModelExists, and what `admit` and `check` raise; then nothing was
         placed.
@@ -98,13 +101,13 @@ class Publishing:
             with opened(work.view_directory) as tree:
                 shape = inspect(tree).shape
             entering = self._described(model_id, fetched.manifest, origin, shape)
-            admit(work.view_directory)
+            signer = admit(fetched)
             check()
             placing = {path: files / path for path in fetched.files}
             store.place(work, fetched.manifest, placing)
             model = entering.model
             with self._ledger.recording(outcome(model)) as connection:
-                _write(connection, entering, fetched.manifest, origin)
+                _write(connection, entering, fetched.manifest, origin, signer)
             work.kept = True
             self._catalog.entered(model)
             return model
@@ -177,14 +180,21 @@ def model_exists(model_id: str) -> ModelExists:
     )
 
 
-def _write(connection: Connection, entering: Published, manifest: Manifest, origin: Origin) -> None:
+def _write(
+    connection: Connection,
+    entering: Published,
+    manifest: Manifest,
+    origin: Origin,
+    signer: str | None,
+) -> None:
     model = entering.model
     if entering.held:
         records.set_trust(connection, model.id, model.trust)
     else:
         records.insert_model(connection, model, manifest, entering.shape)
     connection.execute(
-        _SET_ORIGIN, {"id": model.id, "repo": origin.repo, "revision": origin.commit}
+        _SET_ORIGIN,
+        {"id": model.id, "repo": origin.repo, "revision": origin.commit, "signer": signer},
     )
     connection.execute(
         _SET_KNOWN_BY,

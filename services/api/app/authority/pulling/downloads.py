@@ -7,61 +7,33 @@ files, or another commit, would be another plan.
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from app.authority import feasibility
-from app.authority.catalog import Catalog
-from app.authority.catalog.fetching import Download, PullProgress, PullWatch
+from app.authority.catalog import signatures
+from app.authority.catalog.fetching import Download, Fetched, PullProgress, PullWatch
 from app.authority.catalog.preview import preview
-from app.authority.catalog.publishing import Origin, Publishing, model_exists
+from app.authority.catalog.publishing import Origin, model_exists
+from app.authority.catalog.signatures import Signature, Signed
 from app.authority.keys.confirmation import confirmed
-from app.authority.ledger.store import Ledger
 from app.authority.permissions import Grant, Permission, grant
-from app.authority.policy.admitting import AskInstead, NeedsApproval, admit, no_asks
-from app.authority.policy.decisions import PolicyDecisionPoint, Question
-from app.authority.ports import Clock, Hub, MemoryProbe
+from app.authority.policy.admitting import NeedsApproval, admit
+from app.authority.policy.decisions import Question
 from app.authority.pulling.planned import Planned, Plans, name_of, repo_of, revision_of
+from app.authority.pulling.ports import Alone, PullingPorts
 from app.authority.pulling.recording import Recording
 from app.authority.reading import described
 from app.domain.actors import Actor
-from app.domain.feasibility import DoesNotFit, Fits, Need, Verdict
+from app.domain.feasibility import DoesNotFit, Fits, Verdict
 from app.domain.models import CatalogModel
-from app.domain.refusals import ModelBusy, ModelTooLarge
+from app.domain.refusals import ModelTooLarge, SignatureInvalid
 from app.domain.shapes import ModelShape
 
 PULL: Final = "model_pull"
 PUBLISH: Final = "model_publish"
 CHANGE: Final = "model_change"
-UNSIGNED: Final = "absent"
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What a verdict on a model that is not here yet needs to know."""
-
-    probe: MemoryProbe
-    verdict: Callable[[Need], Awaitable[Verdict]]
-    worker_base_bytes: Callable[[], int]
-    default_context: int
-    default_slots: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PullingPorts:
-    hub: Hub
-    catalog: Catalog
-    publishing: Publishing
-    ledger: Ledger
-    clock: Clock
-    policy: PolicyDecisionPoint
-    machine: Machine
-    asks: AskInstead = no_asks
-    signature: Callable[[Path], str] = lambda _: UNSIGNED
-    """What the signature in a model's directory is worth: `absent`, `verified`, or why not."""
 
 
 class Pulling:
@@ -219,7 +191,8 @@ class Pulling:
             while (step := await steps.get()) is not None:
                 yield {step.step: {"path": step.path, "done": step.done, "total": step.total}}
             model = await pulling
-            yield {"done": {**described(model), "fetched_bytes": recording.moved.count}}
+            moved = {"fetched_bytes": recording.moved.count}
+            yield {"done": {**described(model), **moved, **recording.signature}}
         finally:
             stop.set()
             await asyncio.wait({pulling})
@@ -234,13 +207,19 @@ class Pulling:
             recording.already_there(model)
             return model
         download = self._download(planned)
-        fetched = download.fetch_all(ports.hub, planned.files, recording.moved, watch)
+        fetched = download.fetch_all(
+            ports.hub,
+            planned.files,
+            recording.moved,
+            watch,
+            signature=planned.signature,
+        )
         model = ports.publishing.publish(
             may,
             planned.name,
             fetched,
             Origin(planned.at.repo, planned.at.commit, planned.source, planned.known_by),
-            admit=lambda view: self._admit(may.actor, planned, view),
+            admit=lambda fetched: self._admit(may.actor, planned, fetched, recording),
             outcome=recording.done,
             check=watch.check,
         )
@@ -248,17 +227,30 @@ class Pulling:
         download.discard()
         return model
 
-    def _admit(self, actor: Actor, planned: Planned, view: Path) -> None:
-        """Ask policy once more, now that it can be seen what came."""
-        facts = {**planned.facts(), "signature": self._ports.signature(view)}
+    def _admit(
+        self, actor: Actor, planned: Planned, fetched: Fetched, recording: Recording
+    ) -> str | None:
+        """Ask policy once more, now that it can be seen what came; the signer, if one is known."""
+        content, signers = fetched.signature, self._ports.signers()
+        found = Signature(Signed.ABSENT)
+        if content is not None:
+            found = signatures.check(content, fetched.manifest, signers)
+        recording.signed(found)
+        if found.status is Signed.INVALID:
+            raise SignatureInvalid(
+                f"The signature of {planned.name} {found.why}. It stays in quarantine and is never "
+                "loaded. Ask whoever published it."
+            )
+        facts = {**planned.facts(), "signature": str(found.status)}
         admit(self._ports.policy, Question(PUBLISH, actor, planned.name, facts))
+        return found.signer
 
     def _download(self, planned: Planned) -> Download:
         return Download(self._ports.catalog.store, planned.at)
 
-    def _alone(self, planned: Planned) -> "_Alone":
+    def _alone(self, planned: Planned) -> Alone:
         at = planned.at
-        return _Alone(self._busy, {planned.name, f"{at.repo}@{at.commit}"})
+        return Alone(self._busy, {planned.name, f"{at.repo}@{at.commit}"})
 
     # --- confirm ----------------------------------------------------------------------------
 
@@ -274,22 +266,6 @@ class Pulling:
         confirmed(confirmation, f"yes, confirm {model.id} {model.digest[-6:]}")
         admit(self._ports.policy, Question(CHANGE, actor, model.id, {"change": "confirmation"}))
         return described(await asyncio.to_thread(self._ports.publishing.confirm, may, model.id))
-
-
-class _Alone:
-    """Holds the names of one pull; another pull of one of them is refused meanwhile."""
-
-    def __init__(self, busy: set[str], names: set[str]) -> None:
-        self._busy = busy
-        self._names = names
-
-    def __enter__(self) -> None:
-        if taken := self._names & self._busy:
-            raise ModelBusy(f"{min(taken)} is being pulled already. Wait until that pull ends.")
-        self._busy |= self._names
-
-    def __exit__(self, *_: object) -> None:
-        self._busy -= self._names
 
 
 def _go_on() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from app.authority.catalog.known import KnownModel
 from app.authority.catalog.names import MODEL_ID
-from app.authority.catalog.picking import Picked, pick
+from app.authority.catalog.picking import Picked, left_out, pick
 from app.authority.catalog.publishing import BY_GIT, BY_SHA256, expected_trust
 from app.authority.ports import Clock, Hub
 from app.domain.actors import Actor
@@ -36,6 +36,7 @@ class Planned:
     actor_id: str
     files: tuple[HubFile, ...]
     held: bool
+    signature: HubFile | None
     source: str
     document: Mapping[str, Any]
 
@@ -67,12 +68,13 @@ class Planned:
             "sent": _sent(hub),
             "files": [_file(file) for file in picked.taken],
             "size_bytes": picked.size_bytes,
+            "signature": None if picked.signature is None else _file(picked.signature),
             "left_out": list(picked.left_out),
             "trust": str(Trust.VERIFIED if known else expected_trust(_known_by(picked.taken))),
             "here_already": held,
         }
         source = f"{hub.endpoint}/{at.repo}@{at.commit}"
-        return cls(at, name, actor.id, picked.taken, held, source, document)
+        return cls(at, name, actor.id, picked.taken, held, picked.signature, source, document)
 
     @property
     def digest(self) -> str:
@@ -177,7 +179,9 @@ def _as_known(at: HubRevision, picked: Picked, known: KnownModel) -> Picked:
             )
         taken.append(replace(file, sha256=artifact.sha256, git_blob=None))
     paths = {file.path for file in taken}
-    return Picked(tuple(taken), tuple(sorted(f.path for f in at.files if f.path not in paths)))
+    if picked.signature is not None:
+        paths.add(picked.signature.path)
+    return Picked(tuple(taken), left_out(at, paths), picked.signature)
 
 
 def _known_by(files: tuple[HubFile, ...]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from app.authority.catalog.fetching import Moved
+from app.authority.catalog.signatures import Signature
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.store import Ledger
 from app.authority.permissions import Permission
@@ -48,6 +49,7 @@ class Recording:
         self._planned = planned
         self._recorded = False
         self._intent_seq = 0
+        self._signature: Mapping[str, Any] = {}
         self._attempt = Attempt(
             act=str(Permission.MODEL_PULL),
             subject=planned.name,
@@ -81,12 +83,20 @@ class Recording:
             "trust": str(model.trust),
             "fetched_bytes": self.moved.count,
         }
-        return self._outcome("done", effect, effect=effect)
+        return self._outcome("done", effect, effect={**effect, **self._signature})
 
     def already_there(self, model: CatalogModel) -> None:
         """Nothing had to be fetched."""
         self._ledger.append(self.done(model))
         self._recorded = True
+
+    def signed(self, found: Signature) -> None:
+        """What the signature that came along is worth, for the run."""
+        self._signature = {"signature": str(found.status), "signer": found.signer}
+
+    @property
+    def signature(self) -> Mapping[str, Any]:
+        return self._signature
 
     def recorded(self) -> None:
         """The outcome stands, with the catalog's row."""
