@@ -1,5 +1,6 @@
 """An in-memory stand-in for the store's keeper; grants are real."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,16 @@ class FakeHousekeeping:
     async def restore(self, actor: Actor, which: str) -> Json:
         grant(actor, Permission.STORE_RESTORE, subject=which)
         return self._act("restore", which)
+
+    async def adoptable(self, actor: Actor) -> Json:
+        grant(actor, Permission.STORE_READ)
+        return {"candidates": []}
+
+    async def adopt(
+        self, actor: Actor, program: str, what: str, name: str | None
+    ) -> AsyncIterator[Json]:
+        grant(actor, Permission.MODEL_ADOPT, subject=name or what)
+        yield {"done": self._act("adopt", program, what, name)}
 
     async def put_alias(self, actor: Actor, model_id: str, alias: str) -> Json:
         grant(actor, Permission.MODEL_CHANGE, subject=model_id)

@@ -7,18 +7,24 @@ import pytest
 from sqlalchemy import Engine
 
 from app.authority.catalog import Catalog, ImportProgress, KnownModels
+from app.authority.catalog.adopting import Adopting
+from app.authority.catalog.caches import Program
 from app.authority.ledger import Ledger
 from app.authority.permissions import Grant, Permission, grant
 from app.database import open_engine
 from app.domain.actors import Actor, Role
 from app.domain.models import CatalogModel
+from tests.fakes.caches import hub_cache
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import fresh_database
 from tests.fakes.ledger import new_ledger
+from tests.model_files import good_model
 
 OPERATOR = Actor("key:00000000", "operator", frozenset({Role.OPERATOR}))
 
 Import = Callable[..., CatalogModel]
+Adopt = Callable[..., CatalogModel]
+HF, STUDIO = Program.HUGGING_FACE, Program.LM_STUDIO
 
 
 @pytest.fixture
@@ -67,6 +73,35 @@ def take(catalog: Catalog, may: Grant) -> Import:
         return catalog.import_directory(may, directory, name, progress, cancelled)
 
     return taken
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Path:
+    """The repository's folder in a cache of one model."""
+    return hub_cache(tmp_path / "hub", good_model(tmp_path / "made"))
+
+
+@pytest.fixture
+def adopting(catalog: Catalog, ledger: Ledger, tmp_path: Path) -> Adopting:
+    roots = {HF: (tmp_path / "hub",), STUDIO: (tmp_path / "studio", tmp_path / "old-studio")}
+    return Adopting(catalog, ledger, FixedClock(), roots)
+
+
+@pytest.fixture
+def adopt(adopting: Adopting) -> Adopt:
+    def adopted(
+        program: Program,
+        what: str | Path,
+        name: str | None = None,
+        progress: Callable[[ImportProgress], None] = lambda _: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> CatalogModel:
+        may = grant(OPERATOR, Permission.MODEL_ADOPT)
+        return adopting.adopt(
+            may, program, str(what), name=name, progress=progress, cancelled=cancelled
+        )
+
+    return adopted
 
 
 def files_in(store: Path) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from app.authority.catalog import Catalog
+from app.authority.catalog.adopting import Adopting
 from app.authority.catalog.annotations import Annotations
 from app.authority.housekeeping import Housekeeping
 from app.authority.ledger import Kind, Ledger
@@ -19,6 +20,7 @@ from app.authority.policy.hard import HardPolicy
 from app.domain.actors import Actor, Role
 from app.domain.models import CatalogModel
 from app.domain.refusals import Forbidden, InvalidRequest, ModelNotFound, TrashNotFound
+from tests.fakes.clock import FixedClock
 from tests.model_files import good_model
 from tests.unit.catalog.conftest import OPERATOR, Import
 
@@ -92,7 +94,9 @@ class Keeper:
 
 
 @pytest.fixture
-def keeper(catalog: Catalog, engine: Engine, take: Import, tmp_path: Path) -> Keeper:
+def keeper(
+    catalog: Catalog, ledger: Ledger, engine: Engine, take: Import, tmp_path: Path
+) -> Keeper:
     model = take(good_model(tmp_path / "m"), "a/b")
     trash, desk, residents = Bin(model), Desk(), Residents()
     made = Housekeeping(
@@ -103,6 +107,7 @@ def keeper(catalog: Catalog, engine: Engine, take: Import, tmp_path: Path) -> Ke
         asks=desk,
         serving=cast(Serving, residents),
         policy=HardPolicy(),
+        adopting=Adopting(catalog, ledger, FixedClock(), {}),
         home=tmp_path,
     )
     return Keeper(made, trash, desk, residents)

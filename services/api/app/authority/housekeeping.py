@@ -5,14 +5,17 @@ Nothing here destroys. What does is asked for, and done by whoever executes appr
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from app.authority.catalog import Catalog
+from app.authority.catalog import Catalog, ImportProgress
+from app.authority.catalog.adopting import Adopting
 from app.authority.catalog.annotations import Annotations
+from app.authority.catalog.caches import Program
 from app.authority.catalog.survey import Bytes, Survey, survey, walk
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Grant, Permission, grant
@@ -22,9 +25,11 @@ from app.authority.reading import described
 from app.domain.actors import Actor
 from app.domain.models import CatalogModel
 from app.domain.refusals import InvalidRequest, TrashNotFound, attempting
+from app.observability import recorded_path
 
 PLACES: Final[Mapping[str, str]] = {"store": "", "trash": "trash/", "cache": "caches/"}
 """Folders of the state directory that are surveyed, and how the survey calls their files."""
+ADOPT: Final = "model_adopt"
 CHANGE: Final = "model_change"
 RESTORE: Final = "store_restore"
 PURGES: Final[Mapping[str, str]] = {
@@ -81,6 +86,7 @@ class Housekeeping:
     asks: Asks
     serving: Serving
     policy: PolicyDecisionPoint
+    adopting: Adopting
     home: Path
 
     # --- looking ----------------------------------------------------------------------------
@@ -163,6 +169,59 @@ class Housekeeping:
             f"No model called {which[:200]!a} is in the trash. lmx store trash lists them.",
             param="trash",
         )
+
+    # --- models that other programs keep ----------------------------------------------------
+
+    async def adoptable(self, actor: Actor) -> dict[str, Any]:
+        """What the usual caches of other programs hold, and why some of it cannot be adopted."""
+        grant(actor, Permission.STORE_READ)
+        return {"candidates": await asyncio.to_thread(self.adopting.candidates)}
+
+    async def adopt(
+        self, actor: Actor, program: str, what: str, name: str | None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield ``{"hashing": {path, done, total}}`` while it works, then ``{"done": model}``.
+
+        Closing the iterator cancels, which leaves nothing behind.
+        """
+        with attempting(Permission.MODEL_ADOPT, program=program, what=recorded_path(Path(what))):
+            may = grant(actor, Permission.MODEL_ADOPT, subject=name or what)
+            admit(self.policy, Question(ADOPT, actor, name or what, {"signature": "absent"}))
+            if program not in set(Program):
+                raise InvalidRequest(
+                    f"Models of {program[:40]!a} cannot be adopted; those of "
+                    f"{' and '.join(Program)} can.",
+                    param="program",
+                )
+            loop = asyncio.get_running_loop()
+            progress: asyncio.Queue[ImportProgress | None] = asyncio.Queue()
+            stop = threading.Event()
+
+            def tell(step: ImportProgress | None) -> None:
+                loop.call_soon_threadsafe(progress.put_nowait, step)
+
+            def work() -> CatalogModel:
+                try:
+                    adopt = self.adopting.adopt
+                    return adopt(
+                        may,
+                        Program(program),
+                        what,
+                        name=name,
+                        progress=tell,
+                        cancelled=stop.is_set,
+                    )
+                finally:
+                    tell(None)
+
+            adopting = asyncio.create_task(asyncio.to_thread(work))
+            try:
+                while (step := await progress.get()) is not None:
+                    yield {"hashing": asdict(step)}
+                yield {"done": described(await adopting)}
+            finally:
+                stop.set()
+                await asyncio.wait({adopting})
 
     # --- what people say about a model ------------------------------------------------------
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from app.domain.refusals import Refusal
 from app.routers import health
 from app.routers.authority import (
+    adoption,
     annotations,
     approvals,
     approvers,
@@ -69,6 +70,7 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         status.router,
         imports.router,
         pulls.router,
+        adoption.router,
         annotations.router,
         models.router,
         keys.router,

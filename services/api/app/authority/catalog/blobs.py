@@ -94,6 +94,18 @@ class BlobStore:
         self._place_view(work.view_directory, self.view(manifest.digest))
         return new
 
+    def place_view(self, work: Incoming, digest: str) -> None:
+        """Move a view whose files lie elsewhere to its name; the journal says so first.
+
+        Raises FileExistsError where there is one: a view is never mixed from two models.
+        """
+        view = self.view(digest)
+        if view.exists() or view.is_symlink():
+            raise FileExistsError(view)
+        work.view = digest
+        self._write_journal(work)
+        self._place_view(work.view_directory, view)
+
     def sweep(self, known_digests: Collection[str], known_blobs: Collection[str]) -> None:
         """Take back what an import that was killed had placed and never recorded."""
         for directory in sorted(self._incoming.iterdir()):

@@ -115,7 +115,7 @@ def _copy(tree: Tree, file: Found, work: Incoming, watch: Watch) -> Artifact:
     target = os.open(work.directory / file.path, flags, 0o600)
     try:
         with tree.open(file.path) as source:
-            sha256, size = copy_hashed(source, target, _steps(file, watch))
+            sha256, size = copy_hashed(source, target, steps(file, watch))
             status = os.fstat(source)
         if (size, status.st_mtime_ns) != (file.size, file.mtime_ns):
             refuse(file.path, "changed while it was read; let it come to rest and import again")
@@ -126,7 +126,7 @@ def _copy(tree: Tree, file: Found, work: Incoming, watch: Watch) -> Artifact:
     return Artifact(file.path, size, sha256)
 
 
-def _steps(file: Found, watch: Watch) -> Callable[[int], None]:
+def steps(file: Found, watch: Watch) -> Callable[[int], None]:
     """Counts bytes, tells of them a few times a second, and stops a cancelled import."""
     done, told_at = 0, watch.clock.monotonic()
 

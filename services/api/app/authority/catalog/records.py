@@ -1,12 +1,13 @@
 """The catalog's rows: what stands in the tables `model`, `artifact` and `receipt`, and how."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, RowMapping, text
 
+from app.authority.catalog.survey import Owner
 from app.domain.models import Artifact, CatalogModel, Manifest, Trust
 from app.domain.shapes import ModelShape
 
@@ -17,6 +18,13 @@ _MODELS: Final = text(
 _MODEL: Final = text(f"{_MODELS} WHERE id = :id")
 _SHAPE: Final = text("SELECT shape_json FROM model WHERE id = :id")
 _ARTIFACTS: Final = text("SELECT path, size, sha256 FROM artifact WHERE model_id = :id")
+_ADOPTED: Final = text(
+    "SELECT path, adopted_path FROM artifact WHERE model_id = :id AND adopted_path IS NOT NULL"
+)
+_OWNERS: Final = text(
+    "SELECT id, digest, (SELECT group_concat(sha256) FROM artifact WHERE model_id = id"
+    " AND adopted_path IS NULL) AS blobs FROM model ORDER BY id"
+)
 _RECEIPTS: Final = text(
     "SELECT sha256, dev, ino, size, mtime_ns, ctime_ns, verified_us FROM receipt"
 )
@@ -90,6 +98,17 @@ def insert_model(
             for a in manifest.artifacts
         ],
     )
+
+
+def owners(connection: Connection) -> Iterator[Owner]:
+    """Every model with the blobs that it needs: files of other programs are in none."""
+    for row in connection.execute(_OWNERS):
+        yield Owner(row.id, row.digest, frozenset(filter(None, (row.blobs or "").split(","))))
+
+
+def adopted(connection: Connection, model_id: str) -> dict[str, str]:
+    """Where files that another program keeps lie, by their path in the model."""
+    return {row.path: row.adopted_path for row in connection.execute(_ADOPTED, {"id": model_id})}
 
 
 def put_receipts(connection: Connection, found: Iterable[FileReceipt]) -> None:

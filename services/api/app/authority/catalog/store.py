@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from app.authority.catalog import records
 from app.authority.catalog.blobs import BlobStore, Incoming
+from app.authority.catalog.imported import imported
 from app.authority.catalog.inspection import Inspected, inspect, inspect_directory
 from app.authority.catalog.intake import (
     Copied,
@@ -39,8 +40,6 @@ from app.evidence.vocabulary import Kind
 from app.observability import recorded_path
 
 WAIT_S: Final = 0.2
-# An event is bounded, so it names only so many of the files that were left out, and their count.
-NAMES_RECORDED: Final = 50
 
 
 class Catalog:
@@ -103,10 +102,8 @@ class Catalog:
 
     def owners(self) -> Iterator[Owner]:
         """Every model with the blobs it needs, for whoever counts them."""
-        for model_id in sorted(self.ids()):
-            manifest = self.manifest(model_id)
-            blobs = frozenset(artifact.sha256 for artifact in manifest.artifacts)
-            yield Owner(model_id, manifest.digest, blobs)
+        with self._engine.connect() as connection:
+            yield from records.owners(connection)
 
     # --- verification -----------------------------------------------------------------------
 
@@ -123,10 +120,14 @@ class Catalog:
                 f"them back by importing it again, then: lmx models verify {model_id}"
             )
         manifest, view = self.manifest(model_id), self._store.view(model.digest)
+        with self._engine.connect() as connection:
+            adopted = records.adopted(connection, model_id)
         receipts = {} if full else self._receipts
         begun = Begun(self._clock.utc_us(), {"digest": model.digest, "full": full})
         try:
-            checked = check_files(view, manifest, receipts, now_us=self._clock.utc_us)
+            checked = check_files(
+                view, manifest, receipts, now_us=self._clock.utc_us, adopted=adopted
+            )
         except WrongBytes as wrong:
             raise self._quarantined(model, wrong, actor, begun) from wrong
         except OSError as error:
@@ -311,8 +312,8 @@ class Catalog:
         if held is not None:
             model = replace(held, trust=trust)
         self._store.place(work, copied.manifest, copied.files)
-        imported = self._ended(_imported(actor, model, found.left_out), begun)
-        with self._ledger.recording(imported) as connection:
+        ended = self._ended(imported(actor, model, found.left_out), begun)
+        with self._ledger.recording(ended) as connection:
             if held is None:
                 records.insert_model(connection, model, copied.manifest, inspected.shape)
             else:
@@ -334,21 +335,3 @@ class Catalog:
             created=self._clock.utc_us() // 1_000_000,
             source=source,
         )
-
-
-def _imported(actor: Actor, model: CatalogModel, left_out: tuple[str, ...]) -> LedgerEvent:
-    return LedgerEvent(
-        kind=Kind.MODEL_IMPORTED,
-        actor=actor,
-        subject=model.id,
-        outcome="done",
-        data={
-            "digest": model.digest,
-            "trust": str(model.trust),
-            "size_bytes": model.size_bytes,
-            "architecture": model.architecture,
-            "source": model.source,
-            "left_out": list(left_out[:NAMES_RECORDED]),
-            "left_out_count": len(left_out),
-        },
-    )

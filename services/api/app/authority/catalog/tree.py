@@ -7,11 +7,11 @@ even when the directory is changed meanwhile.
 import os
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from app.domain.refusals import IntakeRefused
 
@@ -21,7 +21,7 @@ MAX_FILE_BYTES = 1 << 40
 # Left by tools that fetch or show files; never part of a model, so not even entered.
 SKIPPED = (".git", ".cache", ".huggingface", ".DS_Store", "__MACOSX")
 
-_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,10 @@ class Found:
     mtime_ns: int
 
 
+Look = Callable[[str, int, str], os.stat_result]
+"""How a walk looks at a name in an open folder; the last argument is its path in the tree."""
+
+
 class Tree:
     """An open directory of model files."""
 
@@ -40,10 +44,15 @@ class Tree:
         self._root_fd = root_fd
         self.directory = directory
 
+    @property
+    def descriptor(self) -> int:
+        """Of the directory, while it is open."""
+        return self._root_fd
+
     def files(self) -> list[Found]:
         """Every regular file, sorted by path. Raises IntakeRefused for anything that is neither."""
         found: list[Found] = []
-        _walk(self._root_fd, "", found)
+        _walk(self._root_fd, "", found, self._look)
         _refuse_lookalikes(found)
         return sorted(found, key=lambda f: f.path)
 
@@ -61,7 +70,7 @@ class Tree:
                 held.append(
                     _open(folder, held[-1] if held else self._root_fd, path, os.O_DIRECTORY)
                 )
-            descriptor = _open(name, held[-1] if held else self._root_fd, path)
+            descriptor = self._open_file(name, held[-1] if held else self._root_fd, path)
             held.append(descriptor)
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 refuse(path, "is not a regular file")
@@ -69,6 +78,13 @@ class Tree:
         finally:
             for descriptor in held:
                 os.close(descriptor)
+
+    def _look(self, name: str, folder_fd: int, path: str) -> os.stat_result:  # noqa: ARG002
+        """What lies at `path`, by its last part in an open folder: itself, not what it leads to."""
+        return os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+
+    def _open_file(self, name: str, folder_fd: int, path: str) -> int:
+        return _open(name, folder_fd, path)
 
     def read(self, path: str, *, limit: int) -> bytes:
         """The whole of a small file. Raises IntakeRefused beyond `limit` bytes."""
@@ -83,7 +99,7 @@ class Tree:
 def opened(directory: Path) -> Iterator[Tree]:
     """The directory as a `Tree`. Its own name may not be a link either."""
     try:
-        descriptor = os.open(directory, _FLAGS | os.O_DIRECTORY)
+        descriptor = os.open(directory, FLAGS | os.O_DIRECTORY)
     except FileNotFoundError:
         refuse(str(directory), "does not exist; give the directory that holds the model's files")
     except OSError as error:
@@ -107,7 +123,7 @@ def read_exactly(descriptor: int, count: int, offset: int) -> bytes:
     return b"".join(parts)
 
 
-def _walk(folder_fd: int, prefix: str, found: list[Found]) -> None:
+def _walk(folder_fd: int, prefix: str, found: list[Found], look: Look) -> None:
     if prefix.count("/") > MAX_DEPTH:
         refuse(prefix, f"is more than {MAX_DEPTH} directories deep")
     for name in sorted(os.listdir(folder_fd)):
@@ -115,9 +131,9 @@ def _walk(folder_fd: int, prefix: str, found: list[Found]) -> None:
             continue
         path = prefix + name
         _check_name(name, path)
-        status = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+        status = look(name, folder_fd, path)
         if stat.S_ISDIR(status.st_mode):
-            _walk_into(name, folder_fd, path, found)
+            _walk_into(name, folder_fd, path, found, look)
             continue
         _check_regular(status, path)
         found.append(Found(path, status.st_size, status.st_mtime_ns))
@@ -125,17 +141,17 @@ def _walk(folder_fd: int, prefix: str, found: list[Found]) -> None:
             refuse(prefix or "the directory", f"holds more than {MAX_FILES} files")
 
 
-def _walk_into(name: str, folder_fd: int, path: str, found: list[Found]) -> None:
+def _walk_into(name: str, folder_fd: int, path: str, found: list[Found], look: Look) -> None:
     descriptor = _open(name, folder_fd, path, os.O_DIRECTORY)
     try:
-        _walk(descriptor, path + "/", found)
+        _walk(descriptor, path + "/", found, look)
     finally:
         os.close(descriptor)
 
 
 def _open(name: str, folder_fd: int, path: str, more: int = 0) -> int:
     try:
-        return os.open(name, _FLAGS | more, dir_fd=folder_fd)
+        return os.open(name, FLAGS | more, dir_fd=folder_fd)
     except OSError as error:
         refuse(path, f"cannot be opened ({error.strerror}); it must be a file you may read")
 

@@ -4,15 +4,17 @@ A file whose identity is that of its receipt is not read again. Everything else 
 """
 
 import os
+import stat
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from app.authority.catalog.hashing import FILES_AT_ONCE, hash_file
 from app.authority.catalog.records import FileReceipt
-from app.authority.catalog.tree import Tree, opened
+from app.authority.catalog.tree import FLAGS, Tree, opened, refuse
 from app.domain.models import Artifact, Manifest
 from app.domain.refusals import IntakeRefused
 
@@ -43,10 +45,15 @@ def check_files(
     receipts: Mapping[str, FileReceipt],
     *,
     now_us: Callable[[], int],
+    adopted: Mapping[str, str] = MappingProxyType({}),
 ) -> Checked:
-    """Compare the files in `view` with the manifest; raises WrongBytes."""
+    """Compare the files in `view` with the manifest; raises WrongBytes.
+
+    `adopted` says where files that another program keeps lie; a link in the view may lead there.
+    """
     try:
-        with opened(view) as tree:
+        with opened(view) as folder:
+            tree = ViewTree(folder.descriptor, view, adopted)
             _check_names(tree, manifest)
             suspects = [a for a in manifest.artifacts if not _receipt_holds(tree, a, receipts)]
             if not suspects:
@@ -59,6 +66,25 @@ def check_files(
             str(refusal.details.get("path", "")), "is not a readable file"
         ) from refusal
     return Checked(fresh, sum(artifact.size for artifact in suspects))
+
+
+class ViewTree(Tree):
+    """A view; the links in it are our own, and lead where the catalog says or are refused."""
+
+    def __init__(self, root_fd: int, directory: Path, adopted: Mapping[str, str]) -> None:
+        super().__init__(root_fd, directory)
+        self._adopted = adopted
+
+    def _open_file(self, name: str, folder_fd: int, path: str) -> int:
+        place = self._adopted.get(path)
+        if place is None or not stat.S_ISLNK(self._look(name, folder_fd, path).st_mode):
+            return super()._open_file(name, folder_fd, path)
+        if os.readlink(name, dir_fd=folder_fd) != place:
+            refuse(path, "leads elsewhere than it did")
+        try:
+            return os.open(place, FLAGS)
+        except OSError as error:
+            refuse(path, f"cannot be opened where it lies ({error.strerror})")
 
 
 def receipt_of(descriptor: int, sha256: str, *, verified_us: int) -> FileReceipt:
