@@ -24,6 +24,7 @@ BENCHMARKS = {
     "footprint": "idle memory and start of the server",
     "hashing": "intake's hashing beside sha256sum",
     "ledger": "appends, verification, questions and export, a million events",
+    "runs": "pages of a million runs, by every filter",
     "feasibility": "predicted memory beside measured peaks",
 }
 RESULTS = ROOT / "bench/results/latest.json"

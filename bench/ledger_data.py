@@ -8,7 +8,7 @@ sums; some kinds, persons and models are rare. Equal seeds give equal events. Ev
 import random
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from app.authority.ledger.events import LedgerEvent, Stamp, canonical_body, new_event_id
@@ -46,6 +46,8 @@ class _Run:
     now_us: int
     open: list[tuple[str, int]] = field(default_factory=list)
     """Loads without an outcome: model, number of the intent."""
+    named: bool = False
+    """Whether what ends an attempt names its run, and little else is made up."""
 
     def actor(self) -> Actor:
         number = self.chance.randrange(20)
@@ -74,14 +76,17 @@ def _actor(number: int) -> Actor:
 _ACTORS: Final = tuple(map(_actor, range(20)))
 
 
-def bodies(first: int, count: int, *, start_us: int, seed: int = 0) -> list[Body]:
+def bodies(
+    first: int, count: int, *, start_us: int, seed: int = 0, runs: bool = False
+) -> list[Body]:
     """Return the canonical bodies of events `first` to `first + count - 1`, one run of a server.
 
-    `start_us` is when event 1 happened.
+    `start_us` is when event 1 happened. With `runs` six of seven events end an attempt and name
+    its run.
     """
     chance = random.Random(seed * 1_000_003 + first)
     boot = str(uuid.UUID(int=chance.getrandbits(128)))
-    run = _Run(chance, boot, first, start_us + first * EVERY_US)
+    run = _Run(chance, boot, first, start_us + first * EVERY_US, named=runs)
     made: list[Body] = []
     for event in _events(run, first + count - 1):
         id_ = new_event_id(ts_utc_us=run.now_us, random=chance.randbytes(10))
@@ -110,12 +115,16 @@ def _events(run: _Run, last: int) -> Iterator[LedgerEvent]:
     yield LedgerEvent(Kind.BOOT, SYSTEM, run.boot, data=boot)
     while run.seq < last:
         # What is open is closed before the run ends, with its last events.
-        yield _outcome(run) if last - run.seq <= len(run.open) else _any(run)
+        event = _outcome(run) if last - run.seq <= len(run.open) else _any(run)
+        if run.named and event.kind in _END_AN_ATTEMPT:
+            event = replace(event, data={**event.data, "run": run.hex(32)})
+        yield event
     yield LedgerEvent(Kind.SHUTDOWN, SYSTEM, run.boot, data={"reason": "asked to stop"})
 
 
 def _any(run: _Run) -> LedgerEvent:
-    return _KINDS[run.chance.randrange(len(_KINDS))](run)
+    kinds = _ATTEMPTS if run.named else _KINDS
+    return kinds[run.chance.randrange(len(kinds))](run)
 
 
 def _intent(run: _Run) -> LedgerEvent:
@@ -206,3 +215,10 @@ _KINDS: Final[tuple[Callable[[_Run], LedgerEvent], ...]] = (
     _sums,
     *[_read] * 2,
 )
+_ATTEMPTS: Final[tuple[Callable[[_Run], LedgerEvent], ...]] = (
+    _intent,
+    _outcome,
+    *[_refusal] * 3,
+    *[_verified] * 2,
+)
+_END_AN_ATTEMPT: Final = frozenset({Kind.LOAD_OUTCOME, Kind.REFUSAL, Kind.MODEL_VERIFIED})

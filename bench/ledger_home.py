@@ -78,8 +78,11 @@ class Made:
     seconds: float
 
 
-def make_home(home: Path, *, events: int, seed: int = 0) -> Made:
-    """Make the directory `home` with a ledger of `events` events; raises NoRoom."""
+def make_home(home: Path, *, events: int, seed: int = 0, runs: bool = False) -> Made:
+    """Make the directory `home` with a ledger of `events` events; raises NoRoom.
+
+    With `runs` most of them end an attempt and name its run, whose bytes are not made up.
+    """
     started = time.perf_counter()
     need = events * BYTES_AN_EVENT
     if (free := shutil.disk_usage(home.parent).free) < need:
@@ -91,7 +94,7 @@ def make_home(home: Path, *, events: int, seed: int = 0) -> Made:
     quiet_home(home)
     prepare_home(home)
     _first_start(home, start_us)
-    size = _go_on(home, events, start_us, seed)
+    size = _go_on(home, events, start_us, seed, runs=runs)
     os.sync()  # what is measured next does not pay for writing this
     sizes = ((home / name).stat().st_size for name in ("lmx.db", "ledger/events.jsonl"))
     return Made(home, size, *sizes, time.perf_counter() - started)
@@ -115,7 +118,7 @@ def _first_start(home: Path, start_us: int) -> None:
     authority.database.dispose()
 
 
-def _go_on(home: Path, events: int, start_us: int, seed: int) -> int:
+def _go_on(home: Path, events: int, start_us: int, seed: int, *, runs: bool) -> int:
     directory = home / "ledger"
     key, signer = _signing(directory)
     connection = sqlite3.connect(home / "lmx.db", isolation_level=None)
@@ -128,7 +131,7 @@ def _go_on(home: Path, events: int, start_us: int, seed: int) -> int:
             connection.execute(f"DROP INDEX {name}")
         head = stored_tree(connection, signer.size)
         writer = _Bulk(connection, sink, key, signer, head)
-        for made, rows in _chunks(head.size + 1, events, start_us, seed):
+        for made, rows in _chunks(head.size + 1, events, start_us, seed, runs=runs):
             writer.write(made)
             insert_rows(connection, rows)
         writer.finish()
@@ -227,11 +230,11 @@ def _signing(directory: Path) -> tuple[SigningKey, Signer]:
     return SigningKey.read(directory / "signing.key", origin), signer
 
 
-def _chunks(first: int, last: int, start_us: int, seed: int) -> Iterator[Chunk]:
+def _chunks(first: int, last: int, start_us: int, seed: int, *, runs: bool) -> Iterator[Chunk]:
     """Make the events `first` to `last` in processes of their own, in order."""
     starts = range(first, last + 1, CHUNK)
     # A chunk is a boot and a stop at least: a rest of one event is left out.
-    tasks = [(at, min(CHUNK, last + 1 - at), start_us, seed) for at in starts if at < last]
+    tasks = [(at, min(CHUNK, last + 1 - at), start_us, seed, runs) for at in starts if at < last]
     processes = os.cpu_count() or 1
     under_way: deque[AsyncResult[Chunk]] = deque()
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
@@ -243,7 +246,7 @@ def _chunks(first: int, last: int, start_us: int, seed: int) -> Iterator[Chunk]:
             yield under_way.popleft().get()
 
 
-def _chunk(task: tuple[int, int, int, int]) -> Chunk:
-    first, count, start_us, seed = task
-    made = bodies(first, count, start_us=start_us, seed=seed)
+def _chunk(task: tuple[int, int, int, int, bool]) -> Chunk:
+    first, count, start_us, seed, runs = task
+    made = bodies(first, count, start_us=start_us, seed=seed, runs=runs)
     return made, [index_row(json.loads(body)) for _, body in made]

@@ -73,7 +73,8 @@ class _Plain:
         if size > self._left:
             self._left = 0  # nothing smaller slips in behind what was too much
             return CUT
-        return self._spent(safe, size)
+        self._left -= size
+        return safe
 
     def _spent(self, value: Any, size: int) -> Any:
         self._left -= size
