@@ -65,8 +65,8 @@ def _file(item: Leftover) -> dict[str, Any]:
         "size": item.identity.size,
         "sha256": None,
         "fate": "remove",
-        "inode": item.identity.ino,
-        "mtime_ns": item.mtime_ns,
+        "inode": str(item.identity.ino),  # may be larger than a number in a plan
+        "mtime_us": item.mtime_ns // 1000,
     }
 
 

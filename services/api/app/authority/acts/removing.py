@@ -12,10 +12,11 @@ from app.authority.catalog.removal.purging import Removed
 from app.domain.refusals import Refusal
 
 
-def effect_of(found: Removed, *, data: Mapping[str, Any], done: bool = True) -> Effect:
-    """The effect of a removal: partial where something could not be removed."""
+def effect_of(found: Removed, *, data: Mapping[str, Any]) -> Effect:
+    """The effect of a removal: partial where something could not be removed, failed where nothing
+    could."""
     return Effect(
-        done=done,
+        done=bool(found.files or found.freed_bytes) or not found.failed,
         freed_bytes=found.freed_bytes,
         files=found.files,
         failed=tuple(found.failed),
