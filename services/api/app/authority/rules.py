@@ -62,32 +62,35 @@ _E2E: Final = "tests/e2e/test_lost_workers.py"
 _MINUTE: Final = "tests/e2e/test_first_minute.py"
 _SETTINGS: Final = "tests/unit/start/test_settings.py"
 _LOST: Final = "tests/faults/engine/test_lost_workers.py"
+_WORKFLOW: Final = "tests/unit/approvals/test_workflow.py"
+_RACES: Final = "tests/faults/approvals/test_races.py"
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         id="C01",
         tier=Tier.CRITICAL,
         sentence="Nothing leaves this machine: no cloud inference, no telemetry, no outbound "
-        "connection by default.",
-        enforced_in=(".importlinter", "app.engines.process"),
+        "connection by default. A model is fetched only after somebody saw from where, what is "
+        "sent and every file, and confirmed that.",
+        enforced_in=(".importlinter", "app.engines.process", "app.authority.pulling"),
         tests=(
             "tests/e2e/test_no_outbound.py",
+            "tests/unit/pulling/test_pulls.py",
             f"{_CONTRACTS}::test_contract_bites",
             "tests/architecture/test_lint.py",
         ),
-        state=State.PARTLY,
-        note="This release never downloads: there is no exception to confirm yet.",
     ),
     Rule(
         id="C02",
         tier=Tier.CRITICAL,
         sentence="Nothing destructive happens without an approval whose confirmation was typed; no "
         "flag skips it.",
-        enforced_in=("app.authority.keys.store",),
-        tests=(f"{_KEYS}::test_without_the_typed_phrase_nothing_happens",),
-        state=State.PARTLY,
-        note="No act of this release deletes anything. Creating and revoking keys is confirmed by "
-        "typing; approvals come with the first act that deletes.",
+        enforced_in=(
+            "app.authority.warrants",
+            "app.authority.approvals.executing",
+            "app.authority.policy.hard",
+        ),
+        tests=(_WORKFLOW, _RACES, "tests/unit/policy/test_hard.py"),
     ),
     Rule(
         id="C03",
@@ -111,9 +114,6 @@ RULES: Final[tuple[Rule, ...]] = (
         "once and revocable. Inference on loopback is open unless one setting closes it.",
         enforced_in=("app.authority.permissions", "app.authority.keys.store"),
         tests=(_ACCESS, _KEYS, _ROUTES),
-        state=State.PARTLY,
-        note="A solo installation: one person operates and approves. More people, and asking "
-        "before a key is made, come with approvals.",
     ),
     Rule(
         id="C06",
@@ -249,23 +249,32 @@ RULES: Final[tuple[Rule, ...]] = (
         id="RMOS-2",
         tier=Tier.CRITICAL,
         sentence="A destructive act needs an approved plan that is still the plan when it is done.",
-        enforced_in=(),
-        tests=(),
-        state=State.NOT_YET,
-        note="No act of this release is destructive; plans come with approvals.",
+        enforced_in=("app.authority.approvals.plans", "app.authority.approvals.executing"),
+        tests=(_WORKFLOW, _RACES),
+    ),
+    Rule(
+        id="POLICY",
+        tier=Tier.CRITICAL,
+        sentence="What no rule allows is denied, a rule that fails denies, and deny stands over "
+        "approval, which stands over allow. The settings can only ask for more.",
+        enforced_in=("app.authority.policy.hard", "app.authority.policy.admitting"),
+        tests=("tests/unit/policy/test_hard.py", "tests/properties/test_policy.py"),
     ),
     Rule(
         id="RMOS-3",
         tier=Tier.CRITICAL,
         sentence="Every attempt is on record, refused ones too, and outlives any rollback.",
-        enforced_in=("app.authority.ledger.store", "app.authority.ledger.refusals"),
+        enforced_in=(
+            "app.authority.ledger.store",
+            "app.authority.ledger.refusals",
+            "app.authority.ledger.runs",
+        ),
         tests=(
             "tests/unit/ledger/test_refusals.py",
             "tests/unit/ledger/test_recording.py",
             f"{_E2E}::test_an_unload_cut_off_by_a_killed_server_is_reconciled_at_the_next_start",
+            "tests/unit/runs/test_runs_kept.py",
         ),
-        state=State.PARTLY,
-        note="Intents, outcomes and refusals are events; sealed runs with evidence come later.",
     ),
     Rule(
         id="VERIFIABLE",
