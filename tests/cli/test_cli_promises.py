@@ -61,7 +61,7 @@ def test_the_command_tree_is_the_one_that_works_now() -> None:
     }
     leaves = {" ".join(n) for n in COMMANDS if n not in groups}
     models = {f"models {m}" for m in "ls show fit import load unload verify".split()}
-    models |= {f"models {m}" for m in "alias pin unpin note pull confirm rm".split()}
+    models |= {f"models {m}" for m in "adopt alias pin unpin note pull confirm rm".split()}
     models |= {f"store {m}" for m in "ls trash restore purge".split()}
     assert leaves == models | {
         *("serve", "status", "chat", "rules"),

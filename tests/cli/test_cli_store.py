@@ -106,3 +106,63 @@ def test_a_listing_shows_pins_and_notes(lmx: Run, authority: FakeAuthority) -> N
     out = lmx("models", "ls").out
     assert "pinned" in out
     assert "keep[2J it" in out
+
+
+CANDIDATES = [
+    {
+        "name": "org/model",
+        "program": "hf",
+        "size_bytes": 5 << 30,
+        "adopted_as": None,
+        "why_not": None,
+    },
+    {
+        "name": f"lab/{TRICKS}gguf",
+        "program": "lmstudio",
+        "size_bytes": 0,
+        "adopted_as": None,
+        "why_not": "model.gguf is GGUF, which this release cannot load.",
+    },
+]
+
+
+def test_what_could_be_adopted_is_listed_with_why_not(lmx: Run, authority: FakeAuthority) -> None:
+    assert "Neither" in lmx("models", "adopt").err
+    authority.candidates = CANDIDATES
+    out = lmx("models", "adopt").out
+    assert "5.0 GiB" in out
+    assert "lab/[2Jgguf" in out
+    assert "is GGUF" in out
+    assert lmx("models", "adopt", "--json").code == 0
+
+
+@pytest.mark.parametrize(
+    ("what", "sent"),
+    [("org/model", "org/model"), ("/a/./b/../c", "/a/c"), ("../../keys", None)],
+)
+def test_a_model_is_adopted_by_name_or_absolute_path(
+    lmx: Run, authority: FakeAuthority, what: str, sent: str | None
+) -> None:
+    ended = lmx("models", "adopt", "hf", what, "--name", "my/model")
+    assert ended.code == 0, ended.err
+    body = authority.last("/authority/models/adopt").body
+    assert (body["program"], body["name"]) == ("hf", "my/model")
+    assert body["what"] == sent if sent else body["what"].startswith("/")
+
+
+@pytest.mark.parametrize("arguments", [("hf",), ("ollama", "x"), ("hf", "a", "b")])
+def test_half_an_adoption_is_a_wrong_command_line(
+    lmx: Run, authority: FakeAuthority, arguments: tuple[str, ...]
+) -> None:
+    assert lmx("models", "adopt", *arguments).code == ExitCode.USAGE
+    assert authority.asked == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("--downloads", "--caches"), ("--trash", "a", "--trash-all"), ("--all",)]
+)
+def test_a_purge_names_one_thing(
+    lmx: Run, authority: FakeAuthority, arguments: tuple[str, ...]
+) -> None:
+    assert lmx("store", "purge", *arguments).code == ExitCode.USAGE
+    assert authority.asked == []

@@ -99,6 +99,7 @@ class FakeAuthority:
     runs: Callable[[Asked], Any] | None = None  # what answers below /authority/runs
     asked: list[Asked] = field(default_factory=list)
     import_error: dict[str, Any] | None = None
+    candidates: list[dict[str, Any]] = field(default_factory=list)
     store: dict[str, Any] = field(default_factory=lambda: dict(STORE))
     hold_import: threading.Event | None = None
     import_hung_up: threading.Event = field(default_factory=threading.Event)
@@ -192,6 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
             "/authority/models": lambda _: self._json({"models": self.authority.models}),
             "/authority/models/fit": self._fit,
             "/authority/models/import": self._import,
+            "/authority/models/adopt": self._adopt,
             "/authority/keys": self._keys,
             "/authority/store": lambda _: self._json(self.authority.store),
             "/authority/store/trash": lambda _: self._json(
@@ -265,6 +267,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._line({"error": self.authority.import_error})
         else:
             self._line({"done": MODEL | {"id": asked.body.get("name") or "local/model"}})
+
+    def _adopt(self, asked: Asked) -> None:
+        if asked.method == "POST":
+            self._import(asked)
+            return
+        self._json({"candidates": self.authority.candidates})
 
     def _keys(self, asked: Asked) -> None:
         if asked.method == "GET":

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import typer
 
-from app.cli import output
+from app.cli import adoption, output
 from app.cli.options import SERVER, ModelName, Reason, ServerUrl
 from app.cli.text import one_line
 
@@ -66,6 +66,7 @@ def rm(
 
 
 def register(app: typer.Typer) -> None:
+    app.command("adopt")(adoption.adopt)
     for command in (alias, pin, unpin, note, rm):
         app.command(command.__name__)(command)
 
