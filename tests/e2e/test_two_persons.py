@@ -45,6 +45,7 @@ def test_after_setup_the_profile_asks_for_another_person(server: RunningServer, 
     shown = server.lmx("approvals", "profile").stdout
     assert "dual" in shown
     assert "met: who asks cannot approve it" in shown
+    assert "dual" in server.lmx("status").stdout
     report = server.lmx("ledger", "report", "duties").stdout
     assert "dual" in report
     assert "Ann" not in "".join(str(event) for event in server.events())

@@ -254,15 +254,6 @@ async def test_act_routes_pass_on_what_was_asked(client: httpx.AsyncClient, hous
         (("POST", "/authority/models/lab/echo/unload", {"force": True}), "force"),
         (("POST", "/authority/models/fit", {"verdict": "fits"}), "verdict"),
         (("POST", "/authority/keys", {"name": "bot", "roles": []}), "roles"),
-        (
-            (
-                "POST",
-                "/authority/keys",
-                {"name": "bot", "roles": ["client"], "confirmation": "yes, create key bot"},
-            ),
-            "confirmation",
-        ),
-        (("POST", "/authority/approvals/profile", {"kind": "solo", "version": 9}), "version"),
         (("GET", "/authority/ledger/events?limit=0", None), "limit"),
         (("GET", "/authority/ledger/events?after=99999999999999999999", None), "after"),
         (("GET", "/authority/ledger/events/one", None), "seq"),
@@ -283,37 +274,6 @@ async def test_a_field_that_is_unknown_or_wrong_is_refused_by_name(
     body = assert_problem(await ask(client, route, OPERATOR_KEY), 400, "invalid_request")
     assert body["param"] == param
     assert house.execution.acts == []
-
-
-@pytest.mark.parametrize("phrase", [None, "yes", "yes, add Ann"])
-async def test_a_wrong_confirmation_is_told_the_right_one(
-    phrase: str | None, client: httpx.AsyncClient, house: House
-) -> None:
-    body = {"name": "Ann", "confirmation": phrase}
-    response = await ask(client, ("POST", "/authority/people", body), OPERATOR_KEY)
-    assert PHRASES[2] in assert_problem(response, 428, "confirmation_required")["detail"]
-    assert house.approvers.done == []
-    assert "Ann" not in str(house.refusals.recorded)
-
-
-@pytest.mark.parametrize("route", BECOMING_ASKS, ids=lambda r: f"{r[0]} {r[1]}")
-async def test_what_becomes_an_ask_is_refused_with_its_id_and_retrying_does_not_help(
-    route: Route, client: httpx.AsyncClient, house: House
-) -> None:
-    assert_problem(await ask(client, route, AUDITOR_KEY), 403, "forbidden")
-    assert house.approvers.asked == []
-    response = await ask(client, route, OPERATOR_KEY)
-    assert assert_problem(response, 403, "approval_required")["ask"] == "0badcafe"
-    assert response.headers["x-should-retry"] == "false"
-    assert len(house.approvers.asked) == 1
-
-
-async def test_a_looser_profile_becomes_an_ask(client: httpx.AsyncClient, house: House) -> None:
-    response = await ask(
-        client, ("POST", "/authority/approvals/profile", {"kind": "solo"}), OPERATOR_KEY
-    )
-    assert assert_problem(response, 403, "approval_required")["ask"] == "0badcafe"
-    assert (house.approvers.asked, house.approvers.done) == ([("profile_loosen", "solo")], [])
 
 
 async def test_v1_is_open_to_anonymous_unknown_and_known_keys(

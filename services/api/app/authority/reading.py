@@ -51,6 +51,8 @@ class Reading:
     standing: Callable[[], dict[str, Any]]
     """How the ledger stands, as plain values."""
     overrides: Callable[[], Mapping[str, Any]] = dict
+    profile: Callable[[], str] = str
+    """The kind of approval profile that holds now."""
     """Strict rules that are set aside now: what holds instead, until when, by whom."""
 
     async def served_models(self, actor: Actor) -> list[CatalogModel]:
@@ -121,7 +123,7 @@ class Reading:
             "version": installation.version,
             "listening": installation.listening,
             "home": installation.home,
-            "profile": "solo",
+            "profile": await asyncio.to_thread(self.profile),
             "operator_key_path": installation.operator_key_path,
             "uptime_s": round(self.clock.monotonic() - installation.started),
             "ledger": await asyncio.to_thread(self.standing),

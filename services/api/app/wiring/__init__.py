@@ -182,6 +182,7 @@ def _services(
         installation=installation,
         standing=standing,
         overrides=partial(overrides, authority.ledger, authority.clock),
+        profile=lambda: str(governed.profiles.current().kind),
     )
 
     async def ready() -> Mapping[str, bool]:
