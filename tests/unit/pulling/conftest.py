@@ -117,3 +117,9 @@ def station(tmp_path: Path, engine: Engine, hub: FakeHub, known: KnownModels) ->
     yield Station(hub, client, memory, clock, ledger, catalog, publishing, store, pulling, ports)
     client.close()
     ledger.close()
+
+
+def nothing_is_loadable(station: Station) -> None:
+    assert station.catalog.list() == []
+    assert list((station.store / "models").iterdir()) == []
+    assert not any(p.is_file() for p in (station.store / "blobs").rglob("*"))

@@ -18,7 +18,8 @@ CHILD = """
 import resource, sys
 from pathlib import Path
 from app.authority.catalog.blobs import BlobStore
-from app.authority.catalog.fetching import Download, Moved, PullWatch
+from app.authority.catalog.fetching import Download
+from app.authority.catalog.watching import Moved, PullWatch
 from app.clock import SystemClock
 from app.domain.refusals import DiskFull
 from app.engines.hub import HuggingFaceHub

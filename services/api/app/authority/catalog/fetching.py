@@ -17,60 +17,24 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from app.authority.catalog.blobs import BlobStore, sync_directory
 from app.authority.catalog.hashing import FILES_AT_ONCE, git_blob_of, hash_file, write_all
 from app.authority.catalog.intake import PROGRESS_EVERY_S, RESERVE_BYTES
-from app.authority.ports import Clock, Hub
+from app.authority.catalog.watching import Moved, PullProgress, PullWatch
+from app.authority.ports import Hub
 from app.domain.feasibility import gib
 from app.domain.hub import HubFile, HubRevision
 from app.domain.models import Artifact, Manifest
-from app.domain.refusals import DigestMismatch, DiskFull, LoadCancelled
+from app.domain.refusals import DigestMismatch, DiskFull
 
 PART: Final = ".part"
 WRONG: Final = ".wrong"
 JOURNAL: Final = "journal.json"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@dataclass(frozen=True, slots=True)
-class PullProgress:
-    """How far one file is. `step`: `fetching`, or `checking` of what was fetched."""
-
-    step: str
-    path: str
-    done: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class PullWatch:
-    """Who is told of a pull's progress, and who may stop it."""
-
-    progress: Callable[[PullProgress], None]
-    cancelled: Callable[[], bool]
-    clock: Clock
-
-    def check(self) -> None:
-        if self.cancelled():
-            raise LoadCancelled(
-                "The pull was cancelled. What was fetched is kept; the next pull goes on there."
-            )
-
-
-@dataclass(slots=True)
-class Moved:
-    """Bytes that came over the network, counted by several threads."""
-
-    count: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, count: int) -> None:
-        with self._lock:
-            self.count += count
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from app.authority import feasibility
 from app.authority.catalog import signatures
-from app.authority.catalog.fetching import Download, Fetched, PullProgress, PullWatch
+from app.authority.catalog.fetching import Download, Fetched
 from app.authority.catalog.preview import preview
 from app.authority.catalog.publishing import Origin, model_exists
 from app.authority.catalog.signatures import Signature, Signed
+from app.authority.catalog.watching import PullProgress, PullWatch
 from app.authority.keys.confirmation import confirmed
 from app.authority.permissions import Grant, Permission, grant
 from app.authority.policy.admitting import NeedsApproval, admit

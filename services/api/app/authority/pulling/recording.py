@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from app.authority.catalog.fetching import Moved
 from app.authority.catalog.signatures import Signature
+from app.authority.catalog.watching import Moved
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.store import Ledger
 from app.authority.permissions import Permission
