@@ -28,6 +28,7 @@ from app.domain.refusals import (
     NotLoadable,
     Refusal,
     RequestTimeout,
+    attempting,
 )
 
 FALLS_BACK = (DigestMismatch, LoadFailed, ModelQuarantined, ModelTooLarge, NotLoadable)
@@ -59,18 +60,19 @@ class Inference:
 
         Cancelling the caller cancels what only this request wanted.
         """
-        ports = self._ports
-        may = grant(actor, Permission.INFER, subject=request.model, access=ports.access)
-        route = ports.routing.resolve(request.model, ports.catalog.ids())
-        generation = Generation(ports, may, request)
-        try:
-            with generation.within_time():
-                async with asyncio.timeout_at(generation.deadline):
-                    await self._started(generation, route)
-        except BaseException as error:
-            await generation.end(_outcome_of(error))
-            raise
-        return generation
+        with attempting(Permission.INFER):
+            ports = self._ports
+            may = grant(actor, Permission.INFER, subject=request.model, access=ports.access)
+            route = ports.routing.resolve(request.model, ports.catalog.ids())
+            generation = Generation(ports, may, request)
+            try:
+                with generation.within_time():
+                    async with asyncio.timeout_at(generation.deadline):
+                        await self._started(generation, route)
+            except BaseException as error:
+                await generation.end(_outcome_of(error))
+                raise
+            return generation
 
     async def _started(self, generation: "Generation", route: Route) -> None:
         try:
@@ -143,12 +145,13 @@ class Generation:
 
     async def lease(self, model: CatalogModel) -> None:
         """Hold a ready engine for all sequences of the request."""
-        may_load = grant(
-            self.actor, Permission.MODEL_LOAD_JIT, subject=model.id, access=self._ports.access
-        )
-        self._engine = await self._held.enter_async_context(
-            self._ports.serving.lease(may_load, model, sequences=len(self.request.sequences))
-        )
+        with attempting(Permission.MODEL_LOAD_JIT):
+            may_load = grant(
+                self.actor, Permission.MODEL_LOAD_JIT, subject=model.id, access=self._ports.access
+            )
+            self._engine = await self._held.enter_async_context(
+                self._ports.serving.lease(may_load, model, sequences=len(self.request.sequences))
+            )
         self.model = model
 
     async def begin(self) -> None:
