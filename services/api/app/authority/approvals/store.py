@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -16,11 +17,9 @@ from sqlalchemy import (
     Select,
     and_,
     column,
-    func,
     or_,
     select,
     table,
-    text,
     tuple_,
 )
 from sqlalchemy.exc import IntegrityError
@@ -30,30 +29,38 @@ from app.authority.approvals.transitions import OPEN, Cause, State, after
 from app.authority.approvals.values import Ask, Decided
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.store import Ledger
+from app.authority.ledger.writing import asking_directly
 from app.domain.refusals import AskNotFound, AskNotOpen, AuditUnavailable
 
 ASK: Final = table("ask", *map(column, Ask.__slots__))
-_MOVE: Final = text(
+_MOVE: Final = (
     "UPDATE ask SET state = :state, ended_us = :ended_us, why = :why, run = :run"
     " WHERE id = :id AND state = :was"
 )
-_REPLAN: Final = text(
+_REPLAN: Final = (
     "UPDATE ask SET state = 'feasible', plan = :plan, phrase = :phrase, why = NULL,"
     " approve_by_us = :approve_by_us, execute_by_us = :execute_by_us"
     " WHERE id = :id AND state = 'draft'"
 )
-_DECIDE: Final = text(
+_DECIDE: Final = (
     "INSERT INTO approval (ask, plan, decision, key_id, person, meaning, challenge, proof,"
     " decided_us) VALUES (:ask, :plan, :decision, :key_id, :person, :meaning, :challenge, :proof,"
     " :decided_us)"
 )
-_CLAIM: Final = text(
+_CLAIM: Final = (
     "INSERT INTO execution_claim (plan, attempt, ask, by_actor, claimed_us)"
     " VALUES (:plan, :attempt, :ask, :by_actor, :claimed_us)"
 )
-_DECIDED: Final = text(
-    "SELECT ask, plan, decision, key_id, person, meaning, decided_us FROM approval"
-    " WHERE ask = :ask ORDER BY id"
+_COLUMNS: Final = Ask.__slots__
+_GET: Final = f"SELECT {', '.join(_COLUMNS)} FROM ask WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2"  # noqa: S608
+_PLAN: Final = "SELECT bytes FROM ledger_blob WHERE digest = ?"
+_ATTEMPTS: Final = "SELECT count(*) FROM execution_claim WHERE plan = ?"
+_OPEN_COUNT: Final = f"SELECT count(*) FROM ask WHERE state IN ({', '.join('?' * len(OPEN))})"  # noqa: S608
+_MADE_SINCE: Final = "SELECT count(*) FROM ask WHERE created_us > ? AND asker = ?"
+_DECIDED: Final = f"SELECT {', '.join(Decided.__slots__)} FROM approval WHERE ask = ? ORDER BY id"  # noqa: S608
+_NOT_ENDED: Final[Mapping[str, Any]] = {"ended_us": None, "why": None, "run": None}
+_ADD: Final = (
+    f"INSERT INTO ask ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{n}' for n in _COLUMNS)})"  # noqa: S608
 )
 PAGE: Final = 200
 SHORTEST_ID: Final = 3
@@ -70,7 +77,7 @@ class Asks:
 
     def get(self, ask_id: str) -> Ask:
         """The ask with this id, or whose id begins so and no other's does. Raises AskNotFound."""
-        found = self._found(select(ASK).where(ASK.c.id >= ask_id, ASK.c.id < ask_id + "g").limit(2))
+        found = [_ask(dict(zip(_COLUMNS, row, strict=True))) for row in self._rows(_GET, ask_id)]
         if len(found) != 1 or len(ask_id) < SHORTEST_ID:
             raise AskNotFound(f"No ask is called '{ask_id[:40]}'. lmx approvals ls lists them.")
         return found[0]
@@ -117,16 +124,11 @@ class Asks:
 
     def open_count(self) -> int:
         """How many wait for somebody."""
-        query = select(func.count()).where(ASK.c.state.in_([str(state) for state in OPEN]))
-        with self._engine.connect() as connection:
-            return int(connection.execute(query.select_from(ASK)).scalar_one())
+        return int(self._rows(_OPEN_COUNT, *map(str, OPEN))[0][0])
 
     def made_since(self, since_us: int, asker: str) -> int:
         """How many this asker made since then."""
-        query = select(func.count()).select_from(ASK)
-        query = query.where(ASK.c.created_us > since_us, ASK.c.asker == asker)
-        with self._engine.connect() as connection:
-            return int(connection.execute(query).scalar_one())
+        return int(self._rows(_MADE_SINCE, since_us, asker)[0][0])
 
     def open_alike(self, act: str, subject: str) -> list[Ask]:
         """Asks for the same act on the same subject that wait or are approved."""
@@ -134,38 +136,34 @@ class Asks:
 
     def plan_of(self, ask: Ask) -> Plan:
         """The plan's bytes, whose hash is compared; AuditUnavailable when they are others."""
-        with self._engine.connect() as connection:
-            query = text("SELECT bytes FROM ledger_blob WHERE digest = :digest")
-            found = connection.execute(query, {"digest": ask.plan}).scalar_one_or_none()
-        if found is not None and hashlib.sha256(found).hexdigest() == ask.plan:
-            return parse(found)
+        found = self._rows(_PLAN, ask.plan)
+        if found and hashlib.sha256(found[0][0]).hexdigest() == ask.plan:
+            return parse(found[0][0])
         raise AuditUnavailable(
             f"The bytes of the plan of ask {ask.id} are not those that were recorded. Keep a copy "
             "of LMX_HOME as evidence and look at it with: lmx ledger verify"
         )
 
     def decisions(self, ask_id: str) -> list[Decided]:
-        with self._engine.connect() as connection:
-            rows = connection.execute(_DECIDED, {"ask": ask_id}).mappings()
-            return [Decided(**row) for row in rows]
+        names = Decided.__slots__
+        rows = self._rows(_DECIDED, ask_id)
+        return [Decided(**dict(zip(names, row, strict=True))) for row in rows]
 
     def attempts(self, plan: str) -> int:
         """How often this plan was claimed."""
-        with self._engine.connect() as connection:
-            query = text("SELECT count(*) FROM execution_claim WHERE plan = :plan")
-            return int(connection.execute(query, {"plan": plan}).scalar_one())
+        return int(self._rows(_ATTEMPTS, plan)[0][0])
 
     # --- writing ----------------------------------------------------------------------------
 
     def add(self, ask: Ask, event: LedgerEvent) -> None:
         with self._ledger.recording(event) as connection:
-            connection.execute(ASK.insert(), _row(ask))
+            connection.exec_driver_sql(_ADD, _row(ask))
 
     def replan(self, ask: Ask, event: LedgerEvent) -> None:
         """Draw an ask anew that could not be done: it waits for a decision from here on."""
         with self._ledger.recording(event) as connection:
             self._move(connection, ask.id, State.REVISION_REQUIRED, Cause.REVISED)
-            connection.execute(_REPLAN, _row(ask))
+            connection.exec_driver_sql(_REPLAN, _row(ask))
             self._move(connection, ask.id, State.FEASIBLE, Cause.SUBMITTED)
 
     def move(self, ask: Ask, cause: Cause, event: LedgerEvent, **ended: Any) -> Ask:
@@ -175,14 +173,14 @@ class Asks:
         """
         with self._ledger.recording(event) as connection:
             self._move(connection, ask.id, ask.state, cause, **ended)
-        return self.get(ask.id)
+        return replace(ask, state=after(ask.state, cause), **{**_NOT_ENDED, **ended})
 
     @contextmanager
     def deciding(self, event: LedgerEvent, row: Mapping[str, Any]) -> Iterator[Connection]:
         """One decision and what follows from it, recorded together."""
         try:
             with self._ledger.recording(event) as connection:
-                connection.execute(_DECIDE, row)
+                connection.exec_driver_sql(_DECIDE, dict(row))
                 yield connection
         except IntegrityError as error:
             raise AskNotOpen(
@@ -206,21 +204,21 @@ class Asks:
         cause = Cause.RESUME if ask.state is State.PARTIAL else Cause.CLAIM
         try:
             with self._ledger.recording(event) as connection:
-                connection.execute(_CLAIM, row)
+                connection.exec_driver_sql(_CLAIM, row)
                 self._move(connection, ask.id, ask.state, cause)
         except IntegrityError as error:
             raise AskNotOpen(
                 f"Ask {ask.id} cannot be executed: {_said(error)}. It may be claimed already: "
                 f"lmx approvals show {ask.id}"
             ) from error
-        return self.get(ask.id)
+        return replace(ask, state=after(ask.state, cause), **_NOT_ENDED)
 
     def _move(
         self, connection: Connection, ask_id: str, was: State, cause: Cause, **ended: Any
     ) -> None:
         state = after(was, cause)
-        values = {"ended_us": None, "why": None, "run": None, **ended}
-        done = connection.execute(
+        values = {**_NOT_ENDED, **ended}
+        done = connection.exec_driver_sql(
             _MOVE, {"id": ask_id, "was": str(was), "state": str(state), **values}
         )
         if done.rowcount != 1:
@@ -229,12 +227,17 @@ class Asks:
                 f"lmx approvals show {ask_id}"
             )
 
+    def _rows(self, query: str, *values: Any) -> list[Any]:
+        """On the driver's connection: an execution asks a dozen small questions in a row."""
+        with asking_directly(self._engine) as connection:
+            return connection.execute(query, values).fetchall()
+
     def _found(self, query: Select[Any]) -> list[Ask]:
         with self._engine.connect() as connection:
-            return [_ask(row) for row in connection.execute(query).mappings()]
+            return [_ask(dict(row)) for row in connection.execute(query).mappings()]
 
 
-def _ask(row: Any) -> Ask:
+def _ask(row: dict[str, Any]) -> Ask:
     values = dict(row)
     values["params"] = json.loads(values["params"])
     values["state"] = State(values["state"])

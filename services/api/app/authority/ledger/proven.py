@@ -5,7 +5,6 @@ under the root that the signer remembers. Whoever can write the database cannot 
 """
 
 from collections.abc import Iterator
-from typing import Final
 
 from app.authority.ledger import reading
 from app.authority.ledger.store import Ledger
@@ -14,14 +13,11 @@ from app.authority.ledger.tree import NodeMissing
 from app.evidence.checkpoints import Checkpoint
 from app.evidence.merkle import ProofInvalid, Subtree, inclusion_proof, verify_inclusion
 
-AT_MOST: Final = 1_000
-"""Events that one plan can have: its ask, a decision of each person, attempts."""
-
 
 def proven(ledger: Ledger, plan: str) -> list[StoredEvent]:
     """The recorded events that name this plan, oldest first. Raises AuditUnavailable."""
     with ledger.answering() as connection:
-        found = reading.events(connection, {"plan": plan}, 0, AT_MOST, newest_first=False)
+        found = reading.of_plan(connection, plan)
     note = ledger.checkpoint()
     if note is None:
         return []

@@ -14,6 +14,10 @@ _AT_ONCE: Final = 500
 
 _EVENT: Final = select(EVENT.c.seq, EVENT.c.event_id, EVENT.c.body, EVENT.c.leaf)
 _NUMBERED: Final = "SELECT seq, event_id, body, leaf FROM ledger_event WHERE seq IN"
+_OF_PLAN: Final = (
+    "SELECT seq, event_id, body, leaf FROM ledger_event WHERE seq IN"
+    " (SELECT seq FROM ledger_index WHERE plan = ?) ORDER BY seq"
+)
 _INTENTS: Final = [str(kind) for kind in OUTCOME_OF]
 _OUTCOMES: Final = [str(kind) for kind in OUTCOME_OF.values()]
 
@@ -57,6 +61,11 @@ def numbered(connection: Connection, seqs: Sequence[int]) -> list[StoredEvent]:
         query = f"{_NUMBERED} ({', '.join('?' * len(some))})"
         found |= {row[0]: StoredEvent(*row) for row in connection.exec_driver_sql(query, some)}
     return [found[seq] for seq in seqs if seq in found]
+
+
+def of_plan(connection: Connection, plan: str) -> list[StoredEvent]:
+    """Return every event that names this plan, oldest first."""
+    return _all(connection.exec_driver_sql(_OF_PLAN, (plan,)))
 
 
 def size(connection: Connection) -> int:
