@@ -155,7 +155,7 @@ WIRE: Mapping[type[Refusal], Wire] = {
         "The ledger cannot be written", "Free disk space or repair LMX_HOME; nothing was done."
     ),
     no.ApprovalUnavailable: _denied(
-        403, "The act needs an approval", "This release cannot take one: it is refused."
+        403, "No approval can allow this", "Do what the message says; nothing was done."
     ),
     no.ShuttingDown: _server("The server is stopping", "Ask again when it is back."),
     no.StartRefused: _server("The server may not start", "Do what the message says."),
