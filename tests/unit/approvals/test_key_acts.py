@@ -1,11 +1,13 @@
 """Keys come and go by what was approved, once, and nobody is two persons by having two keys."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.authority.approvals.profiles import Group, Profile, ProfileKind
 from app.authority.keys.people import ADD
 from app.authority.permissions import Permission, grant
 from app.domain.actors import SYSTEM, Role
@@ -23,8 +25,9 @@ from app.domain.refusals import (
     RevisionRequired,
     SelfApproval,
 )
+from tests.fakes.asks import Toy, open_office
 from tests.fakes.governed import Governed, governed
-from tests.fakes.warrants import to_create, warrant
+from tests.fakes.warrants import create_key, to_create, warrant
 
 
 @pytest.fixture
@@ -235,6 +238,24 @@ async def test_behind_a_bots_key_is_who_made_it(it: Governed) -> None:
     assert actor.person is None
     assert it.keys.answerable(actor) == it.owner.person == it.keys.answerable(it.owner)
     assert it.keys.answerable(SYSTEM) is None
+
+
+async def test_who_made_a_bots_key_cannot_approve_what_the_bot_asks_for(tmp_path: Path) -> None:
+    with closing(open_office(tmp_path / "home", toy=Toy(kind="model_load"))) as office:
+        ann = office.hire("ann", "approver")
+        office.secrets["bot"] = create_key(office.keys, office.owner, "bot", ["client"]).secret
+        persons = frozenset({str(office.owner.person), str(ann.person)})
+        office.profile = Profile(ProfileKind.DUAL, (Group("keepers", persons, 1),), 1)
+        ask = office.governance.asking.ask(
+            office.actor("bot"),
+            "model_load",
+            {"name": "lab/echo", "on_demand": True},
+            "",
+            permission=Permission.MODEL_LOAD_JIT,
+        )
+        with pytest.raises(SelfApproval):
+            office.decide("owner", ask)
+        assert str(office.decide("ann", ask).state) == "approved"
 
 
 # --- other ways in ------------------------------------------------------------------------------

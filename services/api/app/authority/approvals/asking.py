@@ -67,7 +67,7 @@ class Asking:
         policy = self.parts.policy.decide(self.parts.question(ask, actor, drawn.as_dict()))
         if policy.outcome is Outcome.DENY:
             raise self._blocked(ask, policy, actor, request_id)
-        planned = plan(self._asked(ask, actor, policy), drawn)
+        planned = plan(self._asked(ask, policy), drawn)
         state = after(after(State.DRAFT, Cause.PLANNED), Cause.SUBMITTED)
         ask = replace(ask, state=state, plan=planned.hash)
         self._add(ask, planned, policy, actor, request_id)
@@ -119,7 +119,7 @@ class Asking:
             plan=None,
             phrase="",
             asker=actor.id,
-            asker_person=actor.person,
+            asker_person=self.parts.keys.answerable(actor),  # a bot is no second person
             asker_roles=tuple(sorted(str(role) for role in actor.roles)),
             created_us=now_us,
             approve_by_us=approve_by_us,
@@ -127,10 +127,10 @@ class Asking:
             again_of=again_of,
         )
 
-    def _asked(self, ask: Ask, actor: Actor, policy: Decision) -> Asked:
+    def _asked(self, ask: Ask, policy: Decision) -> Asked:
         return Asked(
             act=ask.act,
-            actor=actor,
+            actor=ask.actor,
             reason=ask.reason,
             policy_hash=policy.policy_hash,
             nonce=secrets.token_hex(16),
@@ -210,7 +210,7 @@ class Asking:
         policy = self.parts.policy.decide(self.parts.question(ask, actor, drawn.as_dict()))
         if policy.outcome is Outcome.DENY:
             raise PolicyDenied(denied(policy), details={"ask": ask.id, "policy": policy.as_dict()})
-        asked = replace(self._asked(ask, actor, policy), created_us=old.created_us)
+        asked = replace(self._asked(ask, policy), created_us=old.created_us)
         planned = plan(asked, drawn)
         ask = replace(ask, plan=planned.hash)
         profile = str(self.parts.profiles.current().kind)
