@@ -6,7 +6,8 @@ import pytest
 
 from app.cli.outcomes import ExitCode
 from tests.cli.runs import Run, Terminal
-from tests.fakes.authority_http import STORE, FakeAuthority, problem_of, used
+from tests.fakes.authority_http import FakeAuthority, problem_of
+from tests.fakes.store_answers import STORE, used
 
 TRICKS = "\x1b[2J\u202e\u200b"
 

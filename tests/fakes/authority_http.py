@@ -17,6 +17,7 @@ from app.domain.refusals import Refusal
 from app.evidence.merkle import inclusion_proof
 from app.routers.errors import WIRE
 from tests.fakes.signed_log import SignedLog
+from tests.fakes.store_answers import STORE
 
 OPERATOR = "lmx_0123abcd_" + "o" * 43
 GIB = 1 << 30
@@ -31,42 +32,6 @@ MODEL = {
     "source": "starter",
     "state": "ready",
     "aliases": ["default"],
-}
-
-MIB = 1 << 20
-
-
-def used(megabytes: int) -> dict[str, int]:
-    return {"files": 1, "bytes": megabytes * MIB, "apparent_bytes": megabytes * MIB}
-
-
-STORE = {
-    "volume": {"total_bytes": 400 * GIB, "free_bytes": 93 * GIB},
-    "total": used(200),
-    "uses": {
-        "models": used(160),
-        "trash": used(30),
-        "incoming": used(0),
-        "downloads": used(5),
-        "caches": used(0),
-        "orphans": used(5),
-    },
-    "shared": used(40),
-    "models": [
-        {"id": "lmx/starter", "own": used(20), "shared": used(40), "elsewhere": used(0)},
-        {"id": "lab/" + "long-" * 18, "own": used(100), "shared": used(40), "elsewhere": used(100)},
-    ],
-    "trash": [
-        {
-            "id": "0badcafe",
-            "model_id": "lab/gone",
-            "state": "trashed",
-            "size_bytes": 30 * MIB,
-            "purge_after_us": 1_790_000_000_000_000,
-        }
-    ],
-    "orphans": ["notes.txt"],
-    "orphans_count": 1,
 }
 
 
