@@ -9,21 +9,20 @@ from collections.abc import Iterator
 from app.authority.ledger import reading
 from app.authority.ledger.store import Ledger
 from app.authority.ledger.stored import StoredEvent
-from app.authority.ledger.tree import NodeMissing
+from app.authority.ledger.tree import NodeMissing, stored_subtree
+from app.authority.ledger.writing import asking_directly
 from app.evidence.checkpoints import Checkpoint
 from app.evidence.merkle import ProofInvalid, Subtree, inclusion_proof, verify_inclusion
 
 
 def proven(ledger: Ledger, plan: str) -> list[StoredEvent]:
     """The recorded events that name this plan, oldest first. Raises AuditUnavailable."""
-    with ledger.answering() as connection:
+    with asking_directly(ledger.readers) as connection:
         found = reading.of_plan(connection, plan)
-    note = ledger.checkpoint()
-    if note is None:
-        return []
-    signed = Checkpoint.parse(note.text)
-    with ledger.tree() as tree:
-        return list(_covered(found, signed, tree))
+        note = ledger.checkpoint()  # taken after them: it covers whatever was acknowledged
+        if note is None:
+            return []
+        return list(_covered(found, Checkpoint.parse(note.text), stored_subtree(connection)))
 
 
 def _covered(found: list[StoredEvent], signed: Checkpoint, tree: Subtree) -> Iterator[StoredEvent]:

@@ -1,5 +1,6 @@
 """The only place that queries the ledger. The index chooses rows; the bodies answer."""
 
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -16,7 +17,8 @@ _EVENT: Final = select(EVENT.c.seq, EVENT.c.event_id, EVENT.c.body, EVENT.c.leaf
 _NUMBERED: Final = "SELECT seq, event_id, body, leaf FROM ledger_event WHERE seq IN"
 _OF_PLAN: Final = (
     "SELECT seq, event_id, body, leaf FROM ledger_event WHERE seq IN"
-    " (SELECT seq FROM ledger_index WHERE plan = ?) ORDER BY seq"
+    " (SELECT seq FROM ledger_index WHERE plan = ?1 UNION ALL SELECT seq FROM ledger_event"
+    " WHERE seq > (SELECT COALESCE(MAX(seq), 0) FROM ledger_index)) ORDER BY seq"
 )
 _INTENTS: Final = [str(kind) for kind in OUTCOME_OF]
 _OUTCOMES: Final = [str(kind) for kind in OUTCOME_OF.values()]
@@ -63,9 +65,10 @@ def numbered(connection: Connection, seqs: Sequence[int]) -> list[StoredEvent]:
     return [found[seq] for seq in seqs if seq in found]
 
 
-def of_plan(connection: Connection, plan: str) -> list[StoredEvent]:
-    """Return every event that names this plan, oldest first."""
-    return _all(connection.exec_driver_sql(_OF_PLAN, (plan,)))
+def of_plan(connection: sqlite3.Connection, plan: str) -> list[StoredEvent]:
+    """Return every event that names this plan, oldest first, indexed already or not."""
+    found = [StoredEvent(*row) for row in connection.execute(_OF_PLAN, (plan,))]
+    return [event for event in found if event.data.get("plan") == plan]
 
 
 def size(connection: Connection) -> int:
