@@ -10,6 +10,7 @@ import pytest
 from app.authority.approvals.acts import NotFeasible
 from app.authority.approvals.runs_as_asks import ON_DEMAND
 from app.authority.approvals.values import Ask
+from app.authority.ledger.writing import writing
 from app.authority.lifecycle.transitions import State
 from app.authority.permissions import Permission, grant
 from app.authority.policy.admitting import NeedsApproval
@@ -280,3 +281,15 @@ async def test_a_model_that_is_loaded_is_not_asked_for(works: Works) -> None:
     await works.office.execute(ask)
     with pytest.raises(NotFeasible, match="loaded already"):
         works.act.draw({"model": works.model.id}, works.office.owner)
+
+
+async def test_what_changed_and_changed_back_between_approval_and_load_is_noticed(
+    works: Works,
+) -> None:
+    ask = ask_for(works)
+    works.office.decide("owner", ask)
+    with writing(works.office.engine) as connection:
+        connection.exec_driver_sql("UPDATE model SET generation = generation + 1")
+    with pytest.raises(PlanStale, match="generation"):
+        await works.office.execute(ask)
+    assert works.host.started == []

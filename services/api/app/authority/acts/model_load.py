@@ -76,6 +76,7 @@ class ModelLoad:
             phrase=self.phrase.replace("NAME", model.id),
             irreversible=False,
             targets=({"kind": "model", "id": model.id, "digest": model.digest},),
+            generation=self._catalog.generation(model.id),
             effects={
                 "context": terms.context,
                 "slots": terms.slots,

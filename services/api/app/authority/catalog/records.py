@@ -46,6 +46,7 @@ _PUT_RECEIPT: Final = text(
 _SET_TRUST: Final = text(
     "UPDATE model SET trust = :trust, generation = generation + 1 WHERE id = :id"
 )
+_GENERATION: Final = text("SELECT generation FROM model WHERE id = :id")
 _NEXT_GENERATION: Final = text("UPDATE model SET generation = generation + 1 WHERE id = :id")
 
 
@@ -119,6 +120,12 @@ def put_receipts(connection: Connection, found: Iterable[FileReceipt]) -> None:
 
 def set_trust(connection: Connection, model_id: str, trust: Trust) -> None:
     connection.execute(_SET_TRUST, {"id": model_id, "trust": str(trust)})
+
+
+def generation(connection: Connection, model_id: str) -> int:
+    """How often something about the model changed; 0 when it is not there."""
+    found = connection.execute(_GENERATION, {"id": model_id}).scalar_one_or_none()
+    return 0 if found is None else int(found)
 
 
 def next_generation(connection: Connection, model_id: str) -> bool:

@@ -91,6 +91,11 @@ class Catalog:
                 self._manifests[digest] = records.manifest(connection, model_id)
         return self._manifests[digest]
 
+    def generation(self, model_id: str) -> int:
+        """Raised by every change to the model: a plan that names another one is stale."""
+        with self._engine.connect() as connection:
+            return records.generation(connection, model_id)
+
     def shape(self, model_id: str) -> ModelShape:
         self.get(model_id)
         with self._engine.connect() as connection:
