@@ -114,7 +114,7 @@ def approve(
             raise asking.waiting(decided)
         if only or pick(decided, "you", "may_execute") is False:
             who = "To execute it" if only else "Who asked executes it"
-            output.say(f"Ask {name} is approved. {who}: lmx approvals execute {name}")
+            output.say(f"Ask {name} is approved.", f"{who}: lmx approvals execute {name}")
             return
         output.note(f"Ask {name} is approved.")
         asking.execute(authority, name)
