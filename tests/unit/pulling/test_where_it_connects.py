@@ -1,5 +1,9 @@
 """A pull connects to the hosts that the settings name, says what it must, and nothing else."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from app.domain.refusals import (
@@ -12,6 +16,7 @@ from tests.fakes.hub import REPO
 from tests.fakes.strangers import Both, listening
 from tests.unit.pulling.conftest import QUICK, Station, nothing_is_loadable
 
+ROOT = Path(__file__).parents[3]
 WEIGHTS = "model.safetensors"
 
 
@@ -106,3 +111,18 @@ def test_the_library_is_asked_by_nobody_else(station: Station) -> None:
     station.client.resolve(REPO, "main", lambda: None)
     with pytest.raises(HubRefused, match="confirmed"):
         HfApi(endpoint=station.hub.url).model_info(REPO)
+
+
+def test_a_server_that_nobody_asks_to_pull_has_not_loaded_the_client() -> None:
+    probe = (
+        "import sys; import app.wiring; "
+        "print(sorted({'huggingface_hub', 'httpx2', 'httpx'} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(ROOT / "services" / "api")},
+    )
+    assert done.stdout == "[]\n"

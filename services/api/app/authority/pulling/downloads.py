@@ -29,7 +29,7 @@ from app.authority.reading import described
 from app.domain.actors import Actor
 from app.domain.feasibility import DoesNotFit, Fits, Verdict
 from app.domain.models import CatalogModel
-from app.domain.refusals import ModelTooLarge, SignatureInvalid
+from app.domain.refusals import ModelTooLarge, SignatureInvalid, attempting
 from app.domain.shapes import ModelShape
 
 PULL: Final = "model_pull"
@@ -55,23 +55,24 @@ class Pulling:
         Raises HubUnreachable, HubRefused, IntakeRefused, ModelExists, and ModelTooLarge for a model
         that cannot fit this machine even when nothing else runs.
         """
-        grant(actor, Permission.MODEL_PULL, subject=name or repo)
-        repo, revision = repo_of(repo), revision_of(revision)
-        name = name_of(name, repo)
-        planned, shape = await asyncio.to_thread(self.look, actor, repo, revision, name)
-        verdict = await self.verdict(name, shape)
-        self._plans.keep(planned, verdict)
-        have = await asyncio.to_thread(self._have, planned)
-        return {
-            **planned.document,
-            "plan": planned.digest,
-            "fetch_bytes": planned.size_bytes - have,
-            "feasibility": {
-                "verdict": "fits" if isinstance(verdict, Fits) else "does_not_fit_now",
-                **verdict.as_dict(),
-                "message": verdict.message(),
-            },
-        }
+        with attempting(Permission.MODEL_PULL, repo=repo, revision=revision, name=name):
+            grant(actor, Permission.MODEL_PULL, subject=name or repo)
+            repo, revision = repo_of(repo), revision_of(revision)
+            name = name_of(name, repo)
+            planned, shape = await asyncio.to_thread(self.look, actor, repo, revision, name)
+            verdict = await self.verdict(name, shape)
+            self._plans.keep(planned, verdict)
+            have = await asyncio.to_thread(self._have, planned)
+            return {
+                **planned.document,
+                "plan": planned.digest,
+                "fetch_bytes": planned.size_bytes - have,
+                "feasibility": {
+                    "verdict": "fits" if isinstance(verdict, Fits) else "does_not_fit_now",
+                    **verdict.as_dict(),
+                    "message": verdict.message(),
+                },
+            }
 
     def look(self, actor: Actor, repo: str, revision: str, name: str) -> tuple[Planned, ModelShape]:
         """What a pull would fetch, and the shape of it. Blocks; asks the hub."""
@@ -136,16 +137,17 @@ class Pulling:
         Closing the iterator cancels the pull; what was fetched is kept for the next one. Raises
         PlanStale, PolicyDenied, what asking instead makes, ModelBusy, and what `plan` raises.
         """
-        planned, verdict = self._plans.get(plan, actor)
-        may = grant(actor, Permission.MODEL_PULL, subject=planned.name)
-        question = Question(PULL, actor, planned.name, planned.facts())
-        try:
-            policy = admit(self._ports.policy, question)
-        except NeedsApproval as needs:
-            raise await self._ports.asks(needs, request_id) from None
-        async with aclosing(self.fetch(may, planned, verdict, policy, request_id)) as steps:
-            async for step in steps:
-                yield step
+        with attempting(Permission.MODEL_PULL, plan=plan):
+            planned, verdict = self._plans.get(plan, actor)
+            may = grant(actor, Permission.MODEL_PULL, subject=planned.name)
+            question = Question(PULL, actor, planned.name, planned.facts())
+            try:
+                policy = admit(self._ports.policy, question)
+            except NeedsApproval as needs:
+                raise await self._ports.asks(needs, request_id) from None
+            async with aclosing(self.fetch(may, planned, verdict, policy, request_id)) as steps:
+                async for step in steps:
+                    yield step
 
     async def fetch(
         self,
@@ -262,11 +264,12 @@ class Pulling:
 
         Raises ConfirmationRequired, which names the phrase, NotLoadable and DigestMismatch.
         """
-        may = grant(actor, Permission.MODEL_CHANGE, subject=model_id)
-        model = self._ports.catalog.get(model_id)
-        confirmed(confirmation, f"yes, confirm {model.id} {model.digest[-6:]}")
-        admit(self._ports.policy, Question(CHANGE, actor, model.id, {"change": "confirmation"}))
-        return described(await asyncio.to_thread(self._ports.publishing.confirm, may, model.id))
+        with attempting(Permission.MODEL_CHANGE, change="confirmation"):
+            may = grant(actor, Permission.MODEL_CHANGE, subject=model_id)
+            model = self._ports.catalog.get(model_id)
+            confirmed(confirmation, f"yes, confirm {model.id} {model.digest[-6:]}")
+            admit(self._ports.policy, Question(CHANGE, actor, model.id, {"change": "confirmation"}))
+            return described(await asyncio.to_thread(self._ports.publishing.confirm, may, model.id))
 
 
 def _go_on() -> None:
