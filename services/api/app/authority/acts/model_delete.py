@@ -109,15 +109,14 @@ class ModelDelete:
         use = self.serving.use_of(model_id)
         if use.in_flight and not drain:
             raise NotFeasible(_busy(use.in_flight))
-        shas = {row["sha256"] for row in uses.rows["artifact"]}
         given = {row["alias"] for row in uses.rows["model_alias"]}
         return {
             "aliases": sorted(given | set(self.routing.aliases_of(model_id))),
             "residency": "resident" if use.resident else "absent",
             "in_flight": DRAINED if drain else 0,
             "pinned": False,
-            "other_models": sorted({other for sha in shas for other in uses.shared.get(sha, ())}),
-            "trash": sorted({entry for sha in shas for entry in uses.in_trash.get(sha, ())}),
+            "other_models": uses.others,
+            "trash": sorted(uses.in_trash),
         }
 
     def _again(self, model: Mapping[str, Any]) -> str | None:
@@ -150,6 +149,6 @@ def _bytes(uses: Uses) -> tuple[int, int]:
     """What is free when the bytes are gone, and what others still need. Each file once."""
     sizes = {row["sha256"]: row["size"] for row in uses.rows["artifact"]}
     adopted = {row["sha256"] for row in uses.rows["artifact"] if row["adopted_path"] is not None}
-    kept = adopted | {sha for sha in sizes if sha in uses.shared or sha in uses.in_trash}
+    kept = adopted.union(uses.shared, *uses.in_trash.values())
     freed = sum(size for sha, size in sizes.items() if sha not in kept)
     return freed, sum(sizes.values()) - freed

@@ -26,12 +26,13 @@ WAIT_S: Final = 60.0
 class Uses:
     """Everything the database says of a model that is to be deleted.
 
-    `shared`: the models that need a file too, by SHA-256; `in_trash`: the entries that hold one.
+    `shared`: SHA-256 of files that `others` need too; `in_trash`: those that each entry holds.
     """
 
     rows: Mapping[str, list[dict[str, Any]]]
-    shared: Mapping[str, list[str]]
-    in_trash: Mapping[str, list[str]]
+    shared: frozenset[str]
+    others: list[str]
+    in_trash: Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,10 @@ class Bin:
             return Uses(
                 rows=found,
                 shared=rows.shared(connection, model_id),
-                in_trash=rows.held_in_trash(connection, self._known),
+                others=rows.sharing(connection, model_id),
+                in_trash=rows.held_in_trash(
+                    connection, frozenset(row["sha256"] for row in found["artifact"]), self._known
+                ),
             )
 
     def all(self) -> list[Trashed]:
@@ -91,9 +95,9 @@ class Bin:
     def needed_besides(self, ids: Collection[str]) -> set[str]:
         """SHA-256 of files that a model needs, or an entry that is not among `ids`."""
         with self.engine.connect() as connection:
-            held = rows.held_in_trash(connection, self._known)
+            held = rows.held_in_trash(connection, None, self._known)
             used = rows.used(connection)
-        return used | {sha for sha, entries in held.items() if set(entries) - set(ids)}
+        return used.union(*(files for trash_id, files in held.items() if trash_id not in ids))
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -25,9 +25,13 @@ _RECEIPTS: Final = text(
     " WHERE sha256 IN (SELECT sha256 FROM artifact WHERE model_id = :id)"
 )
 _SHARED: Final = text(
-    "SELECT DISTINCT mine.sha256, other.model_id FROM artifact AS mine"
+    "SELECT DISTINCT sha256 FROM artifact AS mine WHERE model_id = :id AND EXISTS"
+    " (SELECT 1 FROM artifact AS other WHERE other.sha256 = mine.sha256 AND other.model_id <> :id)"
+)
+_SHARING: Final = text(
+    "SELECT DISTINCT other.model_id FROM artifact AS mine"
     " JOIN artifact AS other ON other.sha256 = mine.sha256 AND other.model_id <> mine.model_id"
-    " WHERE mine.model_id = :id ORDER BY mine.sha256, other.model_id"
+    " WHERE mine.model_id = :id ORDER BY other.model_id"
 )
 _SAME_DIGEST: Final = text(
     "SELECT EXISTS (SELECT 1 FROM model WHERE digest = :digest AND id <> :id)"
@@ -98,12 +102,14 @@ def receipts(connection: Connection, model_id: str) -> dict[str, Identity]:
     return {row.sha256: Identity(row.ino, row.size) for row in rows}
 
 
-def shared(connection: Connection, model_id: str) -> dict[str, list[str]]:
-    """The models that also need a file of this one, by SHA-256."""
-    found: dict[str, list[str]] = {}
-    for sha256, other in connection.execute(_SHARED, {"id": model_id}):
-        found.setdefault(sha256, []).append(other)
-    return found
+def shared(connection: Connection, model_id: str) -> frozenset[str]:
+    """SHA-256 of the files that another model needs too."""
+    return frozenset(connection.execute(_SHARED, {"id": model_id}).scalars())
+
+
+def sharing(connection: Connection, model_id: str) -> list[str]:
+    """The models that need them."""
+    return list(connection.execute(_SHARING, {"id": model_id}).scalars())
 
 
 def shares_view(connection: Connection, model_id: str, digest: str) -> bool:
@@ -123,18 +129,21 @@ def is_viewed(connection: Connection, digest: str) -> bool:
     return bool(connection.execute(_VIEWED, {"digest": digest}).scalar())
 
 
-def held_in_trash(connection: Connection, known: dict[str, frozenset[str]]) -> dict[str, list[str]]:
-    """The entries whose views hold a file, by SHA-256.
+def held_in_trash(
+    connection: Connection, wanted: frozenset[str] | None, known: dict[str, frozenset[str]]
+) -> dict[str, frozenset[str]]:
+    """Of the wanted files (None: of all) those that each entry holds, by the entry's id.
 
     `known`: the files of entries that were read before; what an entry holds never changes.
     """
-    found: dict[str, list[str]] = {}
+    found: dict[str, frozenset[str]] = {}
     for (trash_id,) in connection.execute(_LIVE_IDS).all():
         if trash_id not in known:
             row = connection.execute(_ENTRY, {"id": trash_id}).scalar_one()
             known[trash_id] = frozenset(file.sha256 for file in parse(row).files)
-        for sha256 in known[trash_id]:
-            found.setdefault(sha256, []).append(trash_id)
+        held = known[trash_id] if wanted is None else known[trash_id] & wanted
+        if held:
+            found[trash_id] = held
     return found
 
 
