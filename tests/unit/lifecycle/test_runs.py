@@ -10,7 +10,7 @@ from app.authority.ledger import RefusalRecorder
 from app.authority.ledger.tiles import StoredTiles
 from app.authority.permissions import Permission
 from app.domain.engine import LoadFailure
-from app.domain.refusals import LoadFailed
+from app.domain.refusals import DigestMismatch, LoadFailed
 from tests.fakes.lifecycle import OPERATOR, House, operator, use
 
 
@@ -81,3 +81,16 @@ async def test_an_import_and_a_verification_leave_their_runs(house: House) -> No
     verified = run_of(house, "model_verified")
     assert (verified["act"], verified["outcome"]) == ("model.verify", "done")
     assert verified["inputs"] == {"digest": model.digest, "full": True}
+
+
+async def test_files_that_changed_are_one_run_that_their_refusal_names(house: House) -> None:
+    model = house.models[0]
+    view = house.catalog.verify(model.id)
+    file = min(view.iterdir())
+    file.chmod(0o600)
+    file.write_bytes(b"other bytes")
+    with pytest.raises(DigestMismatch) as refused:
+        house.catalog.verify(model.id, full=True, actor=OPERATOR)
+    kept = run_of(house, "model_verified")
+    assert (kept["outcome"], kept["effect"]["path"]) == ("digest_mismatch", file.name)
+    assert refused.value.run == house.events("model_verified")[-1].data["run"]

@@ -3,6 +3,13 @@
 A run is one attempt at a governed act with all its evidence, refused ones too. It is named by the
 SHA-256 of its bytes (RFC 8785 JSON) and never changes; the event that records the attempt names it
 and carries the bytes as evidence.
+
+An attempt has one run. Whoever records how it ended makes it: a load, an unload, an import, a
+verification, an approved act, and a restart for what it finds unfinished. What was refused before
+anything was begun gets its run with its refusal. Where both happen, because an act that failed is
+answered as a refusal, the act sets `Refusal.run` to the run it made, and the refusal's event names
+that run instead of making another; the first event that names a run is the one that is listed.
+Refusals that are only counted share a run, whose `count` says for how many it stands.
 """
 
 import hashlib
