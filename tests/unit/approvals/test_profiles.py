@@ -291,7 +291,7 @@ def test_other_bytes_are_not_a_profile(content: bytes, edit: bytes) -> None:
         ("dual", [{"name": "g", "persons": [A], "quorum": 1, "also": 1}]),
         ("dual", [{"name": "g", "persons": [A], "quorum": 1}] * 2),
         ("dual", [["g", [A], 1]]),
-        ("dual", [{"name": f"g{i}", "persons": [A], "quorum": 1} for i in range(17)]),
+        ("dual", [{"name": f"g{i}", "persons": [A], "quorum": 1} for i in range(9)]),
     ],
 )
 def test_what_is_no_profile_is_refused(kind: object, groups: object) -> None:

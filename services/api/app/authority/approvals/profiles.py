@@ -19,8 +19,8 @@ from app.authority.keys.person import is_id
 from app.domain.refusals import Forbidden, InvalidRequest, QuorumImpossible, SelfApproval
 
 TYPE: Final = "lmx-authority/approval-profile/v1"
-MAX_GROUPS: Final = 16
-MAX_PERSONS: Final = 256
+MAX_GROUPS: Final = 8
+MAX_PERSONS: Final = 64
 MAX_NAME: Final = 64
 _NAME: Final = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{MAX_NAME - 1}}}", re.ASCII)
 APPROVE: Final = "approve"

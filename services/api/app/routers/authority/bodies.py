@@ -56,15 +56,15 @@ class Group(Strict):
     """Persons by id, of whom `quorum` must approve."""
 
     name: Name
-    persons: Annotated[list[str], Field(min_length=1, max_length=256)]
-    quorum: Annotated[int, Field(ge=1, le=256)]
+    persons: Annotated[list[str], Field(min_length=1, max_length=64)]
+    quorum: Annotated[int, Field(ge=1, le=64)]
 
 
 class ChangeProfile(Strict):
     """`solo` without groups, or `dual` with one at least. All groups have to agree."""
 
     kind: Name
-    groups: Annotated[list[Group], Field(max_length=16)] = Field(default_factory=list)
+    groups: Annotated[list[Group], Field(max_length=8)] = Field(default_factory=list)
     confirmation: Phrase | None = None
 
 
