@@ -94,6 +94,10 @@ PLANTED: dict[str, list[tuple[str, ...]]] = {
         ("app.authority.lifecycle.eviction", "time"),
         ("app.authority.policy.hard", "os"),
     ],
+    "warrants-have-one-issuer": [
+        ("app.authority.acts.model_load", "app.authority.warrants.issuing"),
+        ("app.authority.governance", "app.authority.warrants.issuing"),
+    ],
     "surfaces-are-independent": [("app.routers.openai", "app.routers.authority")],
     "no-cycles": [
         ("app.domain.actors", "app.domain.refusals"),
