@@ -22,6 +22,7 @@ BENCHMARKS = {
     "streams": "1, 2, 4, 8 streams beside mlx_lm.server",
     "authority": "the authority's own work before the first token",
     "footprint": "idle memory and start of the server",
+    "approvals": "an ask on its whole way, racing executors, the plan of a deletion",
     "hashing": "intake's hashing beside sha256sum",
     "ledger": "appends, verification, questions and export, a million events",
     "runs": "pages of a million runs, by every filter",

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from app.authority.approvals.acts import Act, Effect, NotFeasible
+from app.authority.approvals.acts import Effect, NotFeasible
 from app.authority.approvals.asking import denied
 from app.authority.approvals.deciding import Deciding, stale
 from app.authority.approvals.parts import Parts
@@ -112,14 +112,18 @@ class Executing:
 
     async def _execute(self, actor: Actor, ask_id: str) -> Executed:
         async with self._one:
-            ask, act = await asyncio.to_thread(self._admit, actor, ask_id)
-            ask = await asyncio.to_thread(self._claim, actor, ask)
-            plan, intent_seq = await asyncio.to_thread(self._begin, ask, actor)
-            effect = await _performed(act.perform, _warrant(ask, plan, actor, intent_seq, ACT))
-            ask = await asyncio.to_thread(self._seal, ask, actor, effect, intent_seq)
+            ask, warrant = await asyncio.to_thread(self._prepare, actor, ask_id)
+            effect = await _performed(self.parts.act(ask.act).perform, warrant)
+            ask = await asyncio.to_thread(self._seal, ask, actor, effect, warrant.intent_seq)
             return Executed(ask, effect)
 
-    def _admit(self, actor: Actor, ask_id: str) -> tuple[Ask, Act]:
+    def _prepare(self, actor: Actor, ask_id: str) -> tuple[Ask, Warrant]:
+        """Claim it and record the intent. On one thread: each hop costs as much as a step."""
+        ask = self._claim(actor, self._admit(actor, ask_id))
+        plan, intent_seq = self._begin(ask, actor)
+        return ask, _warrant(ask, plan, actor, intent_seq, ACT)
+
+    def _admit(self, actor: Actor, ask_id: str) -> Ask:
         ask = self.parts.asks.get(ask_id)
         act = self.parts.act(ask.act)
         if act.asker_executes and not ask.is_of(actor):
@@ -140,7 +144,7 @@ class Executing:
                 f"Ask {ask.id} is {ask.state}; only what is approved is executed. See "
                 f"lmx approvals show {ask.id}"
             )
-        return ask, act
+        return ask
 
     def _claim(self, actor: Actor, ask: Ask) -> Ask:
         attempt = self.parts.asks.attempts(ask.plan or "") + 1
