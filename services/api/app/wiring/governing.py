@@ -87,7 +87,9 @@ def governing(
             usage_digests=authority.usage_digests,
             logs=home / "logs",
             trash=authority.trash,
-            leftovers=Leftovers(home.resolve(), authority.catalog, authority.database),
+            leftovers=Leftovers(
+                home.resolve(), authority.catalog, authority.database, pulls.under_way
+            ),
             routing=authority.routing,
             pulls=ApprovedPulls(pulls),
         )

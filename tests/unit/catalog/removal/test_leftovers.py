@@ -170,13 +170,18 @@ def test_a_file_that_grows_makes_another_plan(attic: Attic, act: CachePurge) -> 
     assert draw(act, "downloads") != before
 
 
-def test_what_a_pull_works_in_is_left_alone(attic: Attic) -> None:
-    left(attic, "store/downloads/ab/weights.part")
+async def test_what_a_pull_works_in_is_left_alone(attic: Attic) -> None:
+    at_work = left(attic, "store/downloads/ab/weights.part")
     left(attic, "store/downloads/abc/weights.part")
+    before = draw(CachePurge(attic.leftovers), "downloads")
     leftovers = attic.leftovers.__class__(
         attic.home.resolve(), attic.catalog, attic.engine, lambda: ["store/downloads/ab"]
     )
-    assert paths(draw(CachePurge(leftovers), "downloads")) == ["store/downloads/abc/weights.part"]
+    act = CachePurge(leftovers)
+    assert paths(draw(act, "downloads")) == ["store/downloads/abc/weights.part"]
+    effect = await act.perform(attic.warrant("cache_purge", before))
+    assert effect.failed == ("store/downloads/ab/weights.part: is where a pull is at work now",)
+    assert at_work.exists()
 
 
 def test_nothing_to_purge_is_not_feasible(act: CachePurge) -> None:

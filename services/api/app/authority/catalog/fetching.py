@@ -49,13 +49,18 @@ class Fetched:
     signature: bytes | None = None
 
 
+def folder_of(revision: str) -> str:
+    """Where the download of "repository@commit" lies, in `store/downloads`."""
+    return hashlib.sha256(revision.encode()).hexdigest()
+
+
 class Download:
     """The quarantine of one repository at one commit."""
 
     def __init__(self, store: BlobStore, at: HubRevision) -> None:
         self._store = store
         self._at = at
-        name = hashlib.sha256(f"{at.repo}@{at.commit}".encode()).hexdigest()
+        name = folder_of(f"{at.repo}@{at.commit}")
         self.directory = store.directory / "downloads" / name
 
     def have(self, files: tuple[HubFile, ...]) -> int:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from app.authority import feasibility
 from app.authority.catalog import signatures
-from app.authority.catalog.fetching import Download, Fetched
+from app.authority.catalog.fetching import Download, Fetched, folder_of
 from app.authority.catalog.preview import preview
 from app.authority.catalog.publishing import Origin, model_exists
 from app.authority.catalog.signatures import Signature, Signed
@@ -44,6 +44,11 @@ class Pulling:
         self._ports = ports
         self._plans = Plans(ports.clock)
         self._busy: set[str] = set()
+
+    def under_way(self) -> list[str]:
+        """Directories that pulls work in now, relative to the state directory. From any thread."""
+        revisions = [name for name in self._busy.copy() if "@" in name]
+        return [f"store/downloads/{folder_of(revision)}" for revision in revisions]
 
     # --- plan -------------------------------------------------------------------------------
 

@@ -59,7 +59,7 @@ class Leftovers:
         """What would go, by path, and what lies there and is no file. Raises OSError."""
         found: list[Leftover] = []
         others: list[str] = []
-        busy = tuple(f"{folder}/" for folder in self.busy())
+        busy = self._at_work()
         with handles.opened(self.home) as root:
             for folder in (folder for kind in kinds for folder in KINDS[kind]):
                 for item in _walk(root, folder):
@@ -94,6 +94,9 @@ class Leftovers:
             self.catalog.placing.release()
         return removed
 
+    def _at_work(self) -> tuple[str, ...]:
+        return tuple(f"{folder}/" for folder in self.busy())
+
     def _unneeded(self, found: list[Leftover]) -> list[Leftover]:
         with self.engine.connect() as connection:
             return [item for item in found if not _needed(connection, item.path)]
@@ -105,6 +108,8 @@ class Leftovers:
         try:
             if not _purgeable(path):
                 raise Foreign("is not among what can be purged")
+            if path.startswith(self._at_work()):
+                raise Foreign("is where a pull is at work now")
             with self.engine.connect() as connection:
                 if _needed(connection, path):
                     raise Foreign("is needed by a model now")

@@ -17,6 +17,7 @@ from app.authority.catalog.removal.moving import OtherVolume, Places
 from app.authority.catalog.removal.rows import Trashed
 from app.authority.catalog.verification import WrongBytes, check_files
 from app.authority.ledger.events import LedgerEvent
+from app.authority.ledger.runs import Begun
 from app.authority.permissions import Grant, Permission, require
 from app.domain.models import Artifact, CatalogModel, Manifest
 from app.domain.refusals import RestoreRefused
@@ -66,9 +67,10 @@ class Restoring:
             return self._bin.catalog.get(entry.model_id)
 
     def _put_back(self, at: Places, grant: Grant, entry: Entry) -> None:
+        begun = Begun(self._bin.clock.utc_us(), {"trash": entry.id})
         try:
             moving.from_trash(at, entry)
-            self._record_restored(grant, entry)
+            self._record_restored(grant, entry, begun)
         except BaseException:
             with suppress(Foreign, OSError):  # otherwise the next start does it
                 self._back_to_trash(at, entry)
@@ -88,7 +90,7 @@ class Restoring:
                 details={"trash": known.id},
             )
 
-    def _record_restored(self, grant: Grant, entry: Entry) -> None:
+    def _record_restored(self, grant: Grant, entry: Entry, begun: Begun) -> None:
         event = LedgerEvent(
             kind=Kind.MODEL_RESTORED,
             actor=grant.actor,
@@ -96,8 +98,10 @@ class Restoring:
             outcome="done",
             data={"digest": entry.digest, "trash": entry.id},
         )
-        with self._bin.ledger.recording(event) as connection:
-            rows.put_back(connection, entry, now_us=self._bin.clock.utc_us())
+        now_us = self._bin.clock.utc_us()
+        told = self._bin.ledger.runs.told(event, begun, ended_us=now_us)
+        with self._bin.ledger.recording(told) as connection:
+            rows.put_back(connection, entry, now_us=now_us)
 
     def settle(self) -> list[str]:
         """Bring the disk to what the rows say; returns what it cannot. Called once, at start."""

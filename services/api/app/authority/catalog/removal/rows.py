@@ -26,7 +26,8 @@ _RECEIPTS: Final = text(
 )
 _SHARED: Final = text(
     "SELECT DISTINCT sha256 FROM artifact AS mine WHERE model_id = :id AND EXISTS"
-    " (SELECT 1 FROM artifact AS other WHERE other.sha256 = mine.sha256 AND other.model_id <> :id)"
+    " (SELECT 1 FROM artifact AS other WHERE other.sha256 = mine.sha256 AND other.model_id <> :id"
+    " AND other.adopted_path IS NULL)"
 )
 _SHARING: Final = text(
     "SELECT DISTINCT other.model_id FROM artifact AS mine"
@@ -36,8 +37,10 @@ _SHARING: Final = text(
 _SAME_DIGEST: Final = text(
     "SELECT EXISTS (SELECT 1 FROM model WHERE digest = :digest AND id <> :id)"
 )
-_USED: Final = text("SELECT EXISTS (SELECT 1 FROM artifact WHERE sha256 = :sha256)")
-_ALL_USED: Final = text("SELECT DISTINCT sha256 FROM artifact")
+_USED: Final = text(
+    "SELECT EXISTS (SELECT 1 FROM artifact WHERE sha256 = :sha256 AND adopted_path IS NULL)"
+)
+_ALL_USED: Final = text("SELECT DISTINCT sha256 FROM artifact WHERE adopted_path IS NULL")
 _VIEWED: Final = text("SELECT EXISTS (SELECT 1 FROM model WHERE digest = :digest)")
 _DELETE: Final = (
     text("DELETE FROM model_alias WHERE model_id = :id"),
