@@ -248,7 +248,7 @@ def reopened_office(
         profiles=_Live(lambda: office.profile),
         policy=HardPolicy(),
         runs=RunMaker({"lmx": "0"}, "boot-1"),
-        clock=Forward(clock),
+        clock=Forward(clock, not_before_us=ledger.latest_us()),
         limits=lambda: office.limits,
     )
     deciding = Deciding(parts, Challenges(clock))
