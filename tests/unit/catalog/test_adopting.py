@@ -10,13 +10,14 @@ from sqlalchemy import Engine, text
 from app.authority.catalog import Catalog, ImportProgress
 from app.authority.catalog.adopting import Adopting
 from app.authority.catalog.caches import Program
+from app.authority.catalog.removal import rows
 from app.authority.catalog.survey import survey, walk
 from app.authority.ledger import Kind, Ledger
 from app.domain.models import Trust
 from app.domain.refusals import DigestMismatch, LoadCancelled
 from tests.fakes.caches import COMMIT, hub_cache, state_of, studio_cache
 from tests.model_files import good_model
-from tests.unit.catalog.conftest import Adopt, files_in
+from tests.unit.catalog.conftest import Adopt, Import, files_in
 
 HF, STUDIO = Program.HUGGING_FACE, Program.LM_STUDIO
 
@@ -131,6 +132,22 @@ def test_what_could_be_adopted_is_listed_with_why_not(
 
 def test_without_caches_there_are_no_candidates(adopting: Adopting) -> None:
     assert adopting.candidates() == []
+
+
+@pytest.mark.usefixtures("hub")
+def test_files_that_an_adopted_model_has_keep_no_blob_of_ours(
+    adopt: Adopt, take: Import, catalog: Catalog, engine: Engine, tmp_path: Path
+) -> None:
+    adopt(HF, "org/model")
+    take(good_model(tmp_path / "other", seed=1), "a/b")
+    alike = {a.sha256 for a in catalog.manifest("org/model").artifacts} & {
+        a.sha256 for a in catalog.manifest("a/b").artifacts
+    }
+    with engine.connect() as connection:
+        assert alike
+        assert rows.shared(connection, "a/b") == frozenset()
+        assert rows.used(connection) == {a.sha256 for a in catalog.manifest("a/b").artifacts}
+    assert survey(walk(tmp_path / "store"), catalog.owners()).shared.files == 0
 
 
 # --- across volumes -------------------------------------------------------------------------

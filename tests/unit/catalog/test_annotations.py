@@ -8,6 +8,7 @@ from sqlalchemy import Engine, text
 
 from app.authority.catalog import Catalog
 from app.authority.catalog.annotations import MAX_ALIASES, MAX_NOTE, Annotations
+from app.authority.catalog.verification import Checked, check_files
 from app.authority.ledger import Kind, Ledger
 from app.authority.permissions import Grant, Permission, grant
 from app.authority.policy.routing import Route, Routing
@@ -208,3 +209,15 @@ def test_only_a_grant_for_changing_changes(said: Annotations) -> None:
             said.note(grant(OPERATOR, other), "a/b", "x")
     with pytest.raises(Forbidden):
         grant(SYSTEM, Permission.MODEL_CHANGE)
+
+
+def test_what_is_said_while_a_model_is_hashed_is_not_forgotten(
+    said: Annotations, catalog: Catalog, change: Grant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(*arguments: object, **more: object) -> Checked:
+        said.pin(change, "a/b", pinned=True)
+        return check_files(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("app.authority.catalog.store.check_files", meanwhile)
+    catalog.verify("a/b", full=True)
+    assert catalog.get("a/b").pinned

@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, Engine, text
 
@@ -120,7 +120,6 @@ class Annotations:
                 lambda connection: connection.execute(
                     _PIN, {"id": model_id, "pinned": int(pinned)}
                 ),
-                pinned=pinned,
             )
 
     def note(self, grant: Grant, model_id: str, note: str) -> None:
@@ -136,7 +135,6 @@ class Annotations:
                 model_id,
                 Change("note", before, note),
                 lambda connection: connection.execute(_NOTE, {"id": model_id, "note": note}),
-                note=note,
             )
 
     def _record(
@@ -145,7 +143,6 @@ class Annotations:
         model_id: str,
         change: Change,
         write: Callable[[Connection], object],
-        **becomes: Any,
     ) -> None:
         data = {"change": change.change, "before": change.before, "after": change.after}
         if change.name is not None:
@@ -157,7 +154,7 @@ class Annotations:
             outcome="done",
             data={**data, "digest": self._catalog.get(model_id).digest},
         )
-        with self._catalog.changing(event, model_id, **becomes) as connection:
+        with self._catalog.changing(event, model_id) as connection:
             write(connection)
 
     def _refuse_alias(self, alias: str, model_id: str) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine, text
 
 from app.authority.catalog import records
-from app.authority.catalog.fetching import Fetched
+from app.authority.catalog.fetching import Fetched, disk_errors_refused
 from app.authority.catalog.inspection import inspect
 from app.authority.catalog.store import Catalog
 from app.authority.catalog.tree import opened
@@ -92,7 +92,11 @@ class Publishing:
         placed.
         """
         require(grant, Permission.MODEL_PULL)
-        with self._catalog.entering(check) as store, store.incoming() as work:
+        with (
+            self._catalog.entering(check) as store,
+            disk_errors_refused(fetched.manifest.size_bytes, store.bytes_free),
+            store.incoming() as work,
+        ):
             files = work.directory / FILES
             files.mkdir(mode=0o700)
             for path, file in fetched.files.items():
@@ -134,7 +138,7 @@ class Publishing:
                 "after": str(Trust.VERIFIED),
             },
         )
-        with self._catalog.changing(event, model_id, trust=Trust.VERIFIED) as connection:
+        with self._catalog.changing(event, model_id) as connection:
             records.set_trust(connection, model_id, Trust.VERIFIED)
         return self._catalog.get(model_id)
 

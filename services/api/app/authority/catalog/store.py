@@ -161,7 +161,7 @@ class Catalog:
             records.put_receipts(connection, receipts)
             if trusted != model:
                 records.set_trust(connection, model.id, trusted.trust)
-        self._models[model.id] = trusted
+        self.refresh(model.id)
         self._receipts.update({receipt.sha256: receipt for receipt in receipts})
 
     def _trust_of(self, model: CatalogModel) -> Trust:
@@ -183,7 +183,7 @@ class Catalog:
         ended = self._ended(event, begun)
         with self._ledger.recording(ended) as connection:
             records.set_trust(connection, model.id, Trust.QUARANTINED)
-        self._models[model.id] = replace(model, trust=Trust.QUARANTINED)
+        self.refresh(model.id)
         mismatch = DigestMismatch(
             f"{model.id} is in quarantine: {wrong}. Import it again from a copy that you trust.",
             details={"path": wrong.path},
@@ -198,20 +198,17 @@ class Catalog:
     # --- change ---------------------------------------------------------------------------
 
     @contextmanager
-    def changing(
-        self, event: LedgerEvent, model_id: str, **becomes: object
-    ) -> Iterator[Connection]:
+    def changing(self, event: LedgerEvent, model_id: str) -> Iterator[Connection]:
         """One transaction for a change of what is known of a model, with its event.
 
-        `becomes` are the fields of CatalogModel that are new. Raises ModelNotFound for one that was
-        deleted meanwhile; then nothing is changed.
+        Raises ModelNotFound for one that was deleted meanwhile; then nothing is changed.
         """
         with self._ledger.recording(event) as connection:
             if not records.next_generation(connection, model_id):
                 self._models.pop(model_id, None)
-            model = self.get(model_id)
+            self.get(model_id)
             yield connection
-        self._models[model_id] = replace(model, **becomes)  # type: ignore[arg-type]
+        self.refresh(model_id)
 
     def refresh(self, model_id: str) -> None:
         """Know of a model what its row says now, after a deletion or a restore changed it."""

@@ -32,7 +32,7 @@ _SHARED: Final = text(
 _SHARING: Final = text(
     "SELECT DISTINCT other.model_id FROM artifact AS mine"
     " JOIN artifact AS other ON other.sha256 = mine.sha256 AND other.model_id <> mine.model_id"
-    " WHERE mine.model_id = :id ORDER BY other.model_id"
+    " AND other.adopted_path IS NULL WHERE mine.model_id = :id ORDER BY other.model_id"
 )
 _SAME_DIGEST: Final = text(
     "SELECT EXISTS (SELECT 1 FROM model WHERE digest = :digest AND id <> :id)"
