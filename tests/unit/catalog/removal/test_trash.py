@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from app.authority.ledger import Kind
+from app.authority.ledger.tiles import StoredTiles
 from app.authority.permissions import Permission, grant
 from app.domain.actors import Actor, Role
 from app.domain.refusals import ModelNotFound, RestoreRefused, TrashNotFound
@@ -45,7 +46,9 @@ def test_a_deleted_model_is_restored_whole(attic: Attic) -> None:
         assert connection.execute(text("SELECT alias FROM model_alias")).scalar() == "nick"
         assert connection.execute(text("SELECT generation FROM model")).scalar_one() > 1
     (event,) = attic.ledger.events(kind=Kind.MODEL_RESTORED)
-    assert event.data == {"digest": model.digest, "trash": trash_id}
+    run = event.data["run"]
+    assert event.data == {"digest": model.digest, "trash": trash_id, "run": run}
+    assert StoredTiles(attic.ledger.readers).blob(str(run)) is not None
 
 
 def test_a_blob_that_another_model_needs_stays(attic: Attic) -> None:
