@@ -63,7 +63,7 @@ class Station:
 
     def quarantine(self) -> list[str]:
         found = (self.store / "downloads").glob("*/*")
-        return sorted(path.name for path in found if path.name != "journal.json")
+        return sorted(path.name for path in found if path.name != ".journal")
 
     def part(self, name: str) -> Path:
         return next((self.store / "downloads").glob(f"*/{name}"))

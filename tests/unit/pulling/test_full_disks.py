@@ -1,5 +1,6 @@
 """A disk that is full, before a pull or in the middle of one: refused; what was fetched is kept."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.authority.catalog.blobs import BlobStore
-from app.domain.refusals import DiskFull
+from app.domain.refusals import DiskFull, IntakeRefused
 from tests.fakes.hub import FakeHub
 from tests.unit.pulling.conftest import Station
 
@@ -66,3 +67,30 @@ def test_a_disk_that_fills_up_half_way_keeps_what_was_fetched(tmp_path: Path, hu
     content = part.read_bytes()
     assert 0 < len(content) <= LIMIT
     assert hub.files["model.safetensors"].startswith(content)
+
+
+@pytest.mark.parametrize("at", ["fetching", "publishing"])
+async def test_a_store_that_cannot_be_written_is_said_and_recorded(
+    station: Station, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/store/x")
+
+    if at == "fetching":
+        monkeypatch.setattr("app.authority.catalog.fetching.write_all", refuse)
+    else:
+        monkeypatch.setattr(BlobStore, "place", refuse)
+    with pytest.raises(IntakeRefused, match="Permission denied"):
+        await station.pull()
+    assert station.last("pull_outcome").outcome == "refused"
+    assert station.catalog.list() == []
+    monkeypatch.undo()
+    assert (await station.pull())[-1]["done"]["trust"] == "pinned"
+
+
+async def test_a_file_that_is_called_as_ours_is_a_file_like_any_other(station: Station) -> None:
+    station.hub.files |= {"journal.json": b"{}", ".journal": b"{}", "x.part": b"x"}
+    await station.pull()
+    view = station.catalog.verify("acme/tiny", full=True)
+    assert (view / "journal.json").read_bytes() == b"{}"
+    assert not (view / ".journal").exists()

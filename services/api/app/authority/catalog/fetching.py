@@ -1,6 +1,6 @@
 """The only place that writes downloads: a quarantine of files on their way from a hub.
 
-    store/downloads/SHA-256/        of "repository@commit"; journal.json says which
+    store/downloads/SHA-256/        of "repository@commit"; .journal says which
         NAME.part                   bytes so far: the next pull goes on where they end
         NAME                        complete, and what its digest says
         NAME.wrong                  complete, and not: kept to be looked at, fetched anew
@@ -29,11 +29,11 @@ from app.authority.ports import Hub
 from app.domain.feasibility import gib
 from app.domain.hub import HubFile, HubRevision
 from app.domain.models import Artifact, Manifest
-from app.domain.refusals import DigestMismatch, DiskFull
+from app.domain.refusals import DigestMismatch, DiskFull, IntakeRefused
 
 PART: Final = ".part"
 WRONG: Final = ".wrong"
-JOURNAL: Final = "journal.json"
+JOURNAL: Final = ".journal"  # no name that a model's file may have
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -156,12 +156,15 @@ class _OneFile:
 
     def bring(self, file: HubFile) -> Artifact:
         """The file, complete and right, under its own name."""
+        with disk_errors_refused(file.size, self._store.bytes_free):
+            return self._brought(file)
+
+    def _brought(self, file: HubFile) -> Artifact:
         self._watch.check()
         held = self._held(file)
         if held is not None:
             return held
-        with self._full_disks_refused(file):
-            self._fetch(file)
+        self._fetch(file)
         part = self._path(file.path + PART)
         found = self._checked(file, part.name)
         if found is None:
@@ -242,14 +245,21 @@ class _OneFile:
     def _path(self, name: str) -> Path:
         return self._directory / name
 
-    @contextmanager
-    def _full_disks_refused(self, file: HubFile) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno in _FULL:
-                raise disk_full(file.size, self._store.bytes_free()) from error
-            raise
+
+@contextmanager
+def disk_errors_refused(needed: int, bytes_free: Callable[[], int]) -> Iterator[None]:
+    """Turn a disk that fills up half-way, or fails, into the refusal that says so."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise disk_full(needed, bytes_free()) from error
+        path = Path(str(error.filename or "the store")).name
+        raise IntakeRefused(
+            f"{path} could not be kept ({error.strerror}). Nothing of it can be loaded. Check the "
+            "disk and who may write to the store, then pull again.",
+            details={"path": path},
+        ) from error
 
 
 def disk_full(needed: int, bytes_free: int) -> DiskFull:
