@@ -1,8 +1,10 @@
 """Models of other programs are used where they lie: never copied, never written."""
 
 import errno
+import os
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import Engine, text
@@ -198,5 +200,21 @@ def test_a_file_that_its_program_replaced_by_a_link_is_not_followed(
     blob = (catalog.verify("org/model") / "config.json").readlink()
     blob.rename(tmp_path / "same-bytes")
     blob.symlink_to(tmp_path / "same-bytes")
+    with pytest.raises(DigestMismatch):
+        catalog.verify("org/model")
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no second volume here")
+def test_a_cache_on_a_real_other_volume_is_adopted_by_links(
+    adopt: Adopt, catalog: Catalog, tmp_path: Path
+) -> None:
+    with TemporaryDirectory(dir="/dev/shm") as other:
+        hub = hub_cache(Path(other), good_model(tmp_path / "m"))
+        if hub.stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("no second volume here")
+        before = state_of(hub)
+        adopt(HF, hub)
+        assert (catalog.verify("org/model") / "config.json").is_symlink()
+        assert state_of(hub) == before
     with pytest.raises(DigestMismatch):
         catalog.verify("org/model")
