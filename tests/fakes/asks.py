@@ -18,7 +18,7 @@ from app.authority.approvals.deciding import Deciding, Word
 from app.authority.approvals.executing import Executing
 from app.authority.approvals.parts import Limits, Parts
 from app.authority.approvals.plans import Drawn
-from app.authority.approvals.profiles import SOLO, Profile
+from app.authority.approvals.profiles import SOLO, Group, Profile, ProfileKind
 from app.authority.approvals.store import Asks
 from app.authority.approvals.values import Ask
 from app.authority.governance import Governance
@@ -154,6 +154,12 @@ class Office:
 
     def reread_keys(self) -> None:
         self.keys.__init__(self.ledger, self.engine, self.clock)  # type: ignore[misc]
+
+    def goes_dual(self, quorum: int = 1) -> None:
+        """Two approvers besides the owner, ann and bob; so many of all three have to agree."""
+        ann, bob = self.hire("ann", "approver"), self.hire("bob", "approver", "operator")
+        persons = frozenset({self.owner.person or "", ann.person or "", bob.person or ""})
+        self.profile = Profile(ProfileKind.DUAL, (Group("keepers", persons, quorum),), 1)
 
     # --- short ways -------------------------------------------------------------------------
 

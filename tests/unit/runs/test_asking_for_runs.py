@@ -13,6 +13,7 @@ from app.authority.auditing.runs import Runs
 from app.authority.ledger import Ledger, RefusalRecorder
 from app.authority.ledger.tiles import StoredTiles
 from app.domain.actors import ANONYMOUS, Actor, Role
+from app.domain.refusal import attempting
 from app.domain.refusals import (
     EvidenceDamaged,
     Forbidden,
@@ -20,7 +21,6 @@ from app.domain.refusals import (
     KeyMissing,
     ModelTooLarge,
     RunNotFound,
-    attempting,
 )
 from app.evidence.runs import Attempt
 from tests.fakes.clock import FixedClock

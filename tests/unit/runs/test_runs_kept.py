@@ -12,6 +12,7 @@ from app.authority.ledger.refusals import IN_FULL, WINDOW_S
 from app.authority.ledger.tiles import StoredTiles
 from app.authority.permissions import Permission, check
 from app.domain.actors import ANONYMOUS, Actor, Role
+from app.domain.refusal import attempting
 from app.domain.refusals import (
     AskExpired,
     Forbidden,
@@ -22,7 +23,6 @@ from app.domain.refusals import (
     RecordedRefusal,
     Refusal,
     TooManyAsks,
-    attempting,
 )
 from app.evidence.plain import CUT, MAX_BYTES, plain
 from tests.fakes.clock import FixedClock

@@ -20,7 +20,8 @@ from app.authority.policy.hard import IMPORT, VERIFY, HardPolicy
 from app.authority.reading import described, residency_of
 from app.domain.actors import Actor
 from app.domain.models import CatalogModel
-from app.domain.refusals import InvalidRequest, attempting
+from app.domain.refusal import attempting
+from app.domain.refusals import InvalidRequest
 from app.observability import recorded_path
 
 MAX_SLOTS = 64

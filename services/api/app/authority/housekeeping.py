@@ -24,7 +24,8 @@ from app.authority.policy.decisions import PolicyDecisionPoint, Question
 from app.authority.reading import described
 from app.domain.actors import Actor
 from app.domain.models import CatalogModel
-from app.domain.refusals import InvalidRequest, TrashNotFound, attempting
+from app.domain.refusal import attempting
+from app.domain.refusals import InvalidRequest, TrashNotFound
 from app.observability import recorded_path
 
 PLACES: Final[Mapping[str, str]] = {"store": "", "trash": "trash/", "cache": "caches/"}

@@ -20,6 +20,7 @@ from app.authority.ports import Clock, Engine
 from app.domain.actors import Actor
 from app.domain.generation import Delta, Finished, GenerationEvent, InferenceRequest, Started
 from app.domain.models import CatalogModel
+from app.domain.refusal import attempting
 from app.domain.refusals import (
     DigestMismatch,
     LoadFailed,
@@ -28,7 +29,6 @@ from app.domain.refusals import (
     NotLoadable,
     Refusal,
     RequestTimeout,
-    attempting,
 )
 
 FALLS_BACK = (DigestMismatch, LoadFailed, ModelQuarantined, ModelTooLarge, NotLoadable)

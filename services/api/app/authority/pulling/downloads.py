@@ -29,7 +29,8 @@ from app.authority.reading import described
 from app.domain.actors import Actor
 from app.domain.feasibility import DoesNotFit, Fits, Verdict
 from app.domain.models import CatalogModel
-from app.domain.refusals import ModelTooLarge, SignatureInvalid, attempting
+from app.domain.refusal import attempting
+from app.domain.refusals import ModelTooLarge, SignatureInvalid
 from app.domain.shapes import ModelShape
 
 PULL: Final = "model_pull"
