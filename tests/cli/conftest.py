@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from app.authority.approvals.transitions import State
 from app.cli.main import main
 from app.cli.witness_home import WitnessHome
+from tests.cli.asks import WAITS
 from tests.cli.runs import Ended, Run, Terminal
 from tests.fakes.authority_http import OPERATOR, FakeAuthority, serving
+from tests.fakes.governance import FakeGovernance
+from tests.fakes.governance_http import ServedGovernance
 from tests.fakes.signed_log import SignedLog
 
 
@@ -66,3 +70,16 @@ def witness(home: Path, log: SignedLog) -> WitnessHome:
     made = WitnessHome.create(home, "example.com/alice")
     made.trust(log.key)
     return made
+
+
+@pytest.fixture
+def served(authority: FakeAuthority) -> ServedGovernance:
+    served = ServedGovernance()
+    authority.approvals = served
+    return served
+
+
+@pytest.fixture
+def governance(served: ServedGovernance) -> FakeGovernance:
+    served.governance.add(WAITS, State.PENDING, "Not used \u202eany\x1b[2J more.")
+    return served.governance
