@@ -161,6 +161,12 @@ class Office:
         persons = frozenset({self.owner.person or "", ann.person or "", bob.person or ""})
         self.profile = Profile(ProfileKind.DUAL, (Group("keepers", persons, quorum),), 1)
 
+    def teach(self, act: Act) -> None:
+        """One more kind of act can be asked for."""
+        known = self.parts.acts
+        assert isinstance(known, dict)
+        known[act.kind] = act
+
     # --- short ways -------------------------------------------------------------------------
 
     def ask(self, actor: Actor | None = None, reason: str = "", **params: Any) -> Ask:

@@ -4,13 +4,14 @@ import asyncio
 
 import pytest
 
+from app.authority.permissions import Permission
 from app.domain.refusals import (
     AskExpired,
     AskNotOpen,
     PlanStale,
     PolicyDenied,
 )
-from tests.fakes.asks import Office
+from tests.fakes.asks import Office, Toy
 
 DAY_S = 24 * 3600
 
@@ -146,3 +147,16 @@ async def test_what_was_begun_is_finished_at_the_next_start(office: Office) -> N
     assert next_time.toy.state == {}
     assert next_time.ledger.open_intents() == []
     next_time.close()
+
+
+async def test_a_long_load_or_pull_keeps_no_other_act_waiting(office: Office) -> None:
+    long = Toy(kind="model_pull", permission=Permission.MODEL_PULL, gate=asyncio.Event())
+    office.teach(long)
+    pull = office.governance.asking.ask(office.owner, long.kind, {"name": "big"}, "")
+    pulling = asyncio.create_task(office.execute(office.decide("owner", pull)))
+    while not long.performed:
+        await asyncio.sleep(0.01)
+    assert office.state((await office.execute(office.approved())).ask) == "done"
+    assert long.gate is not None
+    long.gate.set()
+    assert str((await pulling).ask.state) == "done"

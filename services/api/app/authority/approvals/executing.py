@@ -6,7 +6,7 @@ whoever asked has gone away; what a crash leaves is finished or settled at the n
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -24,6 +24,7 @@ from app.authority.ledger.appending import Receipt
 from app.authority.ledger.stored import StoredEvent
 from app.authority.permissions import Permission, grant
 from app.authority.policy.decisions import Outcome
+from app.authority.policy.hard import MAY_BE_ASKED
 from app.authority.warrants import Warrant
 from app.authority.warrants.issuing import issue
 from app.domain.actors import SYSTEM, Actor
@@ -41,6 +42,7 @@ log = structlog.get_logger(__name__)
 
 ACT: Final = "act"
 PURGE: Final = "purge"
+CLOSE_S: Final = 10.0
 
 _NEVER_BEGUN: Final = "The server ended after it was claimed and before anything was done."
 _NOTHING: Final = "It was claimed and could not be begun ({}): nothing was done."
@@ -104,15 +106,20 @@ class Executing:
         return await self._to_its_end(run())
 
     async def close(self) -> None:
-        """Wait for what is being executed."""
+        """Wait for what is being executed, but not for ever: the next start settles the rest."""
         if self._running:
-            await asyncio.wait(self._running)
+            await asyncio.wait(self._running, timeout=CLOSE_S)
+        for task in tuple(self._running):
+            task.cancel()
 
     # --- private ----------------------------------------------------------------------------
 
     async def _execute(self, actor: Actor, ask_id: str) -> Executed:
-        async with self._one:
+        async with AsyncExitStack() as turn:
+            await turn.enter_async_context(self._one)
             ask, warrant = await asyncio.to_thread(self._prepare, actor, ask_id)
+            if ask.act in MAY_BE_ASKED:  # it destroys nothing and may take an hour
+                await turn.aclose()
             effect = await _performed(self.parts.act(ask.act).perform, warrant)
             ask = await asyncio.to_thread(self._seal, ask, actor, effect, warrant.intent_seq)
             return Executed(ask, effect)
