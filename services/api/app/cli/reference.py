@@ -30,7 +30,8 @@ readable by its owner alone, or it is refused |
 | `LMX_TRACEBACK` | set: a fault in lmx itself ends with a traceback, not with a sentence |
 
 Every listing takes `--json`: JSON alone on stdout. Messages, progress and questions go to stderr.
-Creating or revoking a key asks for a phrase that a person types in a terminal; nothing skips it.
+What needs an approval ([approvals.md](approvals.md)) shows its plan and asks for a phrase that a
+person types in a terminal; nothing skips it. Where somebody else has to approve it exits with 4.
 """
 
 

@@ -189,5 +189,4 @@ def _typed(plan: Plan, page: Page) -> None:
 
 
 def _list_digest(files: Sequence[Mapping[str, Any]]) -> str:
-    option = orjson.OPT_SORT_KEYS
-    return hashlib.sha256(orjson.dumps([dict(file) for file in files], option=option)).hexdigest()
+    return hashlib.sha256(orjson.dumps(files, option=orjson.OPT_SORT_KEYS)).hexdigest()
