@@ -9,7 +9,7 @@ from app.authority.ledger import Kind
 from app.authority.ledger.tiles import StoredTiles
 from app.authority.permissions import Permission, grant
 from app.domain.actors import Actor, Role
-from app.domain.refusals import ModelNotFound, RestoreRefused, TrashNotFound
+from app.domain.refusals import ModelNotFound, PlanStale, RestoreRefused, TrashNotFound
 from tests.fakes.removal import GRACE_S, OPERATOR, Attic, after_purge
 
 
@@ -148,6 +148,27 @@ def test_deleting_twice_with_one_warrant_is_once(attic: Attic) -> None:
     warrant = attic.deletion("a/b")
     assert attic.trash.delete(warrant) == attic.trash.delete(warrant)
     assert len(attic.trash.entries()) == 1
+
+
+def test_a_model_that_took_the_name_meanwhile_is_not_deleted(attic: Attic) -> None:
+    attic.take("a/b", seed=1)
+    warrant = attic.deletion("a/b")
+    attic.delete("a/b")
+    attic.take("a/b", seed=2)
+    with pytest.raises(PlanStale):
+        attic.trash.delete(warrant)
+    attic.catalog.verify("a/b", full=True)
+
+
+def test_what_could_not_be_done_is_said_again_by_whoever_asks_again(attic: Attic) -> None:
+    model = attic.take("a/b")
+    view = attic.view(model)
+    view.chmod(0o700)
+    (view / "diary.txt").write_text("mine")
+    warrant = attic.deletion("a/b")
+    first = attic.trash.delete(warrant)
+    assert first[0].failed == ["diary.txt: does not belong to the model"]
+    assert attic.trash.delete(warrant) == first
 
 
 def test_without_a_warrant_nothing_goes(attic: Attic) -> None:

@@ -1,6 +1,7 @@
 """How a model goes into the trash. The files first, by a note that is durable before them; then the
 rows, in one transaction."""
 
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -21,6 +22,7 @@ from app.authority.catalog.removal.moving import Places
 from app.authority.catalog.removal.purging import Removed
 from app.authority.ledger.writing import writing
 from app.authority.warrants import Warrant, require_warrant
+from app.domain.refusals import PlanStale
 
 log = structlog.get_logger(__name__)
 
@@ -44,36 +46,32 @@ class Deleting:
             if done is not None:
                 return done
             with self._bin.places() as at:
-                entry, failed = self._entry(at, warrant, model_id)
+                entry = self._entry(at, warrant, model_id)
                 try:
                     with handles.inside(at.trash, entry.id, make=True) as home:
                         handles.write(home, NOTE, entry.as_json())
-                    failed += moving.to_trash(at, entry)
-                    self._record_deleted(entry)
+                    failed = (*entry.failed, *moving.to_trash(at, entry))
+                    self._record_deleted(replace(entry, failed=failed))
                 except BaseException:
                     self._take_back(at, entry)
                     raise
             self._bin.catalog.refresh(model_id)
             self._bin.changed()
-        return Removed(files=len(entry.files), failed=failed), entry.id
+        return Removed(files=len(entry.files), failed=list(failed)), entry.id
 
     def _done_before(self, warrant: Warrant) -> tuple[Removed, str] | None:
         for known in self._bin.all():
             if known.plan == warrant.plan_hash:
                 self._bin.catalog.refresh(known.model_id)
                 _, entry = self._bin.get(known.id)
-                missing = [
-                    f"{file.path}: is not the model's file"
-                    for file in entry.files
-                    if file.identity is None
-                ]
-                return Removed(files=len(entry.files), failed=missing), known.id
+                return Removed(files=len(entry.files), failed=list(entry.failed)), known.id
         return None
 
-    def _entry(self, at: Places, warrant: Warrant, model_id: str) -> tuple[Entry, list[str]]:
+    def _entry(self, at: Places, warrant: Warrant, model_id: str) -> Entry:
         uses = self._bin.uses(model_id)
         with self._bin.engine.connect() as connection:
             model = uses.rows["model"][0]
+            _refuse_another(model_id, model["digest"], warrant)
             shared_view = rows.shares_view(connection, model_id, model["digest"])
             receipts = rows.receipts(connection, model_id)
             plan = warrant.plan_hash
@@ -89,8 +87,9 @@ class Deleting:
             shared_view=shared_view,
             files=files,
             rows=uses.rows,
+            failed=tuple(failed),
         )
-        return self._as_begun(at, entry), failed
+        return self._as_begun(at, entry)
 
     def _as_begun(self, at: Places, entry: Entry) -> Entry:
         """The entry as an interrupted attempt noted it: it saw the files where they were."""
@@ -114,6 +113,14 @@ class Deleting:
             purging.tidy(at, entry)
         except (Foreign, OSError) as error:
             log.error("deletion_not_taken_back", trash=entry.id, why=handles.said(error))
+
+
+def _refuse_another(model_id: str, digest: str, warrant: Warrant) -> None:
+    """A model that took the name after the plan was drawn is not what was approved."""
+    if digest not in {target["digest"] for target in warrant.plan["targets"]}:
+        raise PlanStale(
+            f"{model_id} has other files than those whose deletion was approved. Ask again."
+        )
 
 
 def _files(uses: Uses) -> list[Kept]:

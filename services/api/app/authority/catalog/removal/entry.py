@@ -52,6 +52,8 @@ class Entry:
     shared_view: bool
     files: tuple[Kept, ...]
     rows: Mapping[str, Sequence[Mapping[str, Any]]]
+    failed: tuple[str, ...] = ()
+    """What was found that is not the model's, and what could not be moved, and why."""
 
     @property
     def size_bytes(self) -> int:
@@ -72,7 +74,8 @@ def parse(content: bytes | str) -> Entry:
         if body.pop("version") != VERSION:
             raise ValueError("this entry of the trash is of another release")
         files = tuple(_kept(**file) for file in body.pop("files"))
-        return Entry(files=files, **body)
+        failed = tuple(map(str, body.pop("failed")))
+        return Entry(files=files, failed=failed, **body)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("this is no entry of the trash") from error
 
@@ -105,6 +108,7 @@ def _dict(entry: Entry) -> dict[str, Any]:
             }
             for file in entry.files
         ],
+        "failed": list(entry.failed),
         "rows": {name: [dict(row) for row in rows] for name, rows in entry.rows.items()},
     }
 
