@@ -125,7 +125,8 @@ class FakeGovernance:
     async def list(self, actor: Actor, *, state: str | None = None, **how: Any) -> Json:
         grant(actor, Permission.ASK_READ)
         try:
-            wanted = OPEN if state == "open" else set(State) if state is None else {State(state)}
+            going = set(State) - ENDED
+            wanted = going if state == "open" else set(State) if state is None else {State(state)}
         except ValueError:
             raise InvalidRequest("There is no such state.", param="state") from None
         found = [ask for ask in self.asks.values() if ask["state"] in wanted]
@@ -230,7 +231,7 @@ class FakeGovernance:
     def _risk(self, ask: Json) -> Json:
         body = self.plans[ask["id"]].body
         facts = {name: body[name] for name in ("irreversible", "bytes_freed")}
-        return facts if ask["state"] in OPEN else {}
+        return facts if ask["state"] not in ENDED else {}
 
     def _why_not(self, actor: Actor, ask: Json) -> str:
         try:

@@ -141,6 +141,16 @@ async def test_what_waits_is_listed_with_what_is_at_stake(governed: Governed) ->
         )
 
 
+async def test_what_was_done_in_part_still_is_open(tmp_path: Path) -> None:
+    office = open_office(tmp_path / "home")
+    office.toy.stuck = {"a"}
+    ask = office.approved()
+    await office.execute(ask)
+    page = await office.governance.list(office.owner, state="open")
+    assert [(row["id"], row["state"]) for row in page["asks"]] == [(ask.id, "partial")]
+    office.close()
+
+
 async def test_it_is_approved_and_executed_once(governed: Governed) -> None:
     ask = (await governed.asked())["id"]
     assert (await governed.decide(ask, "approve"))["state"] == "approved"

@@ -17,7 +17,7 @@ from app.authority.approvals.parts import Parts
 from app.authority.approvals.plans import Plan, differences
 from app.authority.approvals.records import described
 from app.authority.approvals.rendering import Now, render
-from app.authority.approvals.transitions import MEANINGS, OPEN, OWNERS, State
+from app.authority.approvals.transitions import ENDED, MEANINGS, OPEN, OWNERS, State
 from app.authority.approvals.values import Ask
 from app.authority.permissions import Permission, grant
 from app.domain.actors import Actor
@@ -62,7 +62,7 @@ class Governance:
         cursor: str | None = None,
         limit: int = 50,
     ) -> dict[str, Any]:
-        """Asks, newest first. `state`: one of the states, or `open` for those that wait."""
+        """Asks, newest first. `state`: one of the states, or `open` for all that did not end."""
         grant(actor, Permission.ASK_READ)
         states, before = _states(state), _cursor(cursor)
         limit = max(1, min(limit, AT_MOST))
@@ -198,7 +198,7 @@ class Governance:
 
     def _risk(self, ask: Ask) -> dict[str, Any]:
         """Of what waits, what a reader sorts by: whether it can be undone, and how much goes."""
-        if ask.plan is None or ask.state not in OPEN:
+        if ask.plan is None or ask.state in ENDED:
             return {}
         body = self.parts.asks.plan_of(ask).body
         return {"irreversible": body["irreversible"], "bytes_freed": body["bytes_freed"]}
@@ -250,7 +250,7 @@ def _states(named: str | None) -> Sequence[State]:
     if named is None:
         return ()
     if named == "open":
-        return tuple(OPEN)
+        return tuple(state for state in State if state not in ENDED)
     try:
         return (State(named),)
     except ValueError:
