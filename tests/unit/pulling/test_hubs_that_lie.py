@@ -9,7 +9,7 @@ from app.domain.refusals import (
     HubRefused,
     IntakeRefused,
 )
-from tests.fakes.hub import sibling
+from tests.fakes.hub import REPO, sibling
 from tests.model_files import CONFIG, entry, safetensors
 from tests.unit.pulling.conftest import Station, nothing_is_loadable
 
@@ -190,3 +190,13 @@ async def test_a_hub_that_says_no_is_quoted_with_what_to_do(
 async def test_an_unknown_revision_is_refused(station: Station) -> None:
     with pytest.raises(HubRefused, match="revision"):
         await station.plan(revision="no-such-branch")
+
+
+async def test_a_commit_that_is_answered_with_another_is_refused(station: Station) -> None:
+    asked = "e" * 40
+    files = [sibling(path, content, large=False) for path, content in station.hub.files.items()]
+    listing = {"id": REPO, "sha": station.hub.commit, "siblings": files}
+    station.hub.raw_listing = json.dumps(listing).encode()
+    with pytest.raises(HubRefused, match="never changes"):
+        await station.plan(revision=asked)
+    assert (await station.plan(revision=station.hub.commit))["commit"] == station.hub.commit

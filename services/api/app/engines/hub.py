@@ -109,7 +109,7 @@ class HuggingFaceHub:
                 found = api.model_info(repo, revision=revision, timeout=wait_s, files_metadata=True)
             finally:
                 set_client_factory(_no_client)
-            return revision_of(repo, found)
+            return revision_of(repo, revision, found)
 
     # --- bytes ------------------------------------------------------------------------------
 

@@ -67,11 +67,16 @@ def plain_bytes_only(answer: "httpx2.Response") -> None:
         raise HubRefused("The hub packs its answer though it was asked not to: it is not unpacked.")
 
 
-def revision_of(repo: str, found: Any) -> HubRevision:
+def revision_of(repo: str, asked: str, found: Any) -> HubRevision:
     """Only plain, bounded values come out of here; anything else raises."""
     commit = found.sha
     if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
         raise ValueError("no commit")
+    if _COMMIT.fullmatch(asked) and commit != asked:
+        raise HubRefused(
+            f"The hub was asked for {asked[:12]} of {repo} and answers {commit[:12]}. A commit "
+            "never changes, so nothing of it is used."
+        )
     return HubRevision(repo, commit, tuple(_file(sibling) for sibling in found.siblings))
 
 
