@@ -154,6 +154,8 @@ async def test_only_an_operator_plans_pulls_and_confirms(station: Station) -> No
         await station.pulling.plan(CLIENT, REPO, None, None)
     with pytest.raises(Forbidden):
         await station.pulling.confirm(CLIENT, REPO, None)
+    with pytest.raises(Forbidden):
+        await anext(aiter(station.pulling.pull(CLIENT, "0" * 64)))
     assert station.hub.heard == []
 
 

@@ -19,7 +19,7 @@ from app.authority.catalog.publishing import Origin, model_exists
 from app.authority.catalog.signatures import Signature, Signed
 from app.authority.catalog.watching import PullProgress, PullWatch
 from app.authority.keys.confirmation import confirmed
-from app.authority.permissions import Grant, Permission, grant
+from app.authority.permissions import Grant, Permission, check, grant
 from app.authority.policy.admitting import NeedsApproval, admit
 from app.authority.policy.decisions import Question
 from app.authority.pulling.planned import Planned, Plans, name_of, repo_of, revision_of
@@ -144,6 +144,7 @@ class Pulling:
         PlanStale, PolicyDenied, what asking instead makes, ModelBusy, and what `plan` raises.
         """
         with attempting(Permission.MODEL_PULL, plan=plan):
+            check(actor, Permission.MODEL_PULL)  # who may not pull learns nothing of plans
             planned, verdict = self._plans.get(plan, actor)
             may = grant(actor, Permission.MODEL_PULL, subject=planned.name)
             question = Question(PULL, actor, planned.name, planned.facts())
@@ -238,8 +239,8 @@ class Pulling:
 
     def _admit(
         self, actor: Actor, planned: Planned, fetched: Fetched, recording: Recording
-    ) -> str | None:
-        """Ask policy once more, now that it can be seen what came; the signer, if one is known."""
+    ) -> Signature:
+        """Ask policy once more, now that it can be seen what came."""
         content, signers = fetched.signature, self._ports.signers()
         found = Signature(Signed.ABSENT)
         if content is not None:
@@ -252,7 +253,7 @@ class Pulling:
             )
         facts = {**planned.facts(), "signature": str(found.status)}
         admit(self._ports.policy, Question(PUBLISH, actor, planned.name, facts))
-        return found.signer
+        return found
 
     def _download(self, planned: Planned) -> Download:
         return Download(self._ports.catalog.store, planned.at)
