@@ -9,13 +9,23 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+from app.authority.catalog import Catalog
 from app.authority.catalog.hashing import FILES_AT_ONCE, copy_hashed, hash_file
+from app.authority.catalog.known import known_models
+from app.authority.permissions import Permission, grant
+from app.database import open_engine
 from bench.statistics import median
 from bench.table import Row, at_least, missed, orientation
+from tests.fakes.clock import FixedClock
+from tests.fakes.database import fresh_database
+from tests.fakes.ledger import new_ledger
+from tests.fakes.lifecycle import OPERATOR
+from tests.model_files import entry, good_model, safetensors
 
 FILE_BYTES = 512 << 20
 QUICK_BYTES = 128 << 20
@@ -38,8 +48,42 @@ def run(quick: bool) -> list[Row]:
             "theirs, several": lambda: sha256sum(command, files),
             "copied": lambda: copy(files[0], target),
         }
-        took = interleaved(sides, rounds=rounds)
+        with installed(Path(scratch) / "home", size) as (verify, paths):
+            sides["ours, installed"] = verify
+            sides["theirs, installed"] = lambda: sha256sum(command, paths)
+            took = interleaved(sides, rounds=rounds)
     return rows(took, size)
+
+
+@contextmanager
+def installed(home: Path, size: int) -> Iterator[tuple[Callable[[], None], list[Path]]]:
+    """A model with one large file in a real catalog: what verifies all of it, and its files."""
+    home.mkdir()
+    engine = open_engine(fresh_database(home))
+    ledger = new_ledger(engine)
+    catalog = Catalog(
+        ledger, engine, clock=FixedClock(), store_dir=home / "store", known=known_models([])
+    )
+    source = good_model(home / "source")
+    header = {"model.norm.weight": entry(0, size, dtype="BF16", shape=[size // 2])}
+    head = safetensors(header)
+    with (source / "model.safetensors").open("wb") as file:
+        file.write(head)
+        for _ in range(size >> 20):
+            file.write(os.urandom(1 << 20))
+    may = grant(OPERATOR, Permission.MODEL_IMPORT)
+    catalog.import_directory(may, source, "bench/large", lambda _: None, lambda: False)
+    model = catalog.get("bench/large")
+    paths = [path for path in catalog.verify(model.id).iterdir() if path.is_file()]
+
+    def verify() -> None:
+        catalog.verify(model.id, full=True, actor=OPERATOR)
+
+    try:
+        yield verify, paths
+    finally:
+        ledger.close()
+        engine.dispose()
 
 
 def rows(took: dict[str, list[float]], size: int) -> list[Row]:
@@ -60,6 +104,9 @@ def rows(took: dict[str, list[float]], size: int) -> list[Row]:
         at_least(f"hashing {SEVERAL} files, beside sha256sum", speed("ours, several", SEVERAL),
                  several, "GB/s", ratio=1.0, measured=ratio("several"),
                  note=f"{note}; {FILES_AT_ONCE} at once on {os.cpu_count()} cores"),
+        at_least("verifying an installed model, beside sha256sum", speed("ours, installed", 1),
+                 speed("theirs, installed", 1), "GB/s", ratio=0.9, measured=ratio("installed"),
+                 note=f"{note}; with what is recorded of it"),
         orientation("copying, hashing and syncing one file", speed("copied", 1), one, "GB/s",
                     note="what an import does with each file"),
     ]  # fmt: skip
