@@ -239,10 +239,13 @@ END""",
     "ALTER TABLE model ADD COLUMN revision TEXT",
     "ALTER TABLE model ADD COLUMN note TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE model ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0",
+    # What the signature that it came with was worth then, and whose it is where it held.
+    "ALTER TABLE model ADD COLUMN signature TEXT NOT NULL DEFAULT 'absent'",
     "ALTER TABLE model ADD COLUMN signer TEXT",
     # A file of a model that another program keeps: where it lies. NULL: in our own store.
     "ALTER TABLE artifact ADD COLUMN adopted_path TEXT",
-    # How its bytes became known: 'sha256' beforehand, 'git' by blob id, 'first_use'.
+    # How its bytes became known: 'sha256' beforehand, 'git' by blob id, 'first_use';
+    # 'confirmed' where an operator said that its SHA-256 is right.
     "ALTER TABLE artifact ADD COLUMN known_by TEXT NOT NULL DEFAULT 'first_use'",
     """\
 CREATE TABLE model_alias (

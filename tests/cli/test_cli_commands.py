@@ -72,12 +72,13 @@ def test_fit_sends_an_existing_directory_as_an_absolute_path(
     assert authority.last("/authority/models/fit").body == {"model": "model"}
 
 
-def test_import_ends_with_id_digest_and_trust_and_plain_progress_on_stderr(
+def test_import_ends_with_what_it_is_and_plain_progress_on_stderr(
     lmx: Run, authority: FakeAuthority, tmp_path: Path
 ) -> None:
     ended = lmx("models", "import", str(tmp_path), "--name", "me/mine")
     assert ended.code == 0
-    assert [line.split()[0] for line in ended.out.splitlines()] == ["id", "digest", "trust"]
+    shown = [line.split()[0] for line in ended.out.splitlines()]
+    assert shown == ["id", "digest", "trust", "signature"]
     assert "me/mine" in ended.out
     assert ended.err == "hashed model.safetensors (100 B)\n"
     asked = authority.last("/authority/models/import").body

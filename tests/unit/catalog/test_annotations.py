@@ -218,6 +218,6 @@ def test_what_is_said_while_a_model_is_hashed_is_not_forgotten(
         said.pin(change, "a/b", pinned=True)
         return check_files(*arguments, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("app.authority.catalog.store.check_files", meanwhile)
+    monkeypatch.setattr("app.authority.catalog.verifying.check_files", meanwhile)
     catalog.verify("a/b", full=True)
     assert catalog.get("a/b").pinned

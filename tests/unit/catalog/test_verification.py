@@ -121,7 +121,7 @@ def test_the_first_load_hashes_and_records_and_the_next_reads_nothing(
     manifest = catalog.manifest("a/b")
     view = catalog.verify("a/b")
     assert len(ledger.events(kind=Kind.MODEL_VERIFIED)) == 1
-    checked = check_files(view, manifest, catalog._receipts, now_us=lambda: 0)
+    checked = check_files(view, manifest, catalog._verifying.receipts, now_us=lambda: 0)
     assert checked.hashed_bytes == 0
 
 

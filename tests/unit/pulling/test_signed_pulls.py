@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +10,7 @@ from sqlalchemy import text
 from app.authority.catalog.signatures import MAX_BYTES, Signer
 from app.authority.policy.hard import HardPolicy
 from app.authority.pulling import Pulling
-from app.domain.refusals import HubRefused, PolicyDenied, Refusal, SignatureInvalid
-from app.wiring.pulling import trusted_signers
+from app.domain.refusals import HubRefused, PolicyDenied, SignatureInvalid
 from tests.fakes.hub import REPO
 from tests.fakes.signed_models import Publisher
 from tests.unit.pulling.conftest import OPERATOR, Station
@@ -85,13 +83,3 @@ async def test_a_signature_without_end_is_not_fetched(station: Station) -> None:
     station.hub.listed = {SIGNATURE: {"size": MAX_BYTES + 1}}
     with pytest.raises(HubRefused, match="signature"):
         await station.plan()
-
-
-def test_the_trusted_signers_are_the_keys_in_a_directory(tmp_path: Path) -> None:
-    assert trusted_signers(tmp_path / "none") == ()
-    (tmp_path / "acme.pub").write_bytes(ACME.pem)
-    (tmp_path / "notes.txt").write_text("not a key")
-    assert [found.name for found in trusted_signers(tmp_path)] == ["acme"]
-    (tmp_path / "broken.pub").write_text("not a key")
-    with pytest.raises(Refusal, match="broken"):
-        trusted_signers(tmp_path)

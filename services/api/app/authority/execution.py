@@ -4,13 +4,15 @@ Each asks `permissions` for a grant first; whoever calls them need not and canno
 """
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from app.authority.catalog import Catalog, ImportProgress
+from app.authority.catalog.signatures import Signature
+from app.authority.following import Followed
 from app.authority.lifecycle.residency import Terms
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Permission, grant
@@ -25,6 +27,8 @@ from app.domain.refusals import InvalidRequest
 from app.observability import recorded_path
 
 MAX_SLOTS = 64
+
+Tell = Callable[[ImportProgress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,34 +85,31 @@ class Execution:
         """
         with attempting(Permission.MODEL_IMPORT, source=recorded_path(Path(path))[:500]):
             may = grant(actor, Permission.MODEL_IMPORT, subject=name or path)
-            # A directory comes without a signature that anybody checked.
-            admit(self.policy, Question(IMPORT, actor, name or path, {"signature": "absent"}))
             directory = Path(path)
             if not directory.is_absolute():
                 raise InvalidRequest(
                     "Give the absolute path of the model's directory.", param="path"
                 )
-            loop = asyncio.get_running_loop()
-            progress: asyncio.Queue[ImportProgress | None] = asyncio.Queue()
-            stop = threading.Event()
 
-            def tell(step: ImportProgress | None) -> None:
-                loop.call_soon_threadsafe(progress.put_nowait, step)
+            def signed(found: Signature) -> None:
+                facts = {"signature": str(found.status)}
+                admit(self.policy, Question(IMPORT, actor, name or path, facts))
 
-            def work() -> CatalogModel:
-                try:
-                    return self.catalog.import_directory(may, directory, name, tell, stop.is_set)
-                finally:
-                    tell(None)
+            def work(tell: Tell, cancelled: Callable[[], bool]) -> CatalogModel:
+                return self.catalog.import_directory(
+                    may, directory, name, tell, cancelled, admit=signed
+                )
 
-            importing = asyncio.create_task(asyncio.to_thread(work))
-            try:
-                while (step := await progress.get()) is not None:
+            importing = Followed(work)
+            async with aclosing(importing.steps()) as steps:
+                async for step in steps:
                     yield {"hashing": asdict(step)}
-                yield {"done": described(await importing)}
-            finally:
-                stop.set()
-                await asyncio.wait({importing})
+            yield {"done": await asyncio.to_thread(self._entered, importing.result)}
+
+    def _entered(self, model: CatalogModel) -> dict[str, Any]:
+        """A model with what its signature was worth when it came."""
+        origin = self.catalog.origin(model.id)
+        return {**described(model), **{k: origin[k] for k in ("signature", "signer")}}
 
     def _terms(
         self, model: CatalogModel, context: int | None, slots: int | None, pinned: bool

@@ -16,6 +16,7 @@ from app.authority.catalog import Catalog, ImportProgress
 from app.authority.catalog.adopting import Adopting
 from app.authority.catalog.annotations import Annotations
 from app.authority.catalog.caches import Program
+from app.authority.catalog.signatures import Signature
 from app.authority.catalog.survey import Bytes, Survey, survey, walk
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Grant, Permission, grant
@@ -187,7 +188,6 @@ class Housekeeping:
         """
         with attempting(Permission.MODEL_ADOPT, program=program, what=recorded_path(Path(what))):
             may = grant(actor, Permission.MODEL_ADOPT, subject=name or what)
-            admit(self.policy, Question(ADOPT, actor, name or what, {"signature": "absent"}))
             if program not in set(Program):
                 raise InvalidRequest(
                     f"Models of {program[:40]!a} cannot be adopted; those of "
@@ -201,6 +201,10 @@ class Housekeeping:
             def tell(step: ImportProgress | None) -> None:
                 loop.call_soon_threadsafe(progress.put_nowait, step)
 
+            def signed(found: Signature) -> None:
+                facts = {"signature": str(found.status)}
+                admit(self.policy, Question(ADOPT, actor, name or what, facts))
+
             def work() -> CatalogModel:
                 try:
                     adopt = self.adopting.adopt
@@ -211,6 +215,7 @@ class Housekeeping:
                         name=name,
                         progress=tell,
                         cancelled=stop.is_set,
+                        admit=signed,
                     )
                 finally:
                     tell(None)

@@ -72,8 +72,10 @@ class Reading:
         model = self.catalog.get(model_id)
         manifest = await asyncio.to_thread(self.catalog.manifest, model_id)
         shape = await asyncio.to_thread(self.catalog.shape, model_id)
+        origin = await asyncio.to_thread(self.catalog.origin, model_id)
         return {
             **self._with_state(model),
+            **origin,
             "files": [asdict(a) for a in manifest.artifacts],
             "shape": asdict(shape),
         }

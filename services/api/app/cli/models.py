@@ -56,13 +56,14 @@ def show(name: ModelName, server: ServerUrl = SERVER, as_json: AsJson = False) -
         return
     plain = (
         *("id", "state", "trust", "digest", "architecture", "max_context", "source"),
-        *("aliases", "pinned", "note"),
+        *("aliases", "pinned", "note", "repo", "revision"),
     )
     output.show_fields(
         [
             *((label.replace("_", " "), one_line(answer.get(label))) for label in plain),
             ("size", f"{size(answer.get('size_bytes'))} ({exact_bytes(answer.get('size_bytes'))})"),
             ("created", utc_seconds(answer.get("created"))),
+            ("signature", _signature(answer)),
         ]
     )
     output.say("")
@@ -131,7 +132,8 @@ def import_(
                 "/authority/models/import", {"path": _absolute(directory), "name": name}
             )
         )
-    output.show_fields([(k, one_line(model.get(k))) for k in ("id", "digest", "trust")])
+    fields = [(k, one_line(model.get(k))) for k in ("id", "digest", "trust")]
+    output.show_fields([*fields, ("signature", _signature(model))])
 
 
 @app.command("load")
@@ -174,6 +176,16 @@ def _act(server: str, name: str, act: str, body: dict[str, Any]) -> None:
             if not isinstance(value, dict)
         ]
     )
+
+
+def _signature(model: dict[str, Any]) -> str:
+    """What the signature was worth when the model came."""
+    said = {
+        "verified": f"holds, by {one_line(model.get('signer'))}",
+        "unknown_signer": "by a key that nobody here trusts",
+        "absent": "none",
+    }
+    return said.get(one_line(model.get("signature")), "-")
 
 
 def _row(model: dict[str, Any]) -> tuple[str, ...]:

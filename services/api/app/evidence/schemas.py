@@ -94,6 +94,8 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             text("source", "the directory it came from"),
             texts("left_out", "files that were not taken, the first of them"),
             integer("left_out_count", "how many files were not taken"),
+            maybe(text("signature", "set where one came along: what it is worth")),
+            maybe(text("signer", "whose signature holds")),
             maybe(text("adopted", "set where another program keeps the files: how they are held")),
             maybe(RUN),
             outcomes=("done",),

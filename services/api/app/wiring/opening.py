@@ -17,6 +17,7 @@ from app.authority.catalog import Catalog, known_models
 from app.authority.catalog.annotations import Annotations
 from app.authority.catalog.removal.bin import Bin
 from app.authority.catalog.removal.trash import Trash
+from app.authority.catalog.signers import trusted_signers
 from app.authority.keys import Keys, NewPerson, OperatorKey, People
 from app.authority.ledger import (
     Kind,
@@ -97,7 +98,14 @@ def open_authority(settings: Settings, *, home: Path, version: str) -> Authority
     ledger.append(_boot(settings, boot_id, version, adopted=opened.adopted))
     ledger.reconcile()
     known = known_models([TEMPLATES / "models.yaml", home / "models.yaml"])
-    catalog = Catalog(ledger, database, clock=clock, store_dir=home / "store", known=known)
+    catalog = Catalog(
+        ledger,
+        database,
+        clock=clock,
+        store_dir=home / "store",
+        known=known,
+        signers=partial(trusted_signers, home / "signers"),
+    )
     catalog.sweep()
     written = load_routing(_own_or_template(home, "routing.yaml"))
     annotations = Annotations(catalog, database, taken=written.aliases)

@@ -4,13 +4,12 @@ from functools import partial
 from pathlib import Path
 
 from app.authority.catalog.publishing import Publishing
-from app.authority.catalog.signatures import Signer, signer
 from app.authority.lifecycle.serving import Serving
 from app.authority.policy.admitting import AskInstead
 from app.authority.policy.decisions import PolicyDecisionPoint
 from app.authority.ports import Hub, MemoryProbe
 from app.authority.pulling import Machine, Pulling, PullingPorts
-from app.domain.refusals import HubRefused, SignatureInvalid
+from app.domain.refusals import HubRefused
 from app.engines.hub import HuggingFaceHub
 from app.settings import HubSettings, Settings
 from app.wiring.opening import Authority
@@ -57,20 +56,9 @@ def pulling(  # noqa: PLR0917 - the parts it joins
                 default_slots=settings.slots,
             ),
             asks=asks,
-            signers=partial(trusted_signers, authority.operator_key.path.parent / "signers"),
+            signers=authority.catalog.signers,
         )
     )
-
-
-def trusted_signers(directory: Path) -> tuple[Signer, ...]:
-    """Those whose keys an operator put there, as NAME.pub. Raises SignatureInvalid for others."""
-    try:
-        files = sorted(directory.glob("*.pub"))
-        return tuple(signer(file.stem, file.read_bytes()) for file in files)
-    except (OSError, ValueError) as error:
-        raise SignatureInvalid(
-            f"A signer's key in {directory} cannot be used ({error}). Put it right or remove it."
-        ) from error
 
 
 def _token(file: Path | None) -> str | None:

@@ -22,6 +22,7 @@ from app.authority.catalog.imported import imported
 from app.authority.catalog.inspection import inspect
 from app.authority.catalog.intake import ImportProgress, Watch, steps
 from app.authority.catalog.names import model_id as parse_model_id
+from app.authority.catalog.signing import Admit, Beside, admit_all
 from app.authority.catalog.store import Catalog
 from app.authority.catalog.tree import Found, refuse
 from app.authority.catalog.trust import judge
@@ -81,8 +82,10 @@ class Adopting:
         name: str | None,
         progress: Callable[[ImportProgress], None],
         cancelled: Callable[[], bool],
+        admit: Admit = admit_all,
     ) -> CatalogModel:
-        """Record a model of another program. Raises IntakeRefused, ModelExists, LoadCancelled.
+        """Record a model of another program. Raises IntakeRefused, ModelExists, LoadCancelled,
+        SignatureInvalid, and what `admit` raises.
 
         `what` is the absolute path of its directory or its name in that program's usual cache.
         """
@@ -93,20 +96,25 @@ class Adopting:
         begun = Begun(self._clock.utc_us(), {"source": _source(kept), "program": str(program)})
         with self._catalog.entering(watch.stop_if_cancelled) as store, opened_kept(kept) as tree:
             found = inspect(tree)
+            signed = Beside(tree, self._catalog.signers, admit)
             lying = _hash_all(tree, found.taken, watch)
             if inspect(tree) != found:
                 refuse(str(kept.directory), "changed while it was read; let it come to rest")
             manifest = Manifest(tuple(sorted(file.artifact for file in lying)))
             self._refuse_known(model_id, manifest)
             model = self._described(model_id, kept, manifest, found.shape)
+            signature = signed.checked(model_id, manifest)
             with store.incoming() as work:
                 linked = _link_all(work, lying)
                 store.place_view(work, manifest.digest)
                 held = _held(lying, linked)
-                event = imported(grant.actor, model, found.left_out, adopted=held)
+                event = imported(
+                    grant.actor, model, found.left_out, signature=signature, adopted=held
+                )
                 told = self._ledger.runs.told(event, begun, ended_us=self._clock.utc_us())
                 with self._ledger.recording(told) as connection:
                     records.insert_model(connection, model, manifest, found.shape)
+                    records.set_signature(connection, model_id, signature)
                     connection.execute(_SET_PLACE, [_place(model_id, file) for file in lying])
                 work.kept = True
             self._catalog.entered(model)

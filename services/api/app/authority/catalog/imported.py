@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from app.authority.catalog.signatures import Signature, Signed
 from app.authority.ledger.events import LedgerEvent
 from app.domain.actors import Actor
 from app.domain.models import CatalogModel
@@ -12,7 +13,12 @@ NAMES_RECORDED: Final = 50
 
 
 def imported(
-    actor: Actor, model: CatalogModel, left_out: tuple[str, ...], *, adopted: str | None = None
+    actor: Actor,
+    model: CatalogModel,
+    left_out: tuple[str, ...],
+    *,
+    signature: Signature,
+    adopted: str | None = None,
 ) -> LedgerEvent:
     """`adopted` says how files that another program keeps are held."""
     data = {
@@ -24,6 +30,10 @@ def imported(
         "left_out": list(left_out[:NAMES_RECORDED]),
         "left_out_count": len(left_out),
     }
+    if signature.status is not Signed.ABSENT:
+        data["signature"] = str(signature.status)
+    if signature.signer is not None:
+        data["signer"] = signature.signer
     if adopted is not None:
         data["adopted"] = adopted
     return LedgerEvent(

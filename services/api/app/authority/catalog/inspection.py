@@ -37,7 +37,7 @@ def inspect_directory(directory: Path) -> ModelShape:
 def inspect(tree: Tree) -> Inspected:
     """Check every file of the tree as far as that needs no reading of weights."""
     kinds = {file: kind_of(file.path) for file in tree.files()}
-    taken = tuple(file for file, kind in kinds.items() if kind is not Kind.LEFT_OUT)
+    taken = tuple(file for file, kind in kinds.items() if kind.taken)
     left_out = tuple(file.path for file, kind in kinds.items() if kind is Kind.LEFT_OUT)
     sizes = {file.path: file.size for file in taken}
     if PATH not in sizes:
@@ -58,7 +58,7 @@ def inspect(tree: Tree) -> Inspected:
 def _headers(tree: Tree, kinds: Mapping[Found, Kind]) -> dict[str, Header]:
     headers = {}
     for file, kind in kinds.items():
-        if kind is Kind.LEFT_OUT:
+        if not kind.taken:
             continue
         with tree.open(file.path) as descriptor:
             if kind is Kind.WEIGHTS:

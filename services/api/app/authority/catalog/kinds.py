@@ -11,7 +11,13 @@ class Kind(StrEnum):
     JSON = auto()
     TEXT = auto()
     TOKENIZER = auto()
+    SIGNATURE = auto()
     LEFT_OUT = auto()
+
+    @property
+    def taken(self) -> bool:
+        """Whether it is a part of the model: a signature is about it and no part of it."""
+        return self not in {Kind.SIGNATURE, Kind.LEFT_OUT}
 
 
 # By whole name first, then by ending. What is in neither table is refused.
@@ -21,6 +27,7 @@ _NAMES = {
     "tokenizer.model": Kind.TOKENIZER,
     "tiktoken.model": Kind.TOKENIZER,
     "spiece.model": Kind.TOKENIZER,
+    "model.sig": Kind.SIGNATURE,
     "license": Kind.LEFT_OUT,
     "notice": Kind.LEFT_OUT,
     "modelfile": Kind.LEFT_OUT,

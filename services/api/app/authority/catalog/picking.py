@@ -87,7 +87,7 @@ def _is_needed(file: HubFile) -> bool:
         return False
     if kind is Kind.WEIGHTS:
         return fnmatchcase(file.path, LOADED)
-    return kind is not Kind.LEFT_OUT
+    return kind.taken
 
 
 def _check_path(at: HubRevision, path: str) -> None:

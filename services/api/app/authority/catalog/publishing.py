@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from app.authority.catalog import records
 from app.authority.catalog.fetching import Fetched, disk_errors_refused
 from app.authority.catalog.inspection import inspect
+from app.authority.catalog.signatures import Signature
 from app.authority.catalog.store import Catalog
 from app.authority.catalog.tree import opened
 from app.authority.catalog.trust import judge
@@ -31,9 +32,7 @@ BY_GIT: Final = "git"
 FILES: Final = "files"
 
 _ORIGIN: Final = text("SELECT repo, revision FROM model WHERE id = :id")
-_SET_ORIGIN: Final = text(
-    "UPDATE model SET repo = :repo, revision = :revision, signer = :signer WHERE id = :id"
-)
+_SET_ORIGIN: Final = text("UPDATE model SET repo = :repo, revision = :revision WHERE id = :id")
 _SET_KNOWN_BY: Final = text(
     "UPDATE artifact SET known_by = :known_by WHERE model_id = :id AND path = :path"
 )
@@ -80,13 +79,13 @@ class Publishing:
         fetched: Fetched,
         origin: Origin,
         *,
-        admit: Callable[[Fetched], str | None],
+        admit: Callable[[Fetched], Signature],
         outcome: Callable[[CatalogModel], LedgerEvent],
         check: Callable[[], None],
     ) -> CatalogModel:
         """Scan what was fetched, ask `admit` about it, place it and record `outcome`.
 
-        `admit` returns the name of the signer whose signature holds, if there is one.
+        `admit` returns what the signature that came along is worth.
 
         Raises IntakeRefused, ModelExists, and what `admit` and `check` raise; then nothing was
         placed.
@@ -105,13 +104,13 @@ class Publishing:
             with opened(work.view_directory) as tree:
                 shape = inspect(tree).shape
             entering = self._described(model_id, fetched.manifest, origin, shape)
-            signer = admit(fetched)
+            signature = admit(fetched)
             check()
             placing = {path: files / path for path in fetched.files}
             store.place(work, fetched.manifest, placing)
             model = entering.model
             with self._ledger.recording(outcome(model)) as connection:
-                _write(connection, entering, fetched.manifest, origin, signer)
+                _write(connection, entering, fetched.manifest, origin, signature)
             work.kept = True
             self._catalog.entered(model)
             return model
@@ -139,7 +138,7 @@ class Publishing:
             },
         )
         with self._catalog.changing(event, model_id) as connection:
-            records.set_trust(connection, model_id, Trust.VERIFIED)
+            records.confirm(connection, model_id)
         return self._catalog.get(model_id)
 
     def _described(
@@ -189,7 +188,7 @@ def _write(
     entering: Published,
     manifest: Manifest,
     origin: Origin,
-    signer: str | None,
+    signature: Signature,
 ) -> None:
     model = entering.model
     if entering.held:
@@ -198,8 +197,9 @@ def _write(
         records.insert_model(connection, model, manifest, entering.shape)
     connection.execute(
         _SET_ORIGIN,
-        {"id": model.id, "repo": origin.repo, "revision": origin.commit, "signer": signer},
+        {"id": model.id, "repo": origin.repo, "revision": origin.commit},
     )
+    records.set_signature(connection, model.id, signature)
     connection.execute(
         _SET_KNOWN_BY,
         [{"id": model.id, "path": p, "known_by": by} for p, by in origin.known_by.items()],

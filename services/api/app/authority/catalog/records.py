@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, RowMapping, text
 
+from app.authority.catalog.signatures import Signature
 from app.authority.catalog.survey import Owner
 from app.domain.models import Artifact, CatalogModel, Manifest, Trust
 from app.domain.shapes import ModelShape
@@ -45,6 +46,16 @@ _PUT_RECEIPT: Final = text(
 )
 _SET_TRUST: Final = text(
     "UPDATE model SET trust = :trust, generation = generation + 1 WHERE id = :id"
+)
+_VOUCHED: Final = text(
+    "SELECT count(*) > 0 AND sum(known_by <> 'confirmed'"
+    " AND NOT (known_by = 'sha256' AND repo IS NOT NULL)) = 0"
+    " FROM artifact JOIN model ON model.id = artifact.model_id WHERE model_id = :id"
+)
+_CONFIRM: Final = text("UPDATE artifact SET known_by = 'confirmed' WHERE model_id = :id")
+_ORIGIN: Final = text("SELECT repo, revision, signature, signer FROM model WHERE id = :id")
+_SET_SIGNATURE: Final = text(
+    "UPDATE model SET signature = :signature, signer = :signer WHERE id = :id"
 )
 _GENERATION: Final = text("SELECT generation FROM model WHERE id = :id")
 _NEXT_GENERATION: Final = text("UPDATE model SET generation = generation + 1 WHERE id = :id")
@@ -120,6 +131,28 @@ def put_receipts(connection: Connection, found: Iterable[FileReceipt]) -> None:
 
 def set_trust(connection: Connection, model_id: str, trust: Trust) -> None:
     connection.execute(_SET_TRUST, {"id": model_id, "trust": str(trust)})
+
+
+def set_signature(connection: Connection, model_id: str, found: Signature) -> None:
+    row = {"id": model_id, "signature": str(found.status), "signer": found.signer}
+    connection.execute(_SET_SIGNATURE, row)
+
+
+def confirm(connection: Connection, model_id: str) -> None:
+    """An operator says that the SHA-256s are right; that outlives a quarantine."""
+    connection.execute(_CONFIRM, {"id": model_id})
+    set_trust(connection, model_id, Trust.VERIFIED)
+
+
+def vouched_for(connection: Connection, model_id: str) -> bool:
+    """Whether each SHA-256 was known before the bytes came from a hub, or confirmed since."""
+    return bool(connection.execute(_VOUCHED, {"id": model_id}).scalar_one())
+
+
+def origin(connection: Connection, model_id: str) -> dict[str, str | None]:
+    """`repo` and `revision` it was pulled from, `signature` and `signer` it came with."""
+    found = connection.execute(_ORIGIN, {"id": model_id}).mappings().one_or_none()
+    return {} if found is None else dict(found)
 
 
 def generation(connection: Connection, model_id: str) -> int:

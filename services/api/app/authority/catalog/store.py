@@ -1,7 +1,7 @@
 """The catalog: every model the store holds, imported, listed, and verified before each load."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,10 +23,12 @@ from app.authority.catalog.intake import (
 )
 from app.authority.catalog.known import KnownModels
 from app.authority.catalog.names import model_id as parse_model_id
+from app.authority.catalog.signatures import Signature, Signer
+from app.authority.catalog.signing import Admit, Beside, admit_all
 from app.authority.catalog.survey import Owner
 from app.authority.catalog.tree import opened
 from app.authority.catalog.trust import judge
-from app.authority.catalog.verification import Checked, WrongBytes, check_files
+from app.authority.catalog.verifying import Verifying
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.runs import Begun
 from app.authority.ledger.store import Ledger
@@ -34,9 +36,8 @@ from app.authority.permissions import Grant, Permission, require
 from app.authority.ports import Clock
 from app.domain.actors import SYSTEM, Actor
 from app.domain.models import CatalogModel, Manifest, Trust
-from app.domain.refusals import DigestMismatch, ModelExists, ModelNotFound, NotLoadable
+from app.domain.refusals import ModelExists, ModelNotFound
 from app.domain.shapes import ModelShape
-from app.evidence.vocabulary import Kind
 from app.observability import recorded_path
 
 WAIT_S: Final = 0.2
@@ -46,9 +47,17 @@ class Catalog:
     """Every method may be called from any thread. `get` and `ids` read no disk."""
 
     def __init__(
-        self, ledger: Ledger, engine: Engine, *, clock: Clock, store_dir: Path, known: KnownModels
+        self,
+        ledger: Ledger,
+        engine: Engine,
+        *,
+        clock: Clock,
+        store_dir: Path,
+        known: KnownModels,
+        signers: Callable[[], Sequence[Signer]] = tuple,
     ) -> None:
         self.known = known
+        self.signers = signers
         self._ledger = ledger
         self._engine = engine
         self._clock = clock
@@ -58,7 +67,7 @@ class Catalog:
         self._manifests: dict[str, Manifest] = {}
         with engine.connect() as connection:
             self._models = {model.id: model for model in records.models(connection)}
-            self._receipts = records.receipts(connection)
+        self._verifying = Verifying(ledger, engine, clock, self._store, known, changed=self.refresh)
 
     @property
     def store(self) -> BlobStore:
@@ -96,6 +105,12 @@ class Catalog:
         with self._engine.connect() as connection:
             return records.generation(connection, model_id)
 
+    def origin(self, model_id: str) -> dict[str, str | None]:
+        """`repo`, `revision`, `signature` and `signer`: where it came from, and by whose word."""
+        self.get(model_id)
+        with self._engine.connect() as connection:
+            return records.origin(connection, model_id)
+
     def shape(self, model_id: str) -> ModelShape:
         self.get(model_id)
         with self._engine.connect() as connection:
@@ -112,88 +127,23 @@ class Catalog:
 
     # --- verification -----------------------------------------------------------------------
 
-    def verify(self, model_id: str, full: bool = False, *, actor: Actor = SYSTEM) -> Path:
+    def verify(
+        self,
+        model_id: str,
+        full: bool = False,
+        *,
+        actor: Actor = SYSTEM,
+        watch: Watch | None = None,
+    ) -> Path:
         """The directory to load from, once every file in it is what was imported.
 
         `full` reads every file again whatever its receipt says, also of a model that is in
-        quarantine: one whose bytes are right again leaves it. Raises NotLoadable, DigestMismatch.
+        quarantine: one whose bytes are right again leaves it. Raises NotLoadable, DigestMismatch,
+        and LoadCancelled where the watch says so.
         """
-        model = self.get(model_id)
-        if not model.trust.loadable and not full:
-            raise NotLoadable(
-                f"{model_id} is in quarantine: its files were not those that were imported. Put "
-                f"them back by importing it again, then: lmx models verify {model_id}"
-            )
-        manifest, view = self.manifest(model_id), self._store.view(model.digest)
-        with self._engine.connect() as connection:
-            adopted = records.adopted(connection, model_id)
-        receipts = {} if full else self._receipts
-        begun = Begun(self._clock.utc_us(), {"digest": model.digest, "full": full})
-        try:
-            checked = check_files(
-                view, manifest, receipts, now_us=self._clock.utc_us, adopted=adopted
-            )
-        except WrongBytes as wrong:
-            raise self._quarantined(model, wrong, actor, begun) from wrong
-        except OSError as error:
-            # A disk that fails says nothing about the bytes: refused, but not put in quarantine.
-            raise NotLoadable(
-                f"The files of {model_id} cannot be read ({error.strerror}). Check the disk, then: "
-                f"lmx models verify {model_id}"
-            ) from error
-        if checked.receipts:
-            self._record_verified(model, checked, actor, begun)
-        return view
-
-    def _record_verified(
-        self, model: CatalogModel, checked: Checked, actor: Actor, begun: Begun
-    ) -> None:
-        receipts, hashed_bytes = checked.receipts, checked.hashed_bytes
-        trusted = replace(model, trust=self._trust_of(model))
-        event = LedgerEvent(
-            kind=Kind.MODEL_VERIFIED,
-            actor=actor,
-            subject=model.id,
-            outcome="done",
-            data={"digest": model.digest, "hashed_bytes": hashed_bytes, "files": len(receipts)},
+        return self._verifying.verify(
+            self.get(model_id), self.manifest(model_id), full=full, actor=actor, watch=watch
         )
-        with self._ledger.recording(self._ended(event, begun)) as connection:
-            records.put_receipts(connection, receipts)
-            if trusted != model:
-                records.set_trust(connection, model.id, trusted.trust)
-        self.refresh(model.id)
-        self._receipts.update({receipt.sha256: receipt for receipt in receipts})
-
-    def _trust_of(self, model: CatalogModel) -> Trust:
-        if model.trust.loadable:
-            return model.trust
-        return judge(self.known.find(model.id), self.manifest(model.id))
-
-    def _quarantined(
-        self, model: CatalogModel, wrong: WrongBytes, actor: Actor, begun: Begun
-    ) -> DigestMismatch:
-        """Record that the model may not be loaded any more; the refusal to raise."""
-        event = LedgerEvent(
-            kind=Kind.MODEL_VERIFIED,
-            actor=actor,
-            subject=model.id,
-            outcome="digest_mismatch",
-            data={"digest": model.digest, "path": wrong.path, "trust": str(Trust.QUARANTINED)},
-        )
-        ended = self._ended(event, begun)
-        with self._ledger.recording(ended) as connection:
-            records.set_trust(connection, model.id, Trust.QUARANTINED)
-        self.refresh(model.id)
-        mismatch = DigestMismatch(
-            f"{model.id} is in quarantine: {wrong}. Import it again from a copy that you trust.",
-            details={"path": wrong.path},
-        )
-        mismatch.run = str(ended.data["run"])
-        return mismatch
-
-    def _ended(self, event: LedgerEvent, begun: Begun) -> LedgerEvent:
-        """`event` with the run of the attempt that it ends."""
-        return self._ledger.runs.told(event, begun, ended_us=self._clock.utc_us())
 
     # --- change ---------------------------------------------------------------------------
 
@@ -241,12 +191,14 @@ class Catalog:
         name: str | None,
         progress: Callable[[ImportProgress], None],
         cancelled: Callable[[], bool],
+        *,
+        admit: Admit = admit_all,
     ) -> CatalogModel:
         """Take a directory's files in and record them; blocks, and leaves nothing when it fails.
 
         The operator's import is the confirmation that pins a model nobody knew beforehand. The same
         bytes under the same name are taken as they are; other bytes raise ModelExists. Raises
-        IntakeRefused, DiskFull, LoadCancelled.
+        IntakeRefused, DiskFull, LoadCancelled, SignatureInvalid, and what `admit` raises.
         """
         require(grant, Permission.MODEL_IMPORT)
         model_id = parse_model_id(name, directory)
@@ -254,6 +206,7 @@ class Catalog:
         begun = Begun(self._clock.utc_us(), {"source": recorded_path(directory)[:1000]})
         with self.entering(watch.stop_if_cancelled), opened(directory) as tree:
             found = inspect(tree)
+            signed = Beside(tree, self.signers, admit)
             check_space(found.taken, bytes_free=self._store.bytes_free())
             with (
                 disk_errors_refused(found.taken, self._store.bytes_free),
@@ -267,6 +220,7 @@ class Catalog:
                     actor=grant.actor,
                     directory=directory,
                     found=found,
+                    signature=signed.checked(model_id, copied.manifest),
                     begun=begun,
                 )
 
@@ -293,6 +247,7 @@ class Catalog:
         actor: Actor,
         directory: Path,
         found: Inspected,
+        signature: Signature,
         begun: Begun,
     ) -> CatalogModel:
         held = self._models.get(model_id)
@@ -314,12 +269,14 @@ class Catalog:
         if held is not None:
             model = replace(held, trust=trust)
         self._store.place(work, copied.manifest, copied.files)
-        ended = self._ended(imported(actor, model, found.left_out), begun)
+        event = imported(actor, model, found.left_out, signature=signature)
+        ended = self._ledger.runs.told(event, begun, ended_us=self._clock.utc_us())
         with self._ledger.recording(ended) as connection:
             if held is None:
                 records.insert_model(connection, model, copied.manifest, inspected.shape)
             else:
                 records.set_trust(connection, model_id, trust)
+            records.set_signature(connection, model_id, signature)
         work.kept = True
         self._models[model_id] = model
         return model

@@ -13,8 +13,9 @@ from types import MappingProxyType
 from typing import Final
 
 from app.authority.catalog.hashing import FILES_AT_ONCE, hash_file
+from app.authority.catalog.intake import ImportProgress, Watch, steps
 from app.authority.catalog.records import FileReceipt
-from app.authority.catalog.tree import FLAGS, Tree, opened, refuse
+from app.authority.catalog.tree import FLAGS, Found, Tree, opened, refuse
 from app.domain.models import Artifact, Manifest
 from app.domain.refusals import IntakeRefused
 
@@ -46,11 +47,13 @@ def check_files(
     *,
     now_us: Callable[[], int],
     adopted: Mapping[str, str] = MappingProxyType({}),
+    watch: Watch | None = None,
 ) -> Checked:
     """Compare the files in `view` with the manifest; raises WrongBytes.
 
     `adopted` says where files that another program keeps lie; a link in the view may lead there.
     """
+    hashed = _Hashing(now_us, watch)
     try:
         with opened(view) as folder:
             tree = ViewTree(folder.descriptor, view, adopted)
@@ -59,7 +62,7 @@ def check_files(
             if not suspects:
                 return Checked((), 0)
             with ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="verify") as pool:
-                fresh = tuple(pool.map(lambda a: _hash_again(tree, a, now_us), suspects))
+                fresh = tuple(pool.map(lambda a: hashed.again(tree, a), suspects))
     except IntakeRefused as refusal:
         # A link, a pipe or an unreadable file where a model's file should be.
         raise WrongBytes(
@@ -118,15 +121,34 @@ def _receipt_holds(tree: Tree, artifact: Artifact, receipts: Mapping[str, FileRe
         return receipt == receipt_of(descriptor, artifact.sha256, verified_us=receipt.verified_us)
 
 
-def _hash_again(tree: Tree, artifact: Artifact, now_us: Callable[[], int]) -> FileReceipt:
-    with tree.open(artifact.path) as descriptor:
-        before = receipt_of(descriptor, artifact.sha256, verified_us=now_us())
-        if before.size != artifact.size:
-            raise WrongBytes(artifact.path, f"has {before.size} bytes instead of {artifact.size}")
-        sha256, _ = hash_file(descriptor, lambda _: None)
-        if sha256 != artifact.sha256:
-            raise WrongBytes(artifact.path, "does not have the bytes that were imported")
-        after = receipt_of(descriptor, artifact.sha256, verified_us=before.verified_us)
+class _Hashing:
+    """Reads files whole; whoever watches is told of each, and may stop it."""
+
+    def __init__(self, now_us: Callable[[], int], watch: Watch | None) -> None:
+        self._now_us = now_us
+        self._watch = watch
+
+    def again(self, tree: Tree, artifact: Artifact) -> FileReceipt:
+        """The receipt of a file that has its bytes. Raises WrongBytes."""
+        path, size = artifact.path, artifact.size
+        watch = self._watch
+        if watch is not None:
+            watch.stop_if_cancelled()
+        step = ignored if watch is None else steps(Found(path, size, 0), watch)
+        with tree.open(path) as descriptor:
+            before = receipt_of(descriptor, artifact.sha256, verified_us=self._now_us())
+            if before.size != size:
+                raise WrongBytes(path, f"has {before.size} bytes instead of {size}")
+            sha256, _ = hash_file(descriptor, step)
+            if sha256 != artifact.sha256:
+                raise WrongBytes(path, "does not have the bytes that were imported")
+            after = receipt_of(descriptor, artifact.sha256, verified_us=before.verified_us)
         if after != before:
-            raise WrongBytes(artifact.path, "changed while it was read")
+            raise WrongBytes(path, "changed while it was read")
+        if watch is not None:
+            watch.progress(ImportProgress(path, size, size))
         return before
+
+
+def ignored(_: int) -> None:
+    """For whom nobody watches."""

@@ -27,6 +27,7 @@ LOAD_JIT: Final = "model_load_jit"
 PULL: Final = "model_pull"
 PUBLISH: Final = "model_publish"
 IMPORT: Final = "model_import"
+ADOPT: Final = "model_adopt"
 UNLOAD: Final = "model_unload"
 VERIFY: Final = "model_verify"
 DECIDE: Final = "decide"
@@ -41,7 +42,7 @@ RUNS: Final = frozenset(
         IMPORT,
         UNLOAD,
         VERIFY,
-        "model_adopt",
+        ADOPT,
         "model_repair",
         "model_change",
         "store_restore",
@@ -245,7 +246,9 @@ def rules(configured: _Configuration) -> tuple[HardRule, ...]:
                 "signed-models-only",
                 deny,
                 "The settings demand a model's signature, and that it holds.",
-                lambda q: q.act in (IMPORT, PUBLISH) and fact(q, "signature", str) != "verified",
+                lambda q: (
+                    q.act in (IMPORT, ADOPT, PUBLISH) and fact(q, "signature", str) != "verified"
+                ),
             )
         )
     return tuple(table)
