@@ -38,9 +38,9 @@ SHARED_EACH: Final = 50
 """So many files of each model are another model's too."""
 WARM_UPS: Final = 5
 
+_LIKE: Final = "trust, size_bytes, architecture, max_context, created, source, shape_json"
 _MODEL: Final = text(
-    "INSERT INTO model SELECT :id, :digest, trust, size_bytes, architecture, max_context, created,"
-    " source, shape_json, 1, NULL, NULL, '', 0, NULL FROM model LIMIT 1"
+    f"INSERT INTO model (id, digest, {_LIKE}) SELECT :id, :digest, {_LIKE} FROM model LIMIT 1"
 )
 
 
