@@ -32,19 +32,29 @@ def server(tmp_path_factory: pytest.TempPathFactory, hub: FakeHub) -> Iterator[R
         yield running
 
 
+@pytest.fixture(scope="module")
+def held(server: RunningServer) -> str:
+    """A model that was pulled already."""
+    done = server.lmx("models", "pull", REPO, "--name", "acme/held", "--yes")
+    assert done.returncode == 0, done.stderr
+    return "acme/held"
+
+
 def test_a_script_is_refused_without_yes_and_told_why(server: RunningServer) -> None:
     done = server.lmx("models", "pull", REPO, "--name", "acme/script")
     assert done.returncode == 3
     assert "--yes" in done.stderr
     assert done.stdout == ""
-    assert server.events(kind="pull_intent") == []
+    assert server.events(kind="pull_intent", subject="acme/script") == []
 
 
 def test_a_no_fetches_nothing(server: RunningServer) -> None:
-    code, screen = type_to_lmx("models", "pull", REPO, typed="n", environment=server.environment)
+    code, screen = type_to_lmx(
+        "models", "pull", REPO, "--name", "acme/no", typed="n", environment=server.environment
+    )
     assert code == 3
     assert "Nothing was fetched" in screen
-    assert server.events(kind="pull_intent") == []
+    assert server.events(kind="pull_intent", subject="acme/no") == []
 
 
 def test_a_person_sees_everything_says_yes_and_asks_the_model(
@@ -59,27 +69,27 @@ def test_a_person_sees_everything_says_yes_and_asks_the_model(
     assert (outcome["outcome"], outcome["subject"]) == ("done", REPO)
 
 
-def test_the_second_pull_moves_no_bytes(server: RunningServer, hub: FakeHub) -> None:
+def test_the_second_pull_moves_no_bytes(server: RunningServer, hub: FakeHub, held: str) -> None:
     before = hub.content_bytes
-    done = server.lmx("models", "pull", REPO)
+    done = server.lmx("models", "pull", REPO, "--name", held)
     assert done.returncode == 0, done.stderr
     assert hub.content_bytes == before
     assert "0 B came over the network" in done.stderr
 
 
-def test_an_operator_confirms_what_was_pinned(server: RunningServer) -> None:
+def test_an_operator_confirms_what_was_pinned(server: RunningServer, held: str) -> None:
     with server.authority() as authority:
-        digest = authority.get(f"/models/{REPO}").json()["digest"]
+        digest = authority.get(f"/models/{held}").json()["digest"]
     for typed, code, trust in (
-        (f"yes, confirm {REPO}", 3, "pinned"),
-        (f"yes, confirm {REPO} {digest[-6:]}", 0, "verified"),
+        (f"yes, confirm {held}", 3, "pinned"),
+        (f"yes, confirm {held} {digest[-6:]}", 0, "verified"),
     ):
         ended, screen = type_to_lmx(
-            "models", "confirm", REPO, typed=typed, environment=server.environment
+            "models", "confirm", held, typed=typed, environment=server.environment
         )
         assert ended == code, screen
         with server.authority() as authority:
-            assert authority.get(f"/models/{REPO}").json()["trust"] == trust
+            assert authority.get(f"/models/{held}").json()["trust"] == trust
 
 
 def test_ctrl_c_cancels_and_the_next_pull_goes_on(server: RunningServer, hub: FakeHub) -> None:
