@@ -126,7 +126,12 @@ class Executing:
 
     def _prepare(self, actor: Actor, ask_id: str) -> tuple[Ask, Warrant]:
         """Claim it and record the intent. On one thread: each hop costs as much as a step."""
-        ask = self._claim(actor, self._admit(actor, ask_id))
+        ask = self._admit(actor, ask_id)
+        try:
+            ask = self._claim(actor, ask)
+        except AuditUnavailable as failure:  # it may have been committed all the same
+            self._let_go(ask, failure)
+            raise
         plan, intent_seq = self._begin(ask, actor)
         return ask, _warrant(ask, plan, actor, intent_seq, ACT)
 
@@ -172,10 +177,14 @@ class Executing:
             plan = self._check_claimed(ask)
             return plan, self._intend(ask, actor).seq
         except Exception as failure:
-            if self.parts.asks.get(ask.id).state is State.CLAIMED:
-                with suppress(AuditUnavailable):  # else the next start settles it
-                    self._nothing_done(ask, _NOTHING.format(type(failure).__name__))
+            self._let_go(ask, failure)
             raise
+
+    def _let_go(self, ask: Ask, failure: Exception) -> None:
+        ask = self.parts.asks.get(ask.id)
+        if ask.state is State.CLAIMED:
+            with suppress(AuditUnavailable):  # else the next start settles it
+                self._nothing_done(ask, _NOTHING.format(type(failure).__name__))
 
     def _intend(self, ask: Ask, actor: Actor) -> Receipt:
         return self.parts.ledger.append(intent(ask, actor, phase=ACT))
