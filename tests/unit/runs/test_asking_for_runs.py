@@ -11,6 +11,7 @@ import pytest
 
 from app.authority.auditing.runs import Runs
 from app.authority.ledger import Ledger, RefusalRecorder
+from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.tiles import StoredTiles
 from app.domain.actors import ANONYMOUS, Actor, Role
 from app.domain.refusal import attempting
@@ -23,6 +24,7 @@ from app.domain.refusals import (
     RunNotFound,
 )
 from app.evidence.runs import Attempt
+from app.evidence.vocabulary import Kind
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import foreign_connection
 from tests.fakes.events import load_intent, load_outcome, saying
@@ -290,3 +292,33 @@ async def test_who_may_not_read_runs_is_told_nothing(
         with pytest.raises(refusal):
             await asked
     assert reads == []
+
+
+async def test_what_a_persons_no_ended_is_listed_and_found_as_its_run_says(
+    asking: Runs, ledger: Ledger
+) -> None:
+    attempt = Attempt(
+        act="model_delete",
+        subject="lab/a",
+        actor=OPERATOR,
+        outcome="rejected",
+        started_us=1,
+        ended_us=2,
+        inputs={},
+    )
+    data = {
+        "ask": "0badcafe",
+        "act": "model_delete",
+        "plan": "1" * 64,
+        "state": "rejected",
+        "person": "p-1",
+        "meaning": "Not today.",
+        "proof": "0" * 64,
+        "self_approved": False,
+    }
+    event = LedgerEvent(Kind.ASK_DECIDED, OPERATOR, "lab/a", outcome="reject", data=data)
+    ledger.append(ledger.runs.attached(event, attempt))
+    (row,) = (await asking.list(OPERATOR, {"outcome": "rejected"}))["runs"]
+    assert row["outcome"] == "rejected"
+    assert (await asking.show(OPERATOR, row["run"]))["run"]["outcome"] == "rejected"
+    assert await listed(asking, outcome="revoked") == []

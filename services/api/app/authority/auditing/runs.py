@@ -32,6 +32,9 @@ MAX_RUNS: Final = 500
 SHORTEST: Final = 6
 """Hex digits that a run can be named by, as long as no other begins with them."""
 FILTERS: Final = ("since", "until", "act", "subject", "model", "actor", "person", "outcome", "plan")
+_DECIDED: Final = {"rejected": "reject", "revoked": "veto"}
+"""What a run says of an attempt that a person's no ended, and how its event says it."""
+_ENDED: Final = {said: ended for ended, said in _DECIDED.items()}
 
 _HEX: Final = re.compile(rf"[0-9a-f]{{{SHORTEST},{DIGEST_LENGTH}}}")
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
@@ -202,6 +205,8 @@ def _filter_of(asked: Asked) -> Filter:
     act = given.pop("act", None)
     if act is not None and not act.strip():
         raise InvalidRequest("act: is empty. Leave it out, or give a value.", param="act")
+    if (outcome := given.get("outcome")) is not None:
+        given["outcome"] = _DECIDED.get(outcome, outcome)
     return replace(filter_of(given), action=act, has_run=True)
 
 
@@ -218,7 +223,7 @@ def _row(event: StoredEvent) -> dict[str, Any]:
         "model": row.model,
         "actor": row.actor,
         "person": row.person,
-        "outcome": event.outcome,
+        "outcome": _ENDED.get(event.outcome or "", event.outcome),
         "plan": row.plan,
         **{name: value for name, value in said.items() if value is not None},
     }
