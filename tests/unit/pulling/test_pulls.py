@@ -6,7 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
+from app.authority.auditing.runs import Runs
 from app.authority.ledger.events import LedgerEvent
+from app.authority.ledger.tiles import StoredTiles
 from app.authority.policy.hard import HardPolicy
 from app.authority.pulling import Pulling
 from app.domain.actors import Actor, Role
@@ -28,9 +30,14 @@ CLIENT = Actor("key:11111111", "client", frozenset({Role.CLIENT}))
 
 
 def run_of(station: Station, event: Any) -> dict[str, Any]:
+    return kept(station, event.data["run"])
+
+
+def kept(station: Station, digest: str) -> dict[str, Any]:
+    """A piece of evidence, by its digest."""
     with station.ledger.readers.connect() as connection:
         found = connection.exec_driver_sql(
-            "SELECT bytes FROM ledger_blob WHERE digest = ?", (event.data["run"],)
+            "SELECT bytes FROM ledger_blob WHERE digest = ?", (digest,)
         ).scalar_one()
     read: dict[str, Any] = orjson.loads(found)
     return read
@@ -102,9 +109,23 @@ async def test_the_ledger_has_the_intent_before_the_first_byte_and_the_outcome_w
     assert outcome.data["fetched_bytes"] == plan["size_bytes"]
     run = run_of(station, outcome)
     assert (run["act"], run["outcome"], run["plan"]) == ("model.pull", "done", plan["plan"])
-    assert run["inputs"]["files"] == plan["files"]
+    assert run["inputs"] == {"repo": REPO, "revision": "main", "name": REPO}
+    assert kept(station, run["plan"])["files"] == plan["files"]
     assert run["policy"]["outcome"] == "allow"
     assert run["feasibility"]["need"]["total_bytes"] > 0
+
+
+async def test_two_pulls_are_compared_by_their_plans_and_found_by_them(station: Station) -> None:
+    first = await station.plan()
+    await station.pull(first["plan"])
+    second = await station.plan(name="acme/again")
+    await station.pull(second["plan"])
+    runs = Runs(station.ledger, StoredTiles(station.ledger.readers).blob, lambda *_: None)
+    a, b = (event.data["run"] for event in station.events("pull_outcome"))
+    differing = {c["path"] for c in (await runs.diff(OPERATOR, a, b))["changes"]}
+    assert {"plan", "plan_body.name", "inputs.name"} <= differing
+    (found,) = (await runs.list(OPERATOR, {"plan": second["plan"]}))["runs"]
+    assert found["run"] == b
 
 
 async def test_a_second_pull_of_the_same_revision_moves_no_bytes(station: Station) -> None:

@@ -127,6 +127,7 @@ GOVERNED: Final[tuple[Schema, ...]] = (
         texts("hosts", "hosts that are asked"),
         integer("files", "files that are fetched"),
         integer("size_bytes", "bytes they have, as the hub says"),
+        maybe(PLAN),
     ),
     schema(
         Kind.PULL_OUTCOME,
@@ -137,6 +138,7 @@ GOVERNED: Final[tuple[Schema, ...]] = (
         maybe(DIGEST),
         maybe(text("trust", "what the catalog makes of its bytes")),
         maybe(integer("fetched_bytes", "bytes that came over the network")),
+        maybe(PLAN),
         maybe(REASON),
         maybe(RUN),
         maybe(CLOSED_BY_RESTART),

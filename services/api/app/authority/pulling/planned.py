@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from app.authority.catalog.known import KnownModel
 from app.authority.catalog.names import MODEL_ID
@@ -13,7 +13,6 @@ from app.authority.catalog.picking import Picked, left_out, pick
 from app.authority.catalog.publishing import BY_GIT, BY_SHA256, expected_trust
 from app.authority.ports import Clock, Hub
 from app.domain.actors import Actor
-from app.domain.feasibility import Verdict
 from app.domain.hub import HubFile, HubRevision
 from app.domain.models import Trust
 from app.domain.refusals import HubRefused, InvalidRequest, PlanStale
@@ -22,6 +21,8 @@ TYPE: Final = "lmx-authority/pull/v1"
 DEFAULT_REVISION: Final = "main"
 KEPT_S: Final = 900.0
 KEPT: Final = 32
+
+T = TypeVar("T")
 
 _ID: Final = re.compile(MODEL_ID.removesuffix("$"))
 _REVISION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")
@@ -65,10 +66,10 @@ class Planned:
             "name": name,
             "endpoint": hub.endpoint,
             "hosts": list(hub.hosts),
-            "sent": _sent(hub),
-            "files": [_file(file) for file in picked.taken],
+            "sent": sent(hub),
+            "files": [listed(file) for file in picked.taken],
             "size_bytes": picked.size_bytes,
-            "signature": None if picked.signature is None else _file(picked.signature),
+            "signature": None if picked.signature is None else listed(picked.signature),
             "left_out": list(picked.left_out),
             "trust": str(Trust.VERIFIED if known else expected_trust(_known_by(picked.taken))),
             "here_already": held,
@@ -77,10 +78,19 @@ class Planned:
         return cls(at, name, actor.id, picked.taken, held, picked.signature, source, document)
 
     @property
+    def bytes(self) -> bytes:
+        """The document's canonical bytes: what is shown, confirmed and kept."""
+        return json.dumps(self.document, sort_keys=True, separators=(",", ":")).encode()
+
+    @property
     def digest(self) -> str:
-        """SHA-256 of the document's canonical bytes."""
-        body = json.dumps(self.document, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(body.encode()).hexdigest()
+        """SHA-256 of `bytes`."""
+        return hashlib.sha256(self.bytes).hexdigest()
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What somebody asked for; all that follows from it is in the plan."""
+        return {name: self.document[name] for name in ("repo", "revision", "name")}
 
     @property
     def size_bytes(self) -> int:
@@ -95,29 +105,30 @@ class Planned:
         return {"repo": self.at.repo, "revision": self.at.commit, "name": self.name}
 
 
-class Plans:
+class Plans(Generic[T]):
     """The newest plans, each for whoever asked for it and for a while. On the event loop."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._kept: dict[str, tuple[float, Planned, Verdict]] = {}
+        self._kept: dict[str, tuple[float, Planned, T]] = {}
 
-    def keep(self, planned: Planned, verdict: Verdict) -> None:
+    def keep(self, planned: Planned, looked: T) -> None:
+        """`looked`: what was found with it, for whoever goes on."""
         self._kept.pop(planned.digest, None)
-        self._kept[planned.digest] = (self._clock.monotonic() + KEPT_S, planned, verdict)
+        self._kept[planned.digest] = (self._clock.monotonic() + KEPT_S, planned, looked)
         while len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]
 
-    def get(self, digest: str, actor: Actor) -> tuple[Planned, Verdict]:
+    def get(self, digest: str, actor: Actor) -> tuple[Planned, T]:
         """Raise PlanStale for a plan that is unknown, too old or somebody else's."""
-        until, planned, verdict = self._kept.get(digest, (0.0, None, None))
+        until, planned, looked = self._kept.get(digest) or (0.0, None, None)
         fresh = planned is not None and self._clock.monotonic() < until
-        if planned is None or verdict is None or not fresh or planned.actor_id != actor.id:
+        if planned is None or looked is None or not fresh or planned.actor_id != actor.id:
             raise PlanStale(
                 "There is no such plan for this key, or it is older than a quarter of an hour. "
-                "Nothing was fetched. Plan the pull again: lmx models pull does."
+                "Nothing was fetched. Plan it again: lmx models pull, or verify --repair, does."
             )
-        return planned, verdict
+        return planned, looked
 
 
 def repo_of(repo: str) -> str:
@@ -152,7 +163,7 @@ def name_of(name: str | None, repo: str) -> str:
     return name
 
 
-def _sent(hub: Hub) -> list[str]:
+def sent(hub: Hub) -> list[str]:
     who = (
         "the operator's token, to the endpoint only"
         if hub.sends_token
@@ -188,7 +199,7 @@ def _known_by(files: tuple[HubFile, ...]) -> dict[str, str]:
     return {file.path: BY_GIT if file.sha256 is None else BY_SHA256 for file in files}
 
 
-def _file(file: HubFile) -> dict[str, Any]:
+def listed(file: HubFile) -> dict[str, Any]:
     return {
         "path": file.path,
         "size": file.size,

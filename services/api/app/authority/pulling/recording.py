@@ -1,4 +1,4 @@
-"""What one pull leaves in the ledger: an intent before the first byte, an outcome with its run."""
+"""What a pull or a repair leaves: an intent before the first byte, an outcome with its run."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -42,6 +42,7 @@ class Recording:
         feasibility: Mapping[str, Any],
         policy: Mapping[str, Any],
         request_id: str | None,
+        act: Permission = Permission.MODEL_PULL,
     ) -> None:
         self.moved = Moved()
         self._ledger = ledger
@@ -51,13 +52,13 @@ class Recording:
         self._intent_seq = 0
         self._signature: Mapping[str, Any] = {}
         self._attempt = Attempt(
-            act=str(Permission.MODEL_PULL),
+            act=str(act),
             subject=planned.name,
             actor=actor,
             outcome="",
             started_us=clock.utc_us(),
             ended_us=0,
-            inputs=planned.document,
+            inputs=planned.asked,
             plan=planned.digest,
             feasibility=feasibility,
             policy=policy,
@@ -115,7 +116,9 @@ class Recording:
                 "hosts": list(planned.document["hosts"]),
                 "files": len(fetched),
                 "size_bytes": sum(file.size for file in fetched),
+                "plan": planned.digest,
             },
+            evidence=(planned.bytes,),
             request_id=self._attempt.request_id,
         )
 
@@ -151,7 +154,12 @@ class Recording:
             actor=self._attempt.actor,
             subject=self._planned.name,
             outcome=outcome,
-            data={"repo": at.repo, "revision": at.commit, **data},
+            data={
+                "repo": at.repo,
+                "revision": at.commit,
+                "plan": self._planned.digest,
+                **data,
+            },
             intent_seq=self._intent_seq,
             request_id=self._attempt.request_id,
         )
