@@ -94,6 +94,13 @@ class FakeExecution:
         grant(actor, Permission.MODEL_VERIFY, subject=model_id)
         return self._act("verify", model_id)
 
+    async def verify_all(self, actor: Actor) -> AsyncIterator[Json]:
+        grant(actor, Permission.MODEL_VERIFY)
+        for step in self.import_steps:
+            if isinstance(step, dict):
+                yield step
+        yield {"done": {"models": [], "damaged": []}}
+
     async def import_model(self, actor: Actor, path: str, name: str | None) -> AsyncIterator[Json]:
         grant(actor, Permission.MODEL_IMPORT, subject=name or path)
         if path == "/pickled":

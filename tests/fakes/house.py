@@ -26,7 +26,7 @@ from tests.fakes.governance import FakeGovernance
 from tests.fakes.housekeeping import FakeHousekeeping
 from tests.fakes.inference import FakeInference
 from tests.fakes.proofs import FakeProofs
-from tests.fakes.pulling import FakePulling
+from tests.fakes.pulling import FakePulling, FakeRepairs
 from tests.fakes.runs import FakeRuns
 
 BASE = "http://127.0.0.1:1234"
@@ -47,6 +47,7 @@ class House:
     custody: Any = field(default_factory=FakeCustody)
     housekeeping: FakeHousekeeping = field(default_factory=FakeHousekeeping)
     pulling: FakePulling = field(default_factory=FakePulling)
+    repairs: FakeRepairs = field(default_factory=FakeRepairs)
     governance: FakeGovernance = field(default_factory=FakeGovernance)
     approvers: FakeApprovers = field(default_factory=FakeApprovers)
     refusals: FakeRefusals = field(default_factory=FakeRefusals)
@@ -70,6 +71,7 @@ class House:
             custody=self.custody,
             housekeeping=self.housekeeping,
             pulling=self.pulling,
+            repairs=self.repairs,
             governance=self.governance,
             approvers=self.approvers,
             refusals=self.refusals,

@@ -34,3 +34,23 @@ class FakePulling:
         confirmed(confirmation, f"yes, confirm {model_id} 0badca")
         self.acts.append(("confirm", model_id))
         return {"id": model_id, "trust": "verified"}
+
+
+@dataclass
+class FakeRepairs:
+    """A full stand-in for repairs: one file of every model is damaged."""
+
+    acts: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def plan(self, actor: Actor, model_id: str) -> Json:
+        grant(actor, Permission.MODEL_REPAIR, subject=model_id)
+        self.acts.append(("plan", model_id))
+        return {"plan": PLAN, "name": model_id, "damaged": ["model.safetensors"], "files": []}
+
+    async def repair(
+        self, actor: Actor, model_id: str, plan: str, request_id: str | None = None
+    ) -> AsyncIterator[Json]:
+        grant(actor, Permission.MODEL_REPAIR, subject=model_id)
+        self.acts.append(("repair", model_id, plan, bool(request_id)))
+        yield {"fetching": {"path": "model.safetensors", "done": 2, "total": 2}}
+        yield {"done": {"id": model_id, "fetched_bytes": 2}}

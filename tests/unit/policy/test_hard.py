@@ -240,4 +240,4 @@ def test_what_needs_an_approval_is_no_refusal_yet() -> None:
 
 def test_every_run_of_the_policy_has_a_permission_or_is_a_step_of_one() -> None:
     named = {str(p).replace(".", "_") for p in Permission}
-    assert RUNS - named == {"model_publish", "model_repair"}
+    assert RUNS - named == {"model_publish"}

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from app.authority.reading import described, residency_of
 from app.domain.actors import Actor
 from app.domain.models import CatalogModel
 from app.domain.refusal import attempting
-from app.domain.refusals import InvalidRequest
+from app.domain.refusals import DigestMismatch, InvalidRequest, ModelNotFound, NotLoadable
 from app.observability import recorded_path
 
 MAX_SLOTS = 64
@@ -75,6 +76,51 @@ class Execution:
             await asyncio.to_thread(self.catalog.verify, model_id, full=True, actor=may.actor)
             await self.serving.release(may.actor, model_id)
         return {**described(self.catalog.get(model_id)), "verified": True}
+
+    async def verify_all(self, actor: Actor) -> AsyncIterator[dict[str, Any]]:
+        """Hash every file of every model again, whatever the receipts say, model by model.
+
+        Yield ``{"hashing": {model, path, done, total}}`` meanwhile, ``{"verified": {id, verified,
+        trust, size_bytes, why}}`` for each, then ``{"done": {models, damaged}}``. Closing the
+        iterator ends it; what was found until then stays recorded.
+        """
+        with attempting(Permission.MODEL_VERIFY, full=True, all=True):
+            may = grant(actor, Permission.MODEL_VERIFY)
+            models = self.catalog.list()
+            for model in models:
+                admit(self.policy, Question(VERIFY, actor, model.id))
+        found: list[dict[str, Any]] = []
+        for model in models:
+            verifying = Followed(partial(self._verify, model.id, may.actor))
+            why = None
+            try:
+                async with aclosing(verifying.steps()) as steps:
+                    async for step in steps:
+                        yield {"hashing": {"model": model.id, **asdict(step)}}
+                await self.serving.release(may.actor, model.id)
+            except ModelNotFound:  # deleted while others were hashed
+                continue
+            except (DigestMismatch, NotLoadable) as refusal:
+                why = refusal.message
+            now = self.catalog.get(model.id) if model.id in self.catalog.ids() else model
+            found.append(
+                {
+                    "id": model.id,
+                    "verified": why is None,
+                    "trust": str(now.trust),
+                    "size_bytes": model.size_bytes,
+                    "why": why,
+                }
+            )
+            yield {"verified": found[-1]}
+        damaged = [each["id"] for each in found if not each["verified"]]
+        yield {"done": {"models": found, "damaged": damaged}}
+
+    def _verify(
+        self, model_id: str, actor: Actor, tell: Tell, cancelled: Callable[[], bool]
+    ) -> Path:
+        watch = self.catalog.watch(tell, cancelled)
+        return self.catalog.verify(model_id, full=True, actor=actor, watch=watch)
 
     async def import_model(
         self, actor: Actor, path: str, name: str | None

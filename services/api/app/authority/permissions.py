@@ -39,6 +39,7 @@ class Permission(StrEnum):
     MODEL_PULL = "model.pull"
     MODEL_CHANGE = "model.change"
     MODEL_ADOPT = "model.adopt"
+    MODEL_REPAIR = "model.repair"
     STORE_READ = "store.read"
     STORE_PURGE = "store.purge"
     STORE_RESTORE = "store.restore"
@@ -80,6 +81,7 @@ ROLES: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.MODEL_PULL: frozenset({_O}),
     Permission.MODEL_CHANGE: frozenset({_O}),
     Permission.MODEL_ADOPT: frozenset({_O}),
+    Permission.MODEL_REPAIR: frozenset({_O}),
     Permission.STORE_READ: frozenset({_O, _P, _A}),
     Permission.STORE_PURGE: frozenset({_O}),
     Permission.STORE_RESTORE: frozenset({_O}),
@@ -120,6 +122,7 @@ ACTS: Final[Mapping[Permission, str]] = {
     Permission.MODEL_PULL: "pulling a model",
     Permission.MODEL_CHANGE: "changing a model's aliases, pin, note or confirmation",
     Permission.MODEL_ADOPT: "adopting models of another program",
+    Permission.MODEL_REPAIR: "repairing a model",
     Permission.STORE_READ: "looking at the store",
     Permission.STORE_PURGE: "purging the store",
     Permission.STORE_RESTORE: "restoring from the trash",

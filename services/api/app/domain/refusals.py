@@ -251,6 +251,12 @@ class RestoreRefused(RecordedRefusal):
     code = "restore_refused"
 
 
+class RepairRefused(RecordedRefusal):
+    """Nobody knows where the right bytes of a damaged model could be had."""
+
+    code = "repair_refused"
+
+
 class HubUnreachable(RecordedRefusal):
     """The hub did not answer, or not to the end; what was fetched is kept for the next try."""
 

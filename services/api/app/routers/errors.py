@@ -143,6 +143,7 @@ WIRE: Mapping[type[Refusal], Wire] = {
         500,
     ),
     no.TrashNotFound: _bad("Nothing like that in the trash", "See lmx store ls.", 404),
+    no.RepairRefused: _bad("It cannot be repaired", "Do what the message says.", 409),
     no.RestoreRefused: _bad("It cannot be restored", "Do what the message says.", 409),
     no.HubUnreachable: _server(
         "The hub cannot be reached", "Pull again: what was fetched is kept.", 502

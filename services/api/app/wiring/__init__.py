@@ -47,6 +47,7 @@ from app.wiring.opening import (
     open_authority,
     quarantined_models,
 )
+from app.wiring.pulling import repairs
 from app.wiring.running import running, worker_said
 
 STOP_GRACE_S = 5.0
@@ -242,6 +243,7 @@ def _services(
             policy=governed.parts.policy,
         ),
         pulling=governed.pulling,
+        repairs=repairs(authority, serving, governed.pulling),
         refusals=authority.refusals,
         ready=ready,
         metrics=Metrics(standing),

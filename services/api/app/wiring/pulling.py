@@ -4,15 +4,17 @@ from functools import partial
 from pathlib import Path
 
 from app.authority.catalog.publishing import Publishing
+from app.authority.catalog.repairing import Repairing
+from app.authority.catalog.shipped import Shipped
 from app.authority.lifecycle.serving import Serving
 from app.authority.policy.admitting import AskInstead
 from app.authority.policy.decisions import PolicyDecisionPoint
 from app.authority.ports import Hub, MemoryProbe
-from app.authority.pulling import Machine, Pulling, PullingPorts
+from app.authority.pulling import Machine, Pulling, PullingPorts, Repairs
 from app.domain.refusals import HubRefused
 from app.engines.hub import HuggingFaceHub
 from app.settings import HubSettings, Settings
-from app.wiring.opening import Authority
+from app.wiring.opening import CHECKOUT, Authority
 
 MAX_TOKEN_BYTES = 4096
 
@@ -58,6 +60,16 @@ def pulling(  # noqa: PLR0917 - the parts it joins
             asks=asks,
             signers=authority.catalog.signers,
         )
+    )
+
+
+def repairs(authority: Authority, serving: Serving, pulls: Pulling) -> Repairs:
+    return Repairs(
+        pulls.ports,
+        pulls,
+        Repairing(authority.catalog, authority.database),
+        Shipped(CHECKOUT, authority.catalog.known),
+        serving,
     )
 
 

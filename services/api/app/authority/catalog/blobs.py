@@ -12,14 +12,14 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from app.authority.catalog.hashing import hash_file
-from app.domain.models import Manifest
+from app.domain.models import Artifact, Manifest
 
 JOURNAL: Final = "journal.json"
 VIEW: Final = "view"
@@ -78,7 +78,7 @@ class BlobStore:
         Returns the SHA-256 of blobs that are new, whose bytes are therefore those just hashed.
         """
         wanted = {artifact.sha256: artifact.path for artifact in manifest.artifacts}
-        new = [sha256 for sha256 in wanted if not self._holds(sha256)]
+        new = [sha256 for sha256 in wanted if not self.holds(sha256)]
         replaces = self.view(manifest.digest).exists()
         work.blobs = [sha256 for sha256 in new if not self.blob(sha256).exists()]
         work.view = None if replaces else manifest.digest
@@ -93,6 +93,45 @@ class BlobStore:
             os.link(self.blob(artifact.sha256), work.view_directory / artifact.path)
         self._place_view(work.view_directory, self.view(manifest.digest))
         return new
+
+    def replace(self, work: Incoming, files: Mapping[str, Path]) -> None:
+        """Put each file under its SHA-256 in the place of a damaged blob.
+
+        The blob becomes another file: nothing is written through the names that the old one has.
+        """
+        for sha256, file in files.items():
+            fresh = _fresh(work)
+            os.link(file, fresh, follow_symlinks=False)
+            blob = self.blob(sha256)
+            blob.parent.mkdir(mode=0o700, exist_ok=True)
+            _out_of_the_way(work, blob)
+            fresh.replace(blob)
+            sync_directory(blob.parent)
+
+    def relink(
+        self, work: Incoming, digest: str, files: Iterable[Artifact], foreign: Iterable[str]
+    ) -> None:
+        """Make these names of a view lead to their blobs, each at once, and no `foreign` any more.
+
+        What does not belong there goes with the work's directory.
+        """
+        view = self.view(digest)
+        if view.is_symlink() or not view.is_dir():
+            _out_of_the_way(work, view, whatever=True)
+            view.mkdir(mode=0o700)
+        view.chmod(0o700)
+        try:
+            for name in foreign:
+                _out_of_the_way(work, view / name, whatever=True)
+            for artifact in files:
+                fresh = _fresh(work)
+                os.link(self.blob(artifact.sha256), fresh, follow_symlinks=False)
+                _out_of_the_way(work, view / artifact.path)
+                fresh.replace(view / artifact.path)
+            sync_directory(view)
+        finally:
+            view.chmod(0o500)
+        sync_directory(self._models)
 
     def place_view(self, work: Incoming, digest: str) -> None:
         """Move a view whose files lie elsewhere to its name; the journal says so first.
@@ -127,7 +166,7 @@ class BlobStore:
     def _incoming(self) -> Path:
         return self.directory / "incoming"
 
-    def _holds(self, sha256: str) -> bool:
+    def holds(self, sha256: str) -> bool:
         """Whether the blob is there and still has its bytes; one that rotted is replaced."""
         try:
             descriptor = os.open(self.blob(sha256), os.O_RDONLY | os.O_NOFOLLOW)
@@ -171,6 +210,16 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _fresh(work: Incoming) -> Path:
+    return work.directory / secrets.token_hex(8)
+
+
+def _out_of_the_way(work: Incoming, path: Path, *, whatever: bool = False) -> None:
+    """Move a directory that lies where a file belongs, or `whatever` lies there."""
+    if (whatever and os.path.lexists(path)) or (path.is_dir() and not path.is_symlink()):
+        path.rename(_fresh(work))
 
 
 def _remove_view(view: Path) -> None:

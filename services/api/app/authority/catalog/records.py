@@ -1,11 +1,11 @@
 """The catalog's rows: what stands in the tables `model`, `artifact` and `receipt`, and how."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import Connection, RowMapping, bindparam, text
 
 from app.authority.catalog.signatures import Signature
 from app.authority.catalog.survey import Owner
@@ -26,6 +26,10 @@ _OWNERS: Final = text(
     "SELECT id, digest, (SELECT group_concat(sha256) FROM artifact WHERE model_id = id"
     " AND adopted_path IS NULL) AS blobs FROM model ORDER BY id"
 )
+_HOLDING: Final = text(
+    "SELECT model_id, path, size, sha256 FROM artifact"
+    " WHERE adopted_path IS NULL AND sha256 IN :blobs ORDER BY model_id, path"
+).bindparams(bindparam("blobs", expanding=True))
 _RECEIPTS: Final = text(
     "SELECT sha256, dev, ino, size, mtime_ns, ctime_ns, verified_us FROM receipt"
 )
@@ -121,6 +125,14 @@ def owners(connection: Connection) -> Iterator[Owner]:
 def adopted(connection: Connection, model_id: str) -> dict[str, str]:
     """Where files that another program keeps lie, by their path in the model."""
     return {row.path: row.adopted_path for row in connection.execute(_ADOPTED, {"id": model_id})}
+
+
+def holding(connection: Connection, blobs: Collection[str]) -> dict[str, list[Artifact]]:
+    """Every model with those of its files that are one of these blobs of ours."""
+    found: dict[str, list[Artifact]] = {}
+    for row in connection.execute(_HOLDING, {"blobs": list(blobs)}):
+        found.setdefault(row.model_id, []).append(Artifact(row.path, row.size, row.sha256))
+    return found
 
 
 def put_receipts(connection: Connection, found: Iterable[FileReceipt]) -> None:

@@ -145,6 +145,12 @@ class Catalog:
             self.get(model_id), self.manifest(model_id), full=full, actor=actor, watch=watch
         )
 
+    def watch(
+        self, progress: Callable[[ImportProgress], None], cancelled: Callable[[], bool]
+    ) -> Watch:
+        """For whoever follows a verification, and may end it."""
+        return Watch(progress, cancelled, self._clock)
+
     # --- change ---------------------------------------------------------------------------
 
     @contextmanager

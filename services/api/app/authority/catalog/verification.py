@@ -5,7 +5,7 @@ A file whose identity is that of its receipt is not read again. Everything else 
 
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +24,31 @@ from app.domain.refusals import IntakeRefused
 AT_REST_US: Final = 2_000_000
 
 
-class WrongBytes(Exception):
-    """A model's files are not those of its manifest; `path` names the first that is not."""
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A file of a view that is not as it was taken in, and why; `foreign` ones are not known."""
 
-    def __init__(self, path: str, why: str) -> None:
-        super().__init__(f"{path} {why}")
-        self.path = path
+    path: str
+    why: str
+    foreign: bool = False
+
+    @property
+    def shown(self) -> str:
+        """Its name as it may be said and recorded: nobody chose that of a foreign file."""
+        return ascii(self.path) if self.foreign else self.path
+
+
+class WrongBytes(Exception):
+    """A model's files are not those of its manifest: every one that is not, the first in words."""
+
+    def __init__(self, wrong: Sequence[Wrong]) -> None:
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        super().__init__(f"{wrong[0].shown} {wrong[0].why}{more}")
+        self.wrong = tuple(wrong)
+
+    @property
+    def path(self) -> str:
+        return self.wrong[0].shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +68,27 @@ def check_files(
     adopted: Mapping[str, str] = MappingProxyType({}),
     watch: Watch | None = None,
 ) -> Checked:
-    """Compare the files in `view` with the manifest; raises WrongBytes.
+    """Compare the files in `view` with the manifest; raises WrongBytes that names all that differ.
 
     `adopted` says where files that another program keeps lie; a link in the view may lead there.
     """
-    hashed = _Hashing(now_us, watch)
+    hashing = _Hashing(now_us, watch)
     try:
         with opened(view) as folder:
             tree = ViewTree(folder.descriptor, view, adopted)
-            _check_names(tree, manifest)
-            suspects = [a for a in manifest.artifacts if not _receipt_holds(tree, a, receipts)]
-            if not suspects:
+            wrong, present = _names(tree, manifest)
+            suspects = [a for a in present if not _receipt_holds(tree, a, receipts)]
+            if not suspects and not wrong:
                 return Checked((), 0)
             with ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="verify") as pool:
-                fresh = tuple(pool.map(lambda a: hashed.again(tree, a), suspects))
+                found = list(pool.map(lambda a: hashing.again(tree, a), suspects))
     except IntakeRefused as refusal:
-        # A link, a pipe or an unreadable file where a model's file should be.
-        raise WrongBytes(
-            str(refusal.details.get("path", "")), "is not a readable file"
-        ) from refusal
+        every = [Wrong(artifact.path, "is missing") for artifact in manifest.artifacts]
+        raise WrongBytes(every) from refusal  # there is no view, or what is there is none
+    wrong += [each for each in found if isinstance(each, Wrong)]
+    if wrong:
+        raise WrongBytes(wrong)
+    fresh = tuple(each for each in found if not isinstance(each, Wrong))
     return Checked(fresh, sum(artifact.size for artifact in suspects))
 
 
@@ -104,21 +125,25 @@ def receipt_of(descriptor: int, sha256: str, *, verified_us: int) -> FileReceipt
     )
 
 
-def _check_names(tree: Tree, manifest: Manifest) -> None:
+def _names(tree: Tree, manifest: Manifest) -> tuple[list[Wrong], list[Artifact]]:
+    """What is missing or does not belong, and the files that are there to be looked at."""
     held = tree.names()
     wanted = {artifact.path for artifact in manifest.artifacts}
-    if missing := wanted - held:
-        raise WrongBytes(min(missing), "is missing")
-    if extra := held - wanted:
-        raise WrongBytes(ascii(min(extra)), "does not belong to the model")
+    missing = [Wrong(path, "is missing") for path in sorted(wanted - held)]
+    extra = [Wrong(p, "does not belong to the model", foreign=True) for p in sorted(held - wanted)]
+    return missing + extra, [a for a in manifest.artifacts if a.path in held]
 
 
 def _receipt_holds(tree: Tree, artifact: Artifact, receipts: Mapping[str, FileReceipt]) -> bool:
     receipt = receipts.get(artifact.sha256)
     if receipt is None or receipt.verified_us - receipt.ctime_ns // 1000 < AT_REST_US:
         return False
-    with tree.open(artifact.path) as descriptor:
-        return receipt == receipt_of(descriptor, artifact.sha256, verified_us=receipt.verified_us)
+    try:
+        with tree.open(artifact.path) as descriptor:
+            now = receipt_of(descriptor, artifact.sha256, verified_us=receipt.verified_us)
+    except IntakeRefused:  # a link, a pipe: the hashing says so
+        return False
+    return receipt == now
 
 
 class _Hashing:
@@ -128,27 +153,30 @@ class _Hashing:
         self._now_us = now_us
         self._watch = watch
 
-    def again(self, tree: Tree, artifact: Artifact) -> FileReceipt:
-        """The receipt of a file that has its bytes. Raises WrongBytes."""
-        path, size = artifact.path, artifact.size
-        watch = self._watch
+    def again(self, tree: Tree, artifact: Artifact) -> FileReceipt | Wrong:
+        """The receipt of a file that has its bytes, or what is wrong with it."""
+        path, size, watch = artifact.path, artifact.size, self._watch
         if watch is not None:
             watch.stop_if_cancelled()
-        step = ignored if watch is None else steps(Found(path, size, 0), watch)
-        with tree.open(path) as descriptor:
-            before = receipt_of(descriptor, artifact.sha256, verified_us=self._now_us())
-            if before.size != size:
-                raise WrongBytes(path, f"has {before.size} bytes instead of {size}")
-            sha256, _ = hash_file(descriptor, step)
-            if sha256 != artifact.sha256:
-                raise WrongBytes(path, "does not have the bytes that were imported")
-            after = receipt_of(descriptor, artifact.sha256, verified_us=before.verified_us)
+        step = _ignored if watch is None else steps(Found(path, size, 0), watch)
+        try:
+            with tree.open(path) as descriptor:
+                before = receipt_of(descriptor, artifact.sha256, verified_us=self._now_us())
+                if before.size != size:
+                    return Wrong(path, f"has {before.size} bytes instead of {size}")
+                sha256, _ = hash_file(descriptor, step)
+                if sha256 != artifact.sha256:
+                    return Wrong(path, "does not have the bytes that were imported")
+                after = receipt_of(descriptor, artifact.sha256, verified_us=before.verified_us)
+        except IntakeRefused:
+            # A link, a pipe or an unreadable file where a model's file should be.
+            return Wrong(path, "is not a readable file")
         if after != before:
-            raise WrongBytes(path, "changed while it was read")
+            return Wrong(path, "changed while it was read")
         if watch is not None:
             watch.progress(ImportProgress(path, size, size))
         return before
 
 
-def ignored(_: int) -> None:
+def _ignored(_: int) -> None:
     """For whom nobody watches."""

@@ -6,6 +6,7 @@ A load believes receipts; whoever asks for a verification has every byte read ag
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Engine
 
@@ -23,6 +24,8 @@ from app.domain.actors import Actor
 from app.domain.models import CatalogModel, Manifest, Trust
 from app.domain.refusals import DigestMismatch, NotLoadable
 from app.evidence.vocabulary import Kind
+
+MAX_NAMED: Final = 100
 
 
 class Verifying:
@@ -139,7 +142,7 @@ class Verifying:
         mismatch = DigestMismatch(
             f"{model.id} is in quarantine: {wrong}. Put it right (lmx models verify {model.id} "
             "--repair), or import it again from a copy that you trust.",
-            details={"path": wrong.path},
+            details={"path": wrong.path, "paths": [w.shown for w in wrong.wrong[:MAX_NAMED]]},
         )
         mismatch.run = str(ended.data["run"])
         return mismatch

@@ -30,6 +30,7 @@ IMPORT: Final = "model_import"
 ADOPT: Final = "model_adopt"
 UNLOAD: Final = "model_unload"
 VERIFY: Final = "model_verify"
+REPAIR: Final = "model_repair"
 DECIDE: Final = "decide"
 """Saying yes or no to what somebody asked for."""
 
@@ -43,7 +44,7 @@ RUNS: Final = frozenset(
         UNLOAD,
         VERIFY,
         ADOPT,
-        "model_repair",
+        REPAIR,
         "model_change",
         "store_restore",
     }

@@ -43,8 +43,12 @@ class Pulling:
 
     def __init__(self, ports: PullingPorts) -> None:
         self._ports = ports
-        self._plans = Plans(ports.clock)
+        self._plans: Plans[Verdict] = Plans(ports.clock)
         self._busy: set[str] = set()
+
+    @property
+    def ports(self) -> PullingPorts:
+        return self._ports
 
     def under_way(self) -> list[str]:
         """Directories that pulls work in now, relative to the state directory. From any thread."""
@@ -174,7 +178,7 @@ class Pulling:
             policy=policy,
             request_id=request_id,
         )
-        with self._alone(planned):
+        with self.alone(planned):
             async with aclosing(self._follow(may, planned, recording)) as steps:
                 async for step in steps:
                     yield step
@@ -258,7 +262,8 @@ class Pulling:
     def _download(self, planned: Planned) -> Download:
         return Download(self._ports.catalog.store, planned.at)
 
-    def _alone(self, planned: Planned) -> Alone:
+    def alone(self, planned: Planned) -> Alone:
+        """While it is held, nobody else fetches these files or for this name."""
         at = planned.at
         return Alone(self._busy, {planned.name, f"{at.repo}@{at.commit}"})
 

@@ -1,6 +1,6 @@
 """What may be asked on /authority. A field that is not named here is refused, never ignored."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,6 +23,12 @@ class Load(Strict):
     context: Tokens | None = None
     slots: Slots | None = None
     pinned: bool = False
+
+
+class VerifyAll(Strict):
+    """Said in so many words: it reads every byte of the store."""
+
+    all: Literal[True]
 
 
 class Fit(Strict):

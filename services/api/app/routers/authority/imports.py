@@ -1,4 +1,4 @@
-"""POST /authority/models/import: progress as JSON lines while files are hashed, then the model."""
+"""POST /authority/models/import and /verify: JSON lines while files are hashed, then the answer."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.domain.actors import Actor
 from app.domain.refusals import Refusal
-from app.routers.authority.bodies import Import
+from app.routers.authority.bodies import Import, VerifyAll
 from app.routers.authority.documents import PROBLEMS
 from app.routers.dependencies import (
     KeyedRoute,
@@ -79,7 +79,7 @@ class Lines(Response):
                 request_id=self._request_id,
             )
         else:
-            log.error("request %s failed while importing", self._request_id, exc_info=error)
+            log.error("request %s failed half-way", self._request_id, exc_info=error)
         return fault_of(error).problem(self._request_id)
 
 
@@ -95,6 +95,24 @@ async def import_model(
         steps,
         actor=actor,
         subject=body.name or body.path,
+        request_id=request_id_of(request),
+    )
+
+
+@router.post("/verify")
+async def verify_all(
+    body: VerifyAll,  # noqa: ARG001 - parsed so that it is said
+    request: Request,
+    services: UseCases,
+    actor: Keyholder,
+) -> Lines:
+    """Hash every file of every model again; the last line names those that are damaged."""
+    name_subject(request, "models")
+    return Lines(
+        services,
+        services.execution.verify_all(actor),
+        actor=actor,
+        subject="models",
         request_id=request_id_of(request),
     )
 

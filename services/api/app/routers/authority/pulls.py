@@ -1,4 +1,4 @@
-"""/authority/models/pull: plan a download, then do it by the plan's digest; confirm a pinned model.
+"""/authority/models/pull and repair: plan a download, then do it by the plan's digest; confirm.
 
 The first step shows all that a person has to know and fetches no weights. The second names the
 digest of what was shown, so that nobody pulls something else than was confirmed.
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from pydantic import Field
 
-from app.routers.authority.bodies import Name, Phrase, Strict
+from app.routers.authority.bodies import Name, Nothing, Phrase, Strict
 from app.routers.authority.documents import PROBLEMS
 from app.routers.authority.imports import Lines
 from app.routers.dependencies import (
@@ -58,6 +58,35 @@ async def pull(body: Pull, request: Request, services: UseCases, actor: Keyholde
         services.pulling.pull(actor, body.plan, request_id),
         actor=actor,
         subject=f"pull {body.plan[:12]}",
+        request_id=request_id,
+    )
+
+
+@router.post("/{model_id:path}/repair/plan")
+async def plan_repair(
+    model_id: str,
+    request: Request,
+    services: UseCases,
+    actor: Keyholder,
+    body: Nothing | None = None,  # noqa: ARG001 - parsed so that anything in it is refused
+) -> dict[str, Any]:
+    """What of a model is damaged, and what a repair would fetch from where; reads all of it."""
+    name_subject(request, model_id)
+    return await services.repairs.plan(actor, model_id)
+
+
+@router.post("/{model_id:path}/repair")
+async def repair(
+    model_id: str, body: Pull, request: Request, services: UseCases, actor: Keyholder
+) -> Lines:
+    """Fetch what was planned and put it in place. Leaving cancels it; what came is kept."""
+    name_subject(request, model_id)
+    request_id = request_id_of(request)
+    return Lines(
+        services,
+        services.repairs.repair(actor, model_id, body.plan, request_id),
+        actor=actor,
+        subject=model_id,
         request_id=request_id,
     )
 
