@@ -136,6 +136,7 @@ class Repairs:
             "digest": model.digest,
             "trust": str(catalog.get(model_id).trust),
             "repo": repo,
+            "revision": revision,
             "commit": revision,
             "endpoint": hub.endpoint,
             "hosts": list(hub.hosts),
