@@ -171,7 +171,7 @@ class Asking:
     ) -> PolicyDenied:
         """Keep an ask that policy denies; the refusal to raise, whose run tells why."""
         state = after(ask.state, Cause.DENIED)
-        why = denied(policy)
+        why = policy.why_not()
         ask = replace(ask, state=state, why=why[:1000], ended_us=ask.created_us)
         self._add(ask, None, policy, actor, request_id)
         return PolicyDenied(
@@ -209,7 +209,9 @@ class Asking:
         )
         policy = self.parts.policy.decide(self.parts.question(ask, actor, drawn.as_dict()))
         if policy.outcome is Outcome.DENY:
-            raise PolicyDenied(denied(policy), details={"ask": ask.id, "policy": policy.as_dict()})
+            raise PolicyDenied(
+                policy.why_not(), details={"ask": ask.id, "policy": policy.as_dict()}
+            )
         asked = replace(self._asked(ask, policy), created_us=old.created_us)
         planned = plan(asked, drawn)
         ask = replace(ask, plan=planned.hash)
@@ -217,13 +219,6 @@ class Asking:
         event = made(ask, planned, policy, profile=profile, by=actor, request_id=request_id)
         self.parts.asks.replan(ask, event)
         return self.parts.asks.get(ask.id)
-
-
-def denied(policy: Decision) -> str:
-    """Why policy says no, in a sentence."""
-    rules = [f.sentence for f in policy.fired if f.outcome is Outcome.DENY]
-    why = " ".join([*rules, *policy.errors]) or "No rule allows it."
-    return f"Policy does not allow this. {why}"
 
 
 def _first_question(ask: Ask, actor: Actor) -> Question:

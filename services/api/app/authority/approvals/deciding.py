@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from app.authority.approvals.acts import NotFeasible
-from app.authority.approvals.asking import denied
 from app.authority.approvals.challenges import Challenges
 from app.authority.approvals.parts import Parts
 from app.authority.approvals.plans import TAIL, Plan, differences
@@ -112,7 +111,7 @@ class Deciding:
             )
         policy = self.parts.policy.decide(Question(DECIDE, actor, ask.act, {}))
         if policy.outcome is not Outcome.ALLOW:
-            raise PolicyDenied(denied(policy), details={"policy": policy.as_dict()})
+            raise PolicyDenied(policy.why_not(), details={"policy": policy.as_dict()})
 
     def _check_apart(self, actor: Actor, ask: Ask) -> None:
         profile, person = self.parts.profiles.current(), actor.person or ""
@@ -184,9 +183,7 @@ class Deciding:
             raise stale(self.parts, ask, changed)
         policy = self.parts.policy_on(ask, plan.body)
         if policy.outcome is Outcome.DENY:
-            why = denied(policy)
-            self.parts.end(ask, Cause.DENIED, why)
-            raise PolicyDenied(why, details={"ask": ask.id, "policy": policy.as_dict()})
+            raise self.parts.blocked(ask, policy, policy.why_not())
 
     def _take(self, ask: Ask, actor: Actor, word: Word) -> Ask:
         now_us = self.parts.clock.utc_us()
@@ -238,11 +235,12 @@ class Deciding:
 def stale(parts: Parts, ask: Ask, changed: Sequence[str]) -> PlanStale:
     """End an ask whose plan is not true any more; the refusal to raise."""
     why = f"What it would do has changed since it was asked: {', '.join(changed)}."
-    parts.end(ask, Cause.DRIFT, why)
-    return PlanStale(
+    stale = PlanStale(
         f"{why} Look at the new plan: lmx approvals again {ask.id}",
         details={"ask": ask.id, "changed": list(changed)},
     )
+    stale.run = parts.end(ask, Cause.DRIFT, why).run
+    return stale
 
 
 def _check_typed(said: str | None, plan: Plan) -> None:

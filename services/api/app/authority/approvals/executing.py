@@ -13,7 +13,6 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from app.authority.approvals.acts import Effect, NotFeasible
-from app.authority.approvals.asking import denied
 from app.authority.approvals.deciding import Deciding, stale
 from app.authority.approvals.parts import Parts
 from app.authority.approvals.plans import Plan, differences
@@ -33,7 +32,6 @@ from app.domain.refusals import (
     AskNotOpen,
     AuditUnavailable,
     Forbidden,
-    PolicyDenied,
     Refusal,
 )
 from app.evidence.vocabulary import Kind
@@ -198,15 +196,14 @@ class Executing:
             if changed:
                 raise stale(self.parts, ask, changed)
         policy = self.parts.policy_on(ask, plan.body)
-        why = denied(policy) if policy.outcome is Outcome.DENY else ""
+        why = policy.why_not() if policy.outcome is Outcome.DENY else ""
         if not why and not self.deciding.standing(ask, self.parts.asks.decisions(ask.id)).met:
             why = (
                 "Who approved may not approve any more: a key was revoked, a role was lost or the "
                 "approval profile was changed."
             )
         if why:
-            self.parts.end(ask, Cause.DENIED, why)
-            raise PolicyDenied(why, details={"ask": ask.id, "policy": policy.as_dict()})
+            raise self.parts.blocked(ask, policy, why)
         return plan
 
     def _changed(self, ask: Ask, plan: Plan) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from app.authority.approvals.acts import Act
 from app.authority.approvals.deadlines import Forward
@@ -19,7 +19,10 @@ from app.authority.ledger.runs import RunMaker
 from app.authority.ledger.store import Ledger
 from app.authority.policy.decisions import Decision, PolicyDecisionPoint, Question
 from app.domain.actors import SYSTEM, Actor
-from app.domain.refusals import AskNotOpen, InvalidRequest
+from app.domain.refusals import AskNotOpen, InvalidRequest, PolicyDenied
+
+FEASIBLE: Final[Mapping[str, str]] = {"verdict": "feasible"}
+"""Of what has a plan: what cannot be done gets none. The plan says how it would be done."""
 
 
 class Profiles(Protocol):
@@ -86,10 +89,20 @@ class Parts:
         run = str(event.data["run"])
         return self.asks.move(ask, cause, event, ended_us=now_us, why=why[:1000], run=run)
 
+    def blocked(self, ask: Ask, policy: Decision, why: str) -> PolicyDenied:
+        """End an ask that is not allowed after all; the refusal to raise, which names its run."""
+        denial = PolicyDenied(why, details={"ask": ask.id, "policy": policy.as_dict()})
+        denial.run = self.end(ask, Cause.DENIED, why).run
+        return denial
+
     def with_run(
         self, event: LedgerEvent, ask: Ask, by: Actor, state: State, **more: Any
     ) -> LedgerEvent:
+        """`event` with the run of the ask: what policy says of its plan is a part of it."""
         decisions = more.pop("decisions", None) or self.asks.decisions(ask.id)
+        if ask.plan is not None:
+            more["policy"] = self.policy_on(ask, self.asks.plan_of(ask).body)
+            more["feasibility"] = FEASIBLE
         made = attempt(ask, by, str(state), now_us=self.clock.utc_us(), decisions=decisions, **more)
         return self.runs.attached(event, made)
 

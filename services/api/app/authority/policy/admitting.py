@@ -32,17 +32,7 @@ def admit(policy: PolicyDecisionPoint, question: Question) -> Mapping[str, Any]:
         return recorded(question, decision)
     if decision.outcome is Outcome.REQUIRE_APPROVAL:
         raise NeedsApproval(question, decision)
-    raise denied(question, decision)
-
-
-def denied(question: Question, decision: Decision) -> PolicyDenied:
-    """The refusal that says which rules deny it."""
-    against = [f.sentence for f in decision.fired if f.outcome is Outcome.DENY]
-    why = " ".join([*against, *(f"A rule failed ({error})." for error in decision.errors)])
-    return PolicyDenied(
-        f"{why} The rules are in lmx rules and cannot be changed from here.",
-        details={"policy": recorded(question, decision)},
-    )
+    raise PolicyDenied(decision.why_not(), details={"policy": recorded(question, decision)})
 
 
 def recorded(question: Question, decision: Decision) -> dict[str, Any]:

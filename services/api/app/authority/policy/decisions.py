@@ -48,6 +48,12 @@ class Decision:
     policy_hash: str
     errors: tuple[str, ...] = ()
 
+    def why_not(self) -> str:
+        """Of a denial: the rules that deny it and those that failed, in sentences."""
+        against = [f.sentence for f in self.fired if f.outcome is Outcome.DENY]
+        why = [*against, *(f"A rule failed ({error})." for error in self.errors)]
+        return f"{' '.join(why)} The rules are in lmx rules and cannot be changed from here."
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "outcome": str(self.outcome),

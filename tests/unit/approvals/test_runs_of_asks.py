@@ -1,0 +1,48 @@
+"""What the run of an ask holds, and that an attempt which ends one leaves no second run."""
+
+import orjson
+import pytest
+
+from app.domain.refusals import PlanStale, PolicyDenied, Refusal
+from tests.fakes.asks import Office
+
+
+def runs(office: Office) -> list[tuple[str, dict[str, object]]]:
+    """Digest and body of every run that an event names, the oldest first."""
+    digests = [e.data["run"] for e in office.ledger.events(limit=1000) if e.data.get("run")]
+    with office.engine.connect() as connection:
+        found = [
+            connection.exec_driver_sql(
+                "SELECT bytes FROM ledger_blob WHERE digest = ?", (digest,)
+            ).scalar_one()
+            for digest in digests
+        ]
+    return [(digest, orjson.loads(body)) for digest, body in zip(digests, found, strict=True)]
+
+
+async def test_the_run_of_an_executed_act_says_what_policy_and_feasibility_said(
+    office: Office,
+) -> None:
+    ask = office.approved()
+    await office.execute(ask)
+    ((_, run),) = runs(office)
+    assert run["policy"] is not None
+    assert run["policy"]["outcome"] == "require_approval"  # type: ignore[index]
+    assert run["policy"]["policy_hash"] == office.governance.parts.policy.policy_hash  # type: ignore[index]
+    assert run["feasibility"] == {"verdict": "feasible"}
+    assert (run["ask"], run["plan"]) == (ask.id, ask.plan)
+
+
+async def test_what_ended_an_ask_names_the_run_that_it_left(office: Office) -> None:
+    ask = office.approved()
+    office.toy.state["c"] = 7
+    refused: list[Refusal] = []
+    with pytest.raises(PlanStale) as stale:
+        await office.execute(ask)
+    refused.append(stale.value)
+    ask = office.approved()
+    office.goes_dual()
+    with pytest.raises(PolicyDenied) as denied:
+        await office.execute(ask)
+    refused.append(denied.value)
+    assert [refusal.run for refusal in refused] == [digest for digest, _ in runs(office)]
