@@ -62,6 +62,22 @@ def test_a_file_that_was_swapped_in_the_trash_is_named_and_survives_the_purge(
     assert [p.name for p in entry.rglob("*") if p.name in {"config.json", "tokenizer.json"}] == []
 
 
+def test_a_second_purge_does_not_count_what_the_first_one_freed(
+    attic: Attic, model: CatalogModel, outside: Outside
+) -> None:
+    trash_id = attic.delete("a/b")
+    KINDS["symlink"](attic.home / "trash" / trash_id / "view" / WEIGHTS, outside)
+    first, second = attic.purge_warrant(trash_id), attic.purge_warrant(trash_id)
+    assert first.plan_hash != second.plan_hash
+    freed = attic.trash.purge(first, trash_id)
+    assert freed.files
+    assert attic.trash.purge(first, trash_id).freed_bytes == freed.freed_bytes
+    again = attic.trash.purge(second, trash_id)
+    assert (again.freed_bytes, again.files) == (0, 0)
+    assert attic.trash.entries()[0].freed_bytes == freed.freed_bytes
+    assert named(again.failed, WEIGHTS)
+
+
 @pytest.mark.parametrize("kind", ["symlink", "fifo"])
 @pytest.mark.parametrize("which", ["view", "models"])
 def test_a_directory_that_was_swapped_stops_the_deletion_before_anything_changes(

@@ -28,6 +28,8 @@ class Removed:
     freed_bytes: int = 0
     files: int = 0
     failed: list[str] = field(default_factory=list)
+    earlier_bytes: int = 0
+    """What plans before this one had freed of the same entry."""
 
     def add(self, other: "Removed") -> None:
         self.freed_bytes += other.freed_bytes
@@ -46,12 +48,16 @@ class _Name:
     adopted: bool
 
 
-def purge_entry(at: Places, entry: Entry) -> Removed:
-    """Remove every file of the entry that is the model's; `finish` follows. Safe to call again."""
+def purge_entry(at: Places, entry: Entry, plan: str, *, freed: int = 0) -> Removed:
+    """Remove every file of the entry that is the model's; `finish` follows. Safe to call again.
+
+    Measured is what went under the plan with that hash, in however many attempts; `freed` is what
+    is recorded of the entry so far.
+    """
     if handles.look(at.trash, entry.id) is None:
         return Removed()
     with handles.inside(at.trash, entry.id) as home:
-        begun = _begun(home, entry)
+        begun = _begun(home, entry, plan, freed)
         removed = _removed_before(home, entry, begun)
         for name in _names(entry):
             removed.add(_remove(home, name))
@@ -107,13 +113,15 @@ def _names(entry: Entry) -> list[_Name]:
     return [*blobs.values(), *view]
 
 
-def _begun(home: int, entry: Entry) -> Mapping[str, Any]:
-    """What there was when the purge began: names, and bytes of files without a name elsewhere."""
+def _begun(home: int, entry: Entry, plan: str, freed: int) -> Mapping[str, Any]:
+    """What there was when the purge by this plan began: names, and bytes of files without a name
+    elsewhere. What an earlier plan took away is not this one's."""
     if handles.look(home, BEGUN) is not None:
+        found: Mapping[str, Any] = {}
         with suppress(Foreign, OSError, ValueError):
-            found: Mapping[str, Any] = orjson.loads(handles.read(home, BEGUN, limit=MAX_NOTE_BYTES))
+            found = orjson.loads(handles.read(home, BEGUN, limit=MAX_NOTE_BYTES))
+        if found.get("plan", plan) == plan:
             return found
-        return {}
     counts: dict[str, list[int]] = {}
     for name in _names(entry):
         status = _status(home, name)
@@ -123,7 +131,8 @@ def _begun(home: int, entry: Entry) -> Mapping[str, Any]:
             )
             known[0] += 1
     alone = {ino: size for ino, (mine, links, size) in counts.items() if mine == links}
-    begun = {"alone": alone, "names": [f"{n.folder}/{n.name}" for n in _present(home, entry)]}
+    names = [f"{n.folder}/{n.name}" for n in _present(home, entry)]
+    begun = {"plan": plan, "earlier": freed, "alone": alone, "names": names}
     handles.write(home, BEGUN, orjson.dumps(begun))
     return begun
 
@@ -135,7 +144,7 @@ def _removed_before(home: int, entry: Entry, begun: Mapping[str, Any]) -> Remove
     gone = [name for name in begun.get("names", ()) if name not in there]
     files = sum(1 for name in gone if name.startswith(VIEW))
     freed = sum(size for ino, size in begun.get("alone", {}).items() if ino not in inodes)
-    return Removed(freed_bytes=freed, files=files)
+    return Removed(freed_bytes=freed, files=files, earlier_bytes=begun.get("earlier", 0))
 
 
 def _present(home: int, entry: Entry) -> list[_Name]:

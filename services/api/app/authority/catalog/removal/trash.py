@@ -55,9 +55,13 @@ class Trash:
                 return Removed(freed_bytes=known.freed_bytes or 0)
             self._set_state(known.id, "purging", known.freed_bytes)
             with self.bin.places() as at:
-                removed = purging.purge_entry(at, moving.recognized(at, entry))
+                found = moving.recognized(at, entry)
+                removed = purging.purge_entry(
+                    at, found, warrant.plan_hash, freed=known.freed_bytes or 0
+                )
                 state = "partial" if removed.failed else "purged"
-                self._set_state(known.id, state, removed.freed_bytes, ended=True)
+                in_all = removed.earlier_bytes + removed.freed_bytes
+                self._set_state(known.id, state, in_all, ended=True)
                 if not removed.failed:
                     purging.finish(at, entry)
             return removed
