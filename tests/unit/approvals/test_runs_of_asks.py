@@ -5,6 +5,9 @@ import pytest
 
 from app.domain.refusals import PlanStale, PolicyDenied, Refusal
 from tests.fakes.asks import Office
+from tests.fakes.tampering import unguarded
+
+DAY_S = 24 * 3600
 
 
 def runs(office: Office) -> list[tuple[str, dict[str, object]]]:
@@ -46,3 +49,14 @@ async def test_what_ended_an_ask_names_the_run_that_it_left(office: Office) -> N
         await office.execute(ask)
     refused.append(denied.value)
     assert [refusal.run for refusal in refused] == [digest for digest, _ in runs(office)]
+
+
+def test_an_ask_whose_plan_was_altered_expires_all_the_same(office: Office) -> None:
+    ask = office.ask()
+    with unguarded(office.home) as connection:
+        connection.execute("UPDATE ledger_blob SET bytes = ? WHERE digest = ?", (b"{}", ask.plan))
+    office.clock.advance(DAY_S)
+    office.parts.expire_due()
+    assert office.state(ask) == "expired"
+    ((_, run),) = runs(office)
+    assert run["policy"] is None

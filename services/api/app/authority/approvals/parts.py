@@ -1,6 +1,7 @@
 """What asking, deciding and executing have in common: the stores, the clock, the rules."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -19,7 +20,7 @@ from app.authority.ledger.runs import RunMaker
 from app.authority.ledger.store import Ledger
 from app.authority.policy.decisions import Decision, PolicyDecisionPoint, Question
 from app.domain.actors import SYSTEM, Actor
-from app.domain.refusals import AskNotOpen, InvalidRequest, PolicyDenied
+from app.domain.refusals import AskNotOpen, AuditUnavailable, InvalidRequest, PolicyDenied
 
 FEASIBLE: Final[Mapping[str, str]] = {"verdict": "feasible"}
 """Of what has a plan: what cannot be done gets none. The plan says how it would be done."""
@@ -101,8 +102,9 @@ class Parts:
         """`event` with the run of the ask: what policy says of its plan is a part of it."""
         decisions = more.pop("decisions", None) or self.asks.decisions(ask.id)
         if ask.plan is not None:
-            more["policy"] = self.policy_on(ask, self.asks.plan_of(ask).body)
             more["feasibility"] = FEASIBLE
+            with suppress(AuditUnavailable):  # an ask whose plan was altered ends all the same
+                more["policy"] = self.policy_on(ask, self.asks.plan_of(ask).body)
         made = attempt(ask, by, str(state), now_us=self.clock.utc_us(), decisions=decisions, **more)
         return self.runs.attached(event, made)
 
