@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from app.domain.refusals import PlanStale, PolicyDenied, Refusal
+from app.domain.refusals import AskNotOpen, PlanStale, PolicyDenied, Refusal, RevisionRequired
 from tests.fakes.asks import Office
 from tests.fakes.tampering import unguarded
 
@@ -60,3 +60,16 @@ def test_an_ask_whose_plan_was_altered_expires_all_the_same(office: Office) -> N
     assert office.state(ask) == "expired"
     ((_, run),) = runs(office)
     assert run["policy"] is None
+
+
+def test_a_refused_attempt_says_which_act_it_was_and_what_was_asked(office: Office) -> None:
+    ask = office.ask(name="mine")
+    word = office.word("owner", ask, "veto")
+    with pytest.raises(AskNotOpen) as late:
+        office.governance.deciding.decide(office.owner, ask.id, word)
+    assert late.value.act == "ask.decide"
+    assert late.value.inputs == {"ask": ask.id, "decision": "veto"}
+    office.toy.infeasible = "It is busy."
+    with pytest.raises(RevisionRequired) as busy:
+        office.ask(name="other")
+    assert (busy.value.act, busy.value.inputs["params"]) == (ask.act, {"name": "other"})

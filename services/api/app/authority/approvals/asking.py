@@ -15,6 +15,7 @@ from app.authority.approvals.values import Ask
 from app.authority.permissions import Permission, grant
 from app.authority.policy.decisions import Decision, Outcome, Question
 from app.domain.actors import Actor
+from app.domain.refusal import attempting
 from app.domain.refusals import (
     AskNotOpen,
     InvalidRequest,
@@ -52,7 +53,43 @@ class Asking:
         cannot be done now, and what policy denies, is kept as an ask of its own as well.
         """
         act = self.parts.act(kind)
-        grant(actor, permission or act.permission, subject=kind)
+        with attempting(kind, params=dict(params), reason=reason):
+            grant(actor, permission or act.permission, subject=kind)
+            return self._ask(actor, act, params, reason, again_of, request_id)
+
+    def again(self, actor: Actor, ask_id: str, *, request_id: str | None = None) -> Ask:
+        """Ask for the same once more, with a plan drawn now.
+
+        An ask that could not be done is revised; one that has ended is followed by a new one.
+        """
+        old = self.parts.asks.get(ask_id)
+        with attempting(old.act, params=dict(old.params), again_of=old.id):
+            return self._again(actor, old, request_id)
+
+    def withdraw(self, actor: Actor, ask_id: str) -> Ask:
+        """Take an ask back, before it is executed. Who asked may, and nobody else."""
+        with attempting(Permission.ASK_WITHDRAW, ask=ask_id):
+            grant(actor, Permission.ASK_WITHDRAW, subject=ask_id)
+            ask = self.parts.asks.get(ask_id)
+            if not ask.is_of(actor):
+                raise AskNotOpen(
+                    f"Ask {ask.id} is somebody else's. An approver can reject or veto it."
+                )
+            if ask.state not in (State.PENDING, State.APPROVED, State.REVISION_REQUIRED):
+                raise AskNotOpen(f"Ask {ask.id} is {ask.state}: there is nothing to withdraw.")
+            return self.parts.end(ask, Cause.WITHDRAW, "Taken back by who asked.", by=actor)
+
+    # --- private ----------------------------------------------------------------------------
+
+    def _ask(  # noqa: PLR0917 - made in one place, by its parts
+        self,
+        actor: Actor,
+        act: Act,
+        params: Mapping[str, Any],
+        reason: str,
+        again_of: str | None,
+        request_id: str | None,
+    ) -> Ask:
         _check(params, reason)
         self._check_room(actor)
         ask = self._new(actor, act, params, reason, again_of)
@@ -73,12 +110,7 @@ class Asking:
         self._add(ask, planned, policy, actor, request_id)
         return ask
 
-    def again(self, actor: Actor, ask_id: str, *, request_id: str | None = None) -> Ask:
-        """Ask for the same once more, with a plan drawn now.
-
-        An ask that could not be done is revised; one that has ended is followed by a new one.
-        """
-        old = self.parts.asks.get(ask_id)
+    def _again(self, actor: Actor, old: Ask, request_id: str | None) -> Ask:
         act = self.parts.act(old.act)
         grant(actor, act.permission, subject=old.subject)
         if old.state is State.REVISION_REQUIRED and old.is_of(actor):
@@ -91,18 +123,6 @@ class Asking:
         return self.ask(
             actor, old.act, old.params, old.reason, again_of=old.id, request_id=request_id
         )
-
-    def withdraw(self, actor: Actor, ask_id: str) -> Ask:
-        """Take an ask back, before it is executed. Who asked may, and nobody else."""
-        grant(actor, Permission.ASK_WITHDRAW, subject=ask_id)
-        ask = self.parts.asks.get(ask_id)
-        if not ask.is_of(actor):
-            raise AskNotOpen(f"Ask {ask.id} is somebody else's. An approver can reject or veto it.")
-        if ask.state not in (State.PENDING, State.APPROVED, State.REVISION_REQUIRED):
-            raise AskNotOpen(f"Ask {ask.id} is {ask.state}: there is nothing to withdraw.")
-        return self.parts.end(ask, Cause.WITHDRAW, "Taken back by who asked.", by=actor)
-
-    # --- private ----------------------------------------------------------------------------
 
     def _new(
         self, actor: Actor, act: Act, params: Mapping[str, Any], reason: str, again_of: str | None

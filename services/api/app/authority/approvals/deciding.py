@@ -19,6 +19,7 @@ from app.authority.permissions import Permission, grant
 from app.authority.policy.decisions import Outcome, Question
 from app.authority.policy.hard import DECIDE
 from app.domain.actors import Actor
+from app.domain.refusal import attempting
 from app.domain.refusals import (
     AskExpired,
     AskNotOpen,
@@ -63,16 +64,8 @@ class Deciding:
 
     def decide(self, actor: Actor, ask_id: str, word: Word) -> Ask:
         """Take a decision. Every refusal leaves the ask as it was, or ends it and says so."""
-        may = grant(actor, Permission.ASK_DECIDE, subject=ask_id)
-        ask = self.parts.asks.get(ask_id)
-        with self._one:
-            ask = self.parts.asks.get(ask.id)
-            self._check_person(may.actor, ask)
-            self._check_state(ask, word.decision)
-            self._check_word(may.actor, ask, word)
-            if word.decision == APPROVE:
-                self._check_still_true(ask)
-            return self._take(ask, may.actor, word)
+        with attempting(Permission.ASK_DECIDE, ask=ask_id, decision=word.decision):
+            return self._decide(actor, ask_id, word)
 
     def standing(self, ask: Ask, decisions: Sequence[Decided]) -> Standing:
         """Whether the decisions of those who may still decide are enough, now."""
@@ -103,6 +96,18 @@ class Deciding:
         return ""
 
     # --- private ----------------------------------------------------------------------------
+
+    def _decide(self, actor: Actor, ask_id: str, word: Word) -> Ask:
+        may = grant(actor, Permission.ASK_DECIDE, subject=ask_id)
+        ask = self.parts.asks.get(ask_id)
+        with self._one:
+            ask = self.parts.asks.get(ask.id)
+            self._check_person(may.actor, ask)
+            self._check_state(ask, word.decision)
+            self._check_word(may.actor, ask, word)
+            if word.decision == APPROVE:
+                self._check_still_true(ask)
+            return self._take(ask, may.actor, word)
 
     def _check_person(self, actor: Actor, ask: Ask) -> None:
         if actor.person is None:
