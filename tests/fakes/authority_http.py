@@ -66,6 +66,7 @@ class FakeAuthority:
     import_error: dict[str, Any] | None = None
     candidates: list[dict[str, Any]] = field(default_factory=list)
     store: dict[str, Any] = field(default_factory=lambda: dict(STORE))
+    scripted: dict[str, Any] = field(default_factory=dict)  # by path; a list is sent as lines
     hold_import: threading.Event | None = None
     import_hung_up: threading.Event = field(default_factory=threading.Event)
 
@@ -185,6 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._problem(refusal.code, refusal.message, WIRE[type(refusal)].status)
         elif self.authority.runs and asked.path.startswith("/authority/runs"):
             self._json(self.authority.runs(asked))
+        elif asked.path in self.authority.scripted:
+            self._scripted(self.authority.scripted[asked.path])
         elif asked.path in routes:
             routes[asked.path](asked)
         elif asked.path.startswith("/authority/models/"):
@@ -232,6 +235,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._line({"error": self.authority.import_error})
         else:
             self._line({"done": MODEL | {"id": asked.body.get("name") or "local/model"}})
+
+    def _scripted(self, answer: Any) -> None:
+        if not isinstance(answer, list):
+            self._json(answer)
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-ndjson")
+        self.end_headers()
+        for line in answer:
+            self._line(line)
 
     def _adopt(self, asked: Asked) -> None:
         if asked.method == "POST":

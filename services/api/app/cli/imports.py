@@ -1,9 +1,9 @@
-"""The only place that follows an import: a bar in a terminal, lines elsewhere."""
+"""The only place that follows what is hashed: a bar in a terminal, lines elsewhere."""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from app.cli import output
 from app.cli.outcomes import CommandError
@@ -13,7 +13,18 @@ Report = Callable[[str, int, int], None]
 """Path, bytes hashed of it so far, its size."""
 
 
-def follow(lines: Iterator[str]) -> dict[str, Any]:
+_CANCELLED: Final = (
+    "Cancelled. The server discards what it had copied so far; the catalog is as before."
+)
+_UNFINISHED: Final = (
+    "The server ended the import without saying how. `lmx models ls` shows whether the model is "
+    "there; importing the same files again is safe."
+)
+
+
+def follow(
+    lines: Iterator[str], *, cancelled: str = _CANCELLED, unfinished: str = _UNFINISHED
+) -> dict[str, Any]:
     """Show progress until the model is in the catalog; Ctrl-C hangs up, which cancels."""
     try:
         with _bar() if sys.stderr.isatty() else _plain() as report:
@@ -22,13 +33,8 @@ def follow(lines: Iterator[str]) -> dict[str, Any]:
                 if model is not None:
                     return model
     except KeyboardInterrupt:
-        raise CommandError(
-            "Cancelled. The server discards what it had copied so far; the catalog is as before."
-        ) from None
-    raise CommandError(
-        "The server ended the import without saying how. `lmx models ls` shows whether the model "
-        "is there; importing the same files again is safe."
-    )
+        raise CommandError(cancelled) from None
+    raise CommandError(unfinished)
 
 
 def _step(line: str, report: Report) -> dict[str, Any] | None:
@@ -44,7 +50,8 @@ def _step(line: str, report: Report) -> dict[str, Any] | None:
     if isinstance(hashing, dict):
         done_bytes, total = hashing.get("done"), hashing.get("total")
         if isinstance(done_bytes, int) and isinstance(total, int):
-            report(one_line(hashing.get("path")), done_bytes, total)
+            of = f"{one_line(hashing['model'])}/" if hashing.get("model") else ""
+            report(of + one_line(hashing.get("path")), done_bytes, total)
         return None
     if not isinstance(done, dict):
         return None

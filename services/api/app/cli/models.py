@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli import annotations, imports, output, pulls
+from app.cli import annotations, imports, output, pulls, verifying
 from app.cli.options import SERVER, AsJson, Context, ModelName, ServerUrl, Slots
 from app.cli.outcomes import CommandError, ExitCode
 from app.cli.text import exact_bytes, one_line, pick, size, utc_seconds
@@ -154,10 +154,7 @@ def unload(name: ModelName, server: ServerUrl = SERVER) -> None:
     _act(server, name, "unload", {})
 
 
-@app.command("verify")
-def verify(name: ModelName, server: ServerUrl = SERVER) -> None:
-    """Hash every file of a model again. Exits with 1 when one of them was changed."""
-    _act(server, name, "verify", {})
+app.command("verify")(verifying.verify)
 
 
 def _act(server: str, name: str, act: str, body: dict[str, Any]) -> None:

@@ -39,8 +39,8 @@ def pull(
         plan = authority.post("/authority/models/pull/plan", body, patient=True)
         _show_plan(plan)
         if plan.get("here_already") is not True:
-            _ask(yes)
-        model = _follow(authority.lines("/authority/models/pull", {"plan": plan.get("plan")}))
+            ask(yes, "Fetch this? [y/N]")
+        model = follow(authority.lines("/authority/models/pull", {"plan": plan.get("plan")}))
     shown = ("id", "digest", "trust", "signature", "signer")
     output.show_fields([(k, one_line(model[k])) for k in shown if model.get(k) is not None])
     output.note(f"{size(model.get('fetched_bytes'))} came over the network.")
@@ -79,7 +79,8 @@ def register(app: typer.Typer) -> None:
     app.command("confirm")(confirm)
 
 
-def _ask(yes: bool) -> None:
+def ask(yes: bool, question: str) -> None:
+    """Raise CommandError unless a person says yes, here or with --yes."""
     if yes:
         return
     if not has_terminal():
@@ -87,7 +88,7 @@ def _ask(yes: bool) -> None:
             "Nothing was fetched: nobody can be asked here. Run it in a terminal, or with --yes.",
             exit_code=ExitCode.REFUSED,
         )
-    if not answered_yes("Fetch this? [y/N]"):
+    if not answered_yes(question):
         raise CommandError("Nothing was fetched.", exit_code=ExitCode.REFUSED)
 
 
@@ -104,14 +105,14 @@ def _show_plan(plan: dict[str, Any]) -> None:
     }
     for label, value in fields.items():
         output.note(f"{label:<11} {value}")
-    for sentence in _texts(plan, "sent"):
+    for sentence in texts(plan, "sent"):
         output.note(f"{'sent':<11} {sentence}")
     for file in rows(plan, "files"):
         known = "sha256" if file.get("sha256") else "git id"
         output.note(f"  {size(file.get('size')):>10}  {known}  {one_line(file.get('path'))}")
     signed = "comes with the model, and is checked" if pick(plan, "signature") else "none"
     output.note(f"{'signature':<11} {signed}")
-    left_out = _texts(plan, "left_out")
+    left_out = texts(plan, "left_out")
     if left_out:
         more = len(left_out) - _SHOWN_LEFT_OUT
         shown = ", ".join(left_out[:_SHOWN_LEFT_OUT]) + (f" and {more} more" if more > 0 else "")
@@ -125,12 +126,13 @@ def _show_plan(plan: dict[str, Any]) -> None:
     output.note(f"{'memory':<11} {one_line(feasibility.get('message'))}")
 
 
-def _texts(plan: dict[str, Any], name: str) -> list[str]:
+def texts(plan: dict[str, Any], name: str) -> list[str]:
+    """A list of texts of an answer, each made harmless for a terminal."""
     found = plan.get(name)
     return [one_line(text) for text in found] if isinstance(found, list) else []
 
 
-def _follow(lines: Iterator[str]) -> dict[str, Any]:
+def follow(lines: Iterator[str], *, again: str = "lmx models pull") -> dict[str, Any]:
     """Show progress until the model is in the catalog; Ctrl-C hangs up, which cancels."""
     try:
         with _bar() if sys.stderr.isatty() else _plain() as report:
@@ -140,11 +142,11 @@ def _follow(lines: Iterator[str]) -> dict[str, Any]:
                     return model
     except KeyboardInterrupt:
         raise CommandError(
-            "Cancelled. What was fetched is kept: pull again to go on from there."
+            f"Cancelled. What was fetched is kept: go on from there with {again}"
         ) from None
     raise CommandError(
-        "The server ended the pull without saying how. `lmx models ls` shows whether the model is "
-        "there; pulling again goes on from there."
+        "The server ended without saying how. `lmx models ls` shows whether the model is there; "
+        f"go on from there with {again}"
     )
 
 
