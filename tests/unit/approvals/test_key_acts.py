@@ -223,6 +223,23 @@ async def test_an_approval_ends_with_the_key_it_was_given_with(it: Governed) -> 
     assert it.office.state(ask) == "blocked"
 
 
+async def test_another_key_of_whoever_approved_does_not_keep_the_approval_alive(
+    it: Governed,
+) -> None:
+    for name in ("ann", "bob"):
+        await it.hire(name, "approver")
+    it.tighten(1, "owner", "ann", "bob")
+    ask = it.ask("key_create", name="bot", roles=["client"])
+    it.office.decide("ann", ask)
+    ann = it.office.actor("ann")
+    await it.done("key_create", "bob", name="new", roles=["approver"], person=ann.person)
+    await it.done("key_revoke", "bob", key=ann.id.removeprefix("key:"))
+    assert ann.person in it.keys.approvers()
+    with pytest.raises(PolicyDenied, match="may not approve any more"):
+        await it.office.execute(ask)
+    assert it.office.state(ask) == "blocked"
+
+
 async def test_what_one_approved_alone_is_not_enough_once_two_are_required(it: Governed) -> None:
     await it.hire("ann", "approver")
     ask = it.ask("key_create", name="bot", roles=["client"])

@@ -68,8 +68,12 @@ class Deciding:
             return self._decide(actor, ask_id, word)
 
     def standing(self, ask: Ask, decisions: Sequence[Decided]) -> Standing:
-        """Whether the decisions of those who may still decide are enough, now."""
-        approvers = self.parts.keys.approvers()
+        """Whether the decisions of those who may still decide are enough, now.
+
+        A yes ends with the key it was given with, whatever other keys that person holds: whoever
+        revokes a stolen key takes back what was approved with it.
+        """
+        keys = self.parts.keys
         return standing(
             self.parts.profiles.current(),
             asker_person=ask.asker_person,
@@ -77,8 +81,9 @@ class Deciding:
                 Given(decision.person, decision.decision)
                 for decision in decisions
                 if decision.plan == ask.plan
+                and (decision.decision != APPROVE or keys.may_decide(decision.key_id))
             ],
-            approvers=approvers,
+            approvers=keys.approvers(),
         )
 
     def why_not(self, actor: Actor, ask: Ask) -> str:

@@ -71,11 +71,12 @@ class Keys:
     def approvers(self, *, without: str = "") -> frozenset[str]:
         """Ids of the persons who hold an active key that may decide, now; one key left out."""
         held = (held.key for held in self._held.values() if held.key.id != without)
-        return frozenset(
-            key.person
-            for key in held
-            if key.active and key.person is not None and Role.APPROVER in key.roles
-        )
+        return frozenset(key.person for key in held if key.person is not None and _decides(key))
+
+    def may_decide(self, key_id: str) -> bool:
+        """Whether this very key may decide now: a word given with it does not outlive it."""
+        held = self._held.get(key_id)
+        return held is not None and _decides(held.key)
 
     def proves(
         self, actor: Actor, proof: bytes, *, decision: str, plan_hash: str, challenge: str
@@ -267,3 +268,7 @@ def _operates(key: Key) -> bool:
 
 def _by_age(key: Key) -> tuple[int, str]:
     return key.created_us, key.id
+
+
+def _decides(key: Key) -> bool:
+    return key.active and key.person is not None and Role.APPROVER in key.roles
