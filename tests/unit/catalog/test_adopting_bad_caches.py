@@ -129,7 +129,19 @@ def test_names_that_some_file_system_takes_for_one_are_refused(
 
 @pytest.mark.parametrize(
     "what",
-    ["..", "../model", "org/..", "", "org/model/x", "ORG/MODEL", "/", "/..", "/nowhere/at/all"],
+    [
+        "..",
+        "../model",
+        "org/..",
+        "",
+        "org/model/x",
+        "ORG/MODEL",
+        "/",
+        "/..",
+        "/nowhere/at/all",
+        "/tmp/\0",
+        "\0",
+    ],
 )
 def test_what_is_no_model_of_the_cache_is_refused(adopt: Adopt, hub: Path, what: str) -> None:
     with pytest.raises(IntakeRefused):

@@ -152,7 +152,7 @@ def named(program: Program, what: str, roots: Mapping[Program, tuple[Path, ...]]
 
 def _at(program: Program, path: Path) -> Kept:
     """Only the last part may not be a link: where a cache lies is its owner's business."""
-    if not path.name or ".." in path.parts:
+    if not path.name or ".." in path.parts or "\0" in str(path):
         refuse(str(path)[:200], "is not the path of a model's directory")
     try:
         directory = path.parent.resolve(strict=True) / path.name
