@@ -4,7 +4,7 @@ Each asks `permissions` for a grant first; whoever calls them need not and canno
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -137,9 +137,9 @@ class Execution:
                     "Give the absolute path of the model's directory.", param="path"
                 )
 
-            def signed(found: Signature) -> None:
+            def signed(found: Signature) -> Mapping[str, Any]:
                 facts = {"signature": str(found.status)}
-                admit(self.policy, Question(IMPORT, actor, name or path, facts))
+                return admit(self.policy, Question(IMPORT, actor, name or path, facts))
 
             def work(tell: Tell, cancelled: Callable[[], bool]) -> CatalogModel:
                 return self.catalog.import_directory(

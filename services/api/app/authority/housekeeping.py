@@ -201,9 +201,9 @@ class Housekeeping:
             def tell(step: ImportProgress | None) -> None:
                 loop.call_soon_threadsafe(progress.put_nowait, step)
 
-            def signed(found: Signature) -> None:
+            def signed(found: Signature) -> Mapping[str, Any]:
                 facts = {"signature": str(found.status)}
-                admit(self.policy, Question(ADOPT, actor, name or what, facts))
+                return admit(self.policy, Question(ADOPT, actor, name or what, facts))
 
             def work() -> CatalogModel:
                 try:

@@ -4,6 +4,7 @@ from typing import Final
 
 from app.evidence.common_fields import (
     ACT,
+    AS_ACT,
     ASK,
     CLOSED_BY_RESTART,
     DIGEST,
@@ -128,6 +129,7 @@ GOVERNED: Final[tuple[Schema, ...]] = (
         integer("files", "files that are fetched"),
         integer("size_bytes", "bytes they have, as the hub says"),
         maybe(PLAN),
+        maybe(AS_ACT),
     ),
     schema(
         Kind.PULL_OUTCOME,
@@ -139,6 +141,7 @@ GOVERNED: Final[tuple[Schema, ...]] = (
         maybe(text("trust", "what the catalog makes of its bytes")),
         maybe(integer("fetched_bytes", "bytes that came over the network")),
         maybe(PLAN),
+        maybe(AS_ACT),
         maybe(REASON),
         maybe(RUN),
         maybe(CLOSED_BY_RESTART),
@@ -153,6 +156,7 @@ GOVERNED: Final[tuple[Schema, ...]] = (
         maybe(text("name", "the alias")),
         maybe(text("before", "what it was")),
         maybe(text("after", "what it is")),
+        maybe(RUN),
         outcomes=("done",),
     ),
     schema(

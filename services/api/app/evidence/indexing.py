@@ -49,6 +49,9 @@ _NAME_THEIR_ACT: Final = frozenset(
         Kind.ASK_ENDED,
         Kind.ACT_INTENT,
         Kind.ACT_OUTCOME,
+        Kind.PULL_INTENT,
+        Kind.PULL_OUTCOME,
+        Kind.MODEL_IMPORTED,
     }
 )
 """Filed under the act they name, so that all of an act is found at once."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from app.evidence.common_fields import (
     ACT,
+    AS_ACT,
     ASK,
     CLOSED_BY_RESTART,
     COUNTED,
@@ -97,6 +98,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             maybe(text("signature", "set where one came along: what it is worth")),
             maybe(text("signer", "whose signature holds")),
             maybe(text("adopted", "set where another program keeps the files: how they are held")),
+            maybe(AS_ACT),
             maybe(RUN),
             outcomes=("done",),
         ),

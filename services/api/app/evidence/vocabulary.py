@@ -107,7 +107,7 @@ ACTION: Final[Mapping[Kind, str]] = {
     Kind.PULL_INTENT: "model.pull",
     Kind.PULL_OUTCOME: "model.pull",
     Kind.MODEL_CHANGED: "model.change",
-    Kind.MODEL_RESTORED: "model.restore",
+    Kind.MODEL_RESTORED: "store.restore",
     Kind.PROFILE_CHANGED: "approval.profile",
     Kind.RULE_OVERRIDDEN: "rule.override",
 }

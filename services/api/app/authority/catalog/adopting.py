@@ -111,7 +111,9 @@ class Adopting:
                 event = imported(
                     grant.actor, model, found.left_out, signature=signature, adopted=held
                 )
-                told = self._ledger.runs.told(event, begun, ended_us=self._clock.utc_us())
+                told = self._ledger.runs.told(
+                    event, begun, ended_us=self._clock.utc_us(), policy=signed.policy
+                )
                 with self._ledger.recording(told) as connection:
                     records.insert_model(connection, model, manifest, found.shape)
                     records.set_signature(connection, model_id, signature)

@@ -1,9 +1,10 @@
 """What the ledger is told of a model that entered: imported, or adopted where it lies."""
 
-from typing import Final
+from typing import Any, Final
 
 from app.authority.catalog.signatures import Signature, Signed
 from app.authority.ledger.events import LedgerEvent
+from app.authority.permissions import Permission
 from app.domain.actors import Actor
 from app.domain.models import CatalogModel
 from app.evidence.vocabulary import Kind
@@ -21,7 +22,7 @@ def imported(
     adopted: str | None = None,
 ) -> LedgerEvent:
     """`adopted` says how files that another program keeps are held."""
-    data = {
+    data: dict[str, Any] = {
         "digest": model.digest,
         "trust": str(model.trust),
         "size_bytes": model.size_bytes,
@@ -35,7 +36,7 @@ def imported(
     if signature.signer is not None:
         data["signer"] = signature.signer
     if adopted is not None:
-        data["adopted"] = adopted
+        data |= {"adopted": adopted, "act": str(Permission.MODEL_ADOPT)}
     return LedgerEvent(
         kind=Kind.MODEL_IMPORTED, actor=actor, subject=model.id, outcome="done", data=data
     )

@@ -1,6 +1,7 @@
 """Looks for the signature beside a model's files when they are taken in from this machine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from app.authority.catalog import signatures
 from app.authority.catalog.signatures import Signature, Signed, Signer
@@ -8,8 +9,9 @@ from app.authority.catalog.tree import Tree
 from app.domain.models import Manifest
 from app.domain.refusals import SignatureInvalid
 
-Admit = Callable[[Signature], None]
-"""Asked when it is known what the signature is worth, before anything is placed. Raises."""
+Admit = Callable[[Signature], Mapping[str, Any] | None]
+"""Asked when it is known what the signature is worth, before anything is placed. Raises; else the
+decision, as it is recorded."""
 
 
 def admit_all(_: Signature) -> None:
@@ -20,16 +22,18 @@ class Beside:
     """The signature in an open directory, read once.
 
     Without one there is nothing to wait for: `admit` is asked at once, before a byte is copied.
+    `policy` is what it decided.
     """
 
     def __init__(self, tree: Tree, signers: Callable[[], Sequence[Signer]], admit: Admit) -> None:
         self._signers = signers
         self._admit = admit
         self._content: bytes | None = None
+        self.policy: Mapping[str, Any] | None = None
         if signatures.NAME in tree.names():
             self._content = tree.read(signatures.NAME, limit=signatures.MAX_BYTES)
         else:
-            admit(Signature(Signed.ABSENT))
+            self.policy = admit(Signature(Signed.ABSENT))
 
     def checked(self, model_id: str, manifest: Manifest) -> Signature:
         """What it is worth for these files. Raises SignatureInvalid and what `admit` raises."""
@@ -41,5 +45,5 @@ class Beside:
                 f"The signature of {model_id} {found.why}. Nothing was taken in. Get the model "
                 "again, or ask whoever published it."
             )
-        self._admit(found)
+        self.policy = self._admit(found)
         return found

@@ -1,11 +1,11 @@
 """The catalog: every model the store holds, imported, listed, and verified before each load."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
 
@@ -41,6 +41,8 @@ from app.domain.shapes import ModelShape
 from app.observability import recorded_path
 
 WAIT_S: Final = 0.2
+_ASKED: Final = ("change", "name", "after")
+"""What somebody wanted of a change: the rest of its event is what came of it."""
 
 
 class Catalog:
@@ -159,7 +161,10 @@ class Catalog:
 
         Raises ModelNotFound for one that was deleted meanwhile; then nothing is changed.
         """
-        with self._ledger.recording(event) as connection:
+        now_us = self._clock.utc_us()
+        inputs = {name: event.data[name] for name in _ASKED if name in event.data}
+        told = self._ledger.runs.told(event, Begun(now_us, inputs), ended_us=now_us)
+        with self._ledger.recording(told) as connection:
             if not records.next_generation(connection, model_id):
                 self._models.pop(model_id, None)
             self.get(model_id)
@@ -228,6 +233,7 @@ class Catalog:
                     found=found,
                     signature=signed.checked(model_id, copied.manifest),
                     begun=begun,
+                    policy=signed.policy,
                 )
 
     @contextmanager
@@ -255,6 +261,7 @@ class Catalog:
         found: Inspected,
         signature: Signature,
         begun: Begun,
+        policy: Mapping[str, Any] | None,
     ) -> CatalogModel:
         held = self._models.get(model_id)
         if held is not None and held.digest != copied.manifest.digest:
@@ -276,7 +283,7 @@ class Catalog:
             model = replace(held, trust=trust)
         self._store.place(work, copied.manifest, copied.files)
         event = imported(actor, model, found.left_out, signature=signature)
-        ended = self._ledger.runs.told(event, begun, ended_us=self._clock.utc_us())
+        ended = self._ledger.runs.told(event, begun, ended_us=self._clock.utc_us(), policy=policy)
         with self._ledger.recording(ended) as connection:
             if held is None:
                 records.insert_model(connection, model, copied.manifest, inspected.shape)

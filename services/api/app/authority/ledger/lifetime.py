@@ -154,7 +154,8 @@ _NAMED_APART: Final = ("permission", "plan", "ask", "act")
 def _demanded(intent: StoredEvent) -> dict[str, Any]:
     """What the outcome has to say again of its intent: which act, by which plan."""
     outcome = SCHEMAS[OUTCOME_OF[Kind(intent.kind)]]
-    return {name: intent.data[name] for name in outcome.required if name in intent.data}
+    said = outcome.required | (outcome.by_name.keys() & _NAMED_APART)
+    return {name: intent.data[name] for name in sorted(said) if name in intent.data}
 
 
 def _actor_of(stored: StoredEvent) -> Actor:

@@ -33,18 +33,26 @@ class RunMaker:
         data = {**event.data, "run": made.digest}
         return replace(event, data=data, evidence=(*event.evidence, made.bytes))
 
-    def told(self, event: LedgerEvent, begun: Begun, *, ended_us: int) -> LedgerEvent:
+    def told(
+        self,
+        event: LedgerEvent,
+        begun: Begun,
+        *,
+        ended_us: int,
+        policy: Mapping[str, Any] | None = None,
+    ) -> LedgerEvent:
         """`event` with the run of an attempt that it tells all of: its data is the effect."""
         return self.attached(
             event,
             Attempt(
-                act=str(ACTION[event.kind]),
+                act=str(event.data.get("act") or ACTION[event.kind]),
                 subject=event.subject,
                 actor=event.actor,
                 outcome=event.outcome or "",
                 started_us=begun.started_us,
                 ended_us=ended_us,
                 inputs=begun.inputs,
+                policy=policy,
                 effect=dict(event.data),
             ),
         )

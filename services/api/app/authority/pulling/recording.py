@@ -50,6 +50,7 @@ class Recording:
         self._planned = planned
         self._recorded = False
         self._intent_seq = 0
+        self._filed = {} if act is Permission.MODEL_PULL else {"act": str(act)}
         self._signature: Mapping[str, Any] = {}
         self._attempt = Attempt(
             act=str(act),
@@ -117,6 +118,7 @@ class Recording:
                 "files": len(fetched),
                 "size_bytes": sum(file.size for file in fetched),
                 "plan": planned.digest,
+                **self._filed,
             },
             evidence=(planned.bytes,),
             request_id=self._attempt.request_id,
@@ -158,6 +160,7 @@ class Recording:
                 "repo": at.repo,
                 "revision": at.commit,
                 "plan": self._planned.digest,
+                **self._filed,
                 **data,
             },
             intent_seq=self._intent_seq,
