@@ -6,7 +6,7 @@ import re
 import subprocess
 from collections.abc import Mapping
 
-from tests.e2e.server import LMX, ROOT, with_checkout
+from tests.e2e.server import LMX, ROOT, RunningServer, with_checkout
 
 
 class Conversation:
@@ -62,3 +62,15 @@ def governed(*arguments: str, phrase: str, environment: Mapping[str, str]) -> tu
     lmx = Conversation(*arguments, environment=environment)
     lmx.type_phrase(phrase)
     return lmx.ended(), lmx.screen
+
+
+def create_key(server: RunningServer, name: str, role: str) -> str:
+    """Create a key as a person does, at a terminal; its secret."""
+    code, screen = governed(
+        "keys", "create", name, "--role", role,
+        phrase=f"yes, create key {name}", environment=server.environment,
+    )  # fmt: skip
+    assert code == 0, screen
+    secrets = re.findall(r"lmx_[0-9a-f]{8}_[\w-]{43}", screen)
+    assert len(set(secrets)) == 1, screen
+    return str(secrets[0])

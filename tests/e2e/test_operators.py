@@ -1,7 +1,6 @@
 """What the command line does to a real server, with real keys, and what the ledger says of it."""
 
 import json
-import re
 import sqlite3
 from pathlib import Path
 
@@ -9,21 +8,9 @@ import httpx
 import pytest
 
 from tests.e2e.asking import TINY, command_refused, complete, problem, recorded, refused
-from tests.e2e.conversation import governed
+from tests.e2e.conversation import create_key, governed
 from tests.e2e.server import RunningServer
 from tests.models import tiny_model
-
-
-def create_key(server: RunningServer, name: str, role: str) -> str:
-    """Create a key as a person does, at a terminal; its secret."""
-    code, screen = governed(
-        "keys", "create", name, "--role", role,
-        phrase=f"yes, create key {name}", environment=server.environment,
-    )  # fmt: skip
-    assert code == 0, screen
-    secrets = re.findall(r"lmx_[0-9a-f]{8}_[\w-]{43}", screen)
-    assert len(set(secrets)) == 1, screen
-    return str(secrets[0])
 
 
 def key_id(secret: str) -> str:
