@@ -20,6 +20,7 @@ FENCED = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COMMANDS = [line for block in FENCED.findall(PAGE) for line in block.splitlines()]
 WEIGHTS = "model.safetensors"
 ADOPTED = "models--org--model"
+ACME = Publisher()
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("reader")
     tiny_model(made / "my-model", seed=1)
     hub_cache(made, tiny_model(made / "adopted", seed=2))
-    (made / "acme.pub").write_bytes(Publisher().pem)
+    (made / "acme.pub").write_bytes(ACME.pem)
+    signed = tiny_model(made / "signed", seed=4)
+    files = {path.name: path.read_bytes() for path in signed.iterdir()}
+    (signed / "model.sig").write_bytes(ACME.signature(files))
     return made
 
 
@@ -122,3 +126,28 @@ def test_the_starter_is_repaired_from_the_files_that_came_with_it(server: Runnin
     assert done.returncode == 0, done.stderr
     assert "the files that came with LMX Authority" in done.stderr
     assert "verified" in done.stdout
+
+
+def test_a_signed_model_says_whose_signature_it_has(server: RunningServer, place: Path) -> None:
+    signed = str(place / "signed")
+    signers = server.home / "signers"
+    signers.mkdir(mode=0o700, exist_ok=True)
+    trusted = signers / "acme.pub"
+    trusted.unlink(missing_ok=True)
+    trusted.symlink_to(place / "acme.pub")
+    taken = server.lmx("models", "import", signed, "--name", "me/linked")
+    assert "by a key that nobody here trusts" in taken.stdout
+    assert "is a link" in (server.home / "logs" / "server.log").read_text()
+    trusted.unlink()
+    trusted.write_bytes(ACME.pem)
+    trusted.chmod(0o600)
+    taken = server.lmx("models", "import", signed, "--name", "me/signed")
+    assert "holds, by acme" in taken.stdout, taken.stderr
+    assert "holds, by acme" in server.lmx("models", "show", "me/signed").stdout
+    (place / "signed" / "config.json").write_bytes(
+        (place / "signed" / "config.json").read_bytes() + b"\n"
+    )
+    refused = server.lmx("models", "import", signed, "--name", "me/changed")
+    assert refused.returncode == 3
+    assert "config.json" in refused.stderr
+    assert server.lmx("models", "show", "me/changed").returncode == 1

@@ -6,18 +6,24 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from app.authority.catalog.blobs import BlobStore
 from app.authority.catalog.known import BUNDLED, KnownModel, KnownModels
 from app.authority.catalog.shipped import Shipped
 from app.authority.permissions import Permission, grant
+from app.authority.policy.decisions import Decision, Question
+from app.authority.policy.hard import HardPolicy, decided
 from app.domain.actors import Actor, Role
 from app.domain.models import Artifact, Manifest, Trust
 from app.domain.refusals import (
     DigestMismatch,
+    DiskFull,
     Forbidden,
     HubRefused,
     HubUnreachable,
+    ModelBusy,
     NotLoadable,
     PlanStale,
+    PolicyDenied,
     Refusal,
     RepairRefused,
 )
@@ -158,3 +164,73 @@ async def test_a_model_that_became_another_since_is_left_alone(bench: Bench) -> 
     with pytest.raises(PlanStale):
         await bench.repair(plan=plan)
     assert (view / WEIGHTS).read_bytes() == damaged
+
+
+async def test_what_was_fetched_before_a_crash_is_not_fetched_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between a blob's replacement and the names that lead to it."""
+    flip(bench.view() / WEIGHTS)
+    plan, hub = await bench.repairs.plan(OPERATOR, REPO), bench.station.hub
+
+    def killed(*_: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+        patched.setattr(BlobStore, "relink", killed)
+        await bench.repair(plan=plan)
+    assert bench.trust() is Trust.QUARANTINED
+    assert bench.station.last("pull_outcome").outcome == "failed"
+    bench.station.catalog.sweep()
+    before = hub.content_bytes
+    assert (await bench.repair())["fetched_bytes"] == 0
+    assert hub.content_bytes == before
+    assert bench.trust() is Trust.PINNED
+
+
+async def test_one_repair_at_a_time(bench: Bench) -> None:
+    flip(bench.view() / WEIGHTS)
+    plan = await bench.repairs.plan(OPERATOR, REPO)
+    bench.station.hub.drip_s = 0.001
+    first = bench.repairs.repair(OPERATOR, REPO, plan["plan"])
+    await anext(first)
+    assert bench.station.pulling.under_way()
+    with pytest.raises(ModelBusy):
+        await bench.repair(plan=plan)
+    await first.aclose()  # type: ignore[attr-defined]
+    assert bench.station.last("pull_outcome").outcome == "cancelled"
+    assert bench.trust() is Trust.QUARANTINED
+    bench.station.hub.drip_s = 0.0
+    await bench.repair(plan=plan)
+    assert bench.trust() is Trust.PINNED
+
+
+async def test_a_disk_that_is_full_changes_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flip(bench.view() / WEIGHTS)
+    plan = await bench.repairs.plan(OPERATOR, REPO)
+    monkeypatch.setattr(BlobStore, "bytes_free", lambda _: 0)
+    await unchanged(bench, WEIGHTS, DiskFull, plan)
+
+
+async def test_policy_can_deny_a_repair(bench: Bench) -> None:
+    flip(bench.view() / WEIGHTS)
+    plan = await bench.repairs.plan(OPERATOR, REPO)
+    before = bench.station.hub.content_bytes
+    denying = HardPolicy()
+    denied = decided((), Question("x", OPERATOR, ""), policy_hash=denying.policy_hash)
+    bench.repairs._ports = replace(bench.station.ports, policy=Answering(denied))
+    await unchanged(bench, WEIGHTS, PolicyDenied, plan)
+    assert bench.station.hub.content_bytes == before
+
+
+class Answering(HardPolicy):
+    """Says the same to everything."""
+
+    def __init__(self, decision: Decision) -> None:
+        super().__init__()
+        self._decision = decision
+
+    def decide(self, question: Question) -> Decision:
+        return self._decision
