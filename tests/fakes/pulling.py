@@ -21,6 +21,9 @@ class FakePulling:
         self.acts.append(("plan", repo, revision, name))
         return {"plan": PLAN, "repo": repo, "files": []}
 
+    def subject(self, actor: Actor, plan: str) -> str:
+        return "lab/new" if plan == PLAN else f"pull {plan[:12]}"
+
     async def pull(
         self, actor: Actor, plan: str, request_id: str | None = None
     ) -> AsyncIterator[Json]:

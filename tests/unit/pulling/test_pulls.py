@@ -128,6 +128,13 @@ async def test_two_pulls_are_compared_by_their_plans_and_found_by_them(station: 
     assert found["run"] == b
 
 
+async def test_a_pull_is_about_the_model_that_was_planned_for_this_key(station: Station) -> None:
+    plan = (await station.plan(name="acme/new"))["plan"]
+    assert station.pulling.subject(OPERATOR, plan) == "acme/new"
+    assert station.pulling.subject(CLIENT, plan) == f"pull {plan[:12]}"
+    assert station.pulling.subject(OPERATOR, "ab" * 32) == "pull abababababab"
+
+
 async def test_a_second_pull_of_the_same_revision_moves_no_bytes(station: Station) -> None:
     await station.pull()
     before = station.hub.content_bytes

@@ -30,7 +30,7 @@ from app.domain.actors import Actor
 from app.domain.feasibility import DoesNotFit, Fits, Verdict
 from app.domain.models import CatalogModel
 from app.domain.refusal import attempting
-from app.domain.refusals import ModelTooLarge, SignatureInvalid
+from app.domain.refusals import ModelTooLarge, PlanStale, SignatureInvalid
 from app.domain.shapes import ModelShape
 
 PULL: Final = "model_pull"
@@ -138,6 +138,13 @@ class Pulling:
         return await machine.verdict(need)
 
     # --- pull -------------------------------------------------------------------------------
+
+    def subject(self, actor: Actor, plan: str) -> str:
+        """What a pull by this plan is about, as it is recorded: the model's name, once planned."""
+        try:
+            return self._plans.get(plan, actor)[0].name
+        except PlanStale:
+            return f"pull {plan[:12]}"
 
     async def pull(
         self, actor: Actor, plan: str, request_id: str | None = None

@@ -63,6 +63,7 @@ class Recording:
             plan=planned.digest,
             feasibility=feasibility,
             policy=policy,
+            ask=policy.get("ask"),
             request_id=request_id,
         )
 

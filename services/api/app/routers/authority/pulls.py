@@ -51,13 +51,14 @@ async def plan_pull(
 @router.post("/pull")
 async def pull(body: Pull, request: Request, services: UseCases, actor: Keyholder) -> Lines:
     """Pull what was planned. Leaving cancels it; what was fetched is kept for the next pull."""
-    name_subject(request, f"pull {body.plan[:12]}")
+    subject = services.pulling.subject(actor, body.plan)
+    name_subject(request, subject)
     request_id = request_id_of(request)
     return Lines(
         services,
         services.pulling.pull(actor, body.plan, request_id),
         actor=actor,
-        subject=f"pull {body.plan[:12]}",
+        subject=subject,
         request_id=request_id,
     )
 
