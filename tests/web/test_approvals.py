@@ -2,7 +2,9 @@
 
 import copy
 import hashlib
+import json
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -107,6 +109,33 @@ async def test_reading_changes_nothing(client: httpx.AsyncClient, house: House) 
 async def test_no_link_decides(client: httpx.AsyncClient, house: House, act: str) -> None:
     response = await client.get(f"{PATH}/{WAITS}/{act}", headers=bearer(APPROVER_KEY))
     assert response.status_code == 405
+    assert house.governance.asks[WAITS]["state"] == "pending"
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", ""])
+async def test_what_a_form_of_a_web_page_can_send_decides_nothing(
+    client: httpx.AsyncClient, house: House, kind: str
+) -> None:
+    said = await word(client, WAITS, "approve")
+    form = kind.endswith("urlencoded")
+    content = urlencode(said).encode() if form else json.dumps(said).encode()
+    headers = {**bearer(APPROVER_KEY), "content-type": kind}
+    response = await client.post(f"{PATH}/{WAITS}/approve", content=content, headers=headers)
+    assert (response.status_code, response.json()["code"]) == (400, "invalid_request")
+    assert house.governance.asks[WAITS]["state"] == "pending"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [("origin", "http://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")],
+)
+async def test_a_page_of_another_origin_decides_nothing(
+    client: httpx.AsyncClient, house: House, header: tuple[str, str]
+) -> None:
+    said = await word(client, WAITS, "approve")
+    headers = {**bearer(APPROVER_KEY), header[0]: header[1]}
+    response = await client.post(f"{PATH}/{WAITS}/approve", json=said, headers=headers)
+    assert (response.status_code, response.json()["code"]) == (403, "origin_not_allowed")
     assert house.governance.asks[WAITS]["state"] == "pending"
 
 
