@@ -134,8 +134,9 @@ def test_a_proof_of_rejecting_does_not_approve(office: Office) -> None:
 
 def test_rejecting_ends_it_and_needs_a_reason(office: Office) -> None:
     ask = office.ask()
-    with pytest.raises(InvalidRequest):
-        office.decide("owner", ask, "reject", reason=" ")
+    for nothing in ("", " ", "\n", "\u200b\u202e", "\u3164"):
+        with pytest.raises(InvalidRequest):
+            office.decide("owner", ask, "reject", reason=nothing)
     assert office.state(office.decide("owner", ask, "reject", reason="no")) == "rejected"
     assert office.runs() == ["rejected"]
     with pytest.raises(AskNotOpen):

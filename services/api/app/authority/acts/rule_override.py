@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from app.authority.approvals.acts import Effect, NotFeasible
 from app.authority.approvals.plans import Drawn
+from app.authority.approvals.untrusted import is_blank
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.store import Ledger
 from app.authority.permissions import Permission
@@ -120,6 +121,6 @@ def _asked(params: Mapping[str, Any]) -> tuple[Rule, str, int, str]:
 
 
 def _text(value: object, limit: int, name: str) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > limit:
+    if not isinstance(value, str) or is_blank(value) or len(value) > limit:
         raise InvalidRequest(f"`{name}` has 1 to {limit} characters.", param=f"params.{name}")
     return value.strip()

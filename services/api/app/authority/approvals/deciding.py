@@ -13,6 +13,7 @@ from app.authority.approvals.plans import TAIL, Plan, differences
 from app.authority.approvals.profiles import Given, Standing, refuse_decider, standing
 from app.authority.approvals.records import decided
 from app.authority.approvals.transitions import Cause, State
+from app.authority.approvals.untrusted import is_blank
 from app.authority.approvals.values import Ask, Decided
 from app.authority.keys.confirmation import confirmed
 from app.authority.permissions import Permission, grant
@@ -154,7 +155,7 @@ class Deciding:
                 person=actor.person or "",
             )
             _check_typed(word.confirmation, plan)
-        elif not word.reason.strip() or len(word.reason) > MAX_MEANING:
+        elif is_blank(word.reason) or len(word.reason) > MAX_MEANING:
             raise InvalidRequest(
                 f"Say why, in at most {MAX_MEANING} characters: whoever asked will read it.",
                 param="reason",

@@ -49,6 +49,11 @@ def name(text: str) -> str:
     return "".join(_shown(text, lambda char: _hides(char) or _turns(char)))
 
 
+def is_blank(text: str) -> bool:
+    """Whether nobody can see anything of it."""
+    return all(char == " " or _hides(char) for char in text)
+
+
 def oddities(text: str) -> tuple[str, ...]:
     """Why a name may not be the one that it looks like, in words; empty when nothing is odd."""
     found: list[str] = []
