@@ -1,11 +1,13 @@
 """A pull that policy wants a person for: one ask with every file, and the pull once approved."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from app.authority.acts.model_pull import ModelPull
@@ -18,18 +20,27 @@ from app.authority.catalog import Catalog, KnownModels
 from app.authority.catalog.publishing import Publishing
 from app.authority.governance import Governance
 from app.authority.policy.admitting import NeedsApproval
+from app.authority.policy.decisions import Decision, Outcome, Question
 from app.authority.policy.hard import HardPolicy
 from app.authority.pulling import ApprovedPulls, Machine, Pulling, PullingPorts
 from app.authority.warrants.issuing import issue
 from app.domain.actors import SYSTEM
 from app.domain.feasibility import Budget, Fits, Need, Verdict
-from app.domain.refusals import ApprovalRequired, InvalidRequest, Refusal, RevisionRequired
+from app.domain.refusals import (
+    ApprovalRequired,
+    HubUnreachable,
+    InvalidRequest,
+    Refusal,
+    RevisionRequired,
+)
 from app.engines.hub import HuggingFaceHub
 from tests.fakes.asks import Office, open_office
 from tests.fakes.hub import REPO, FakeHub, serving_hub
 from tests.fakes.memory import GIB, FixedMemory
 from tests.models import tiny_model
 from tests.unit.pulling.conftest import QUICK
+
+ASKS = Decision(Outcome.REQUIRE_APPROVAL, (), "0" * 64)
 
 
 async def fits(need: Need) -> Verdict:
@@ -120,6 +131,11 @@ async def test_once_approved_it_is_fetched_verified_and_in_the_catalog(works: Wo
     assert executed.effect.data["digest"] == model.digest
     (outcome,) = works.office.ledger.events(kind="pull_outcome")
     assert outcome.outcome == "done"
+    with works.office.engine.connect() as connection:
+        run = connection.exec_driver_sql(
+            "SELECT bytes FROM ledger_blob WHERE digest = ?", (outcome.data["run"],)
+        ).scalar_one()
+    assert orjson.loads(run)["ask"] == ask.id
 
 
 async def test_a_hub_that_is_away_for_a_while_makes_no_plan_stale(works: Works) -> None:
@@ -175,3 +191,27 @@ async def test_a_pull_cut_off_by_the_servers_end_is_not_taken_up_again(works: Wo
 async def test_a_pull_names_a_commit_and_nothing_else(works: Works, params: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):
         await asyncio.to_thread(works.act.draw, params, works.office.owner)
+
+
+async def test_a_pull_whose_hub_is_slow_keeps_no_load_from_being_asked_for(works: Works) -> None:
+    asks = RunsAsAsks(works.office.governance.asking)
+    drawing, go_on = threading.Event(), threading.Event()
+
+    class Slow(Away):
+        def document(self, *_: object) -> Any:
+            drawing.set()
+            go_on.wait(10)
+            raise HubUnreachable("The hub is slow.")
+
+    works.act._pulls = Slow()
+    facts = {"repo": REPO, "revision": "0" * 40, "name": "acme/slow"}
+    pull = NeedsApproval(Question("model_pull", works.office.owner, "acme/slow", facts), ASKS)
+    slow = asyncio.create_task(asyncio.to_thread(asks.refusal, pull))
+    await asyncio.to_thread(drawing.wait, 10)
+    load = NeedsApproval(Question("model_load", works.office.owner, "acme/x", {}), ASKS)
+    with pytest.raises(InvalidRequest, match="no act 'model_load'"):
+        await asyncio.wait_for(asyncio.to_thread(asks.refusal, load), 5)
+    assert not slow.done()
+    go_on.set()
+    with pytest.raises(HubUnreachable):
+        await slow

@@ -15,7 +15,7 @@ from app.authority.approvals.values import Ask
 from app.authority.permissions import Permission
 from app.authority.policy.admitting import NeedsApproval, recorded
 from app.authority.policy.decisions import Question
-from app.authority.policy.hard import LOAD_JIT, PULL, asked_as
+from app.authority.policy.hard import LOAD_JIT, MAY_BE_ASKED, PULL, asked_as
 from app.domain.actors import SYSTEM, Role
 from app.domain.refusals import ApprovalRequired, RevisionRequired, TooManyAsks
 
@@ -33,7 +33,10 @@ class RunsAsAsks:
     """Blocking; may be called from any thread."""
 
     asking: Asking
-    _one: threading.Lock = field(default_factory=threading.Lock)
+    _one: Mapping[str, threading.Lock] = field(
+        default_factory=lambda: {kind: threading.Lock() for kind in MAY_BE_ASKED}
+    )
+    """By kind: a pull asks its hub, and no load may wait for that."""
 
     def refusal(self, needs: NeedsApproval, request_id: str | None = None) -> ApprovalRequired:
         """Make the ask, or find the one that waits, and return the refusal that names it.
@@ -42,7 +45,7 @@ class RunsAsAsks:
         TooManyAsks.
         """
         question = needs.question
-        with self._one:
+        with self._one[asked_as(question.act)]:
             ask = self._waiting(question) or self._made(question, request_id)
         return ApprovalRequired(
             f"{question.subject} waits for a person's approval: ask {ask.id} is {ask.state}. Once "
