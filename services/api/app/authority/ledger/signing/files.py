@@ -19,8 +19,7 @@ _WRITE: Final = 0o022
 _NO_LINKS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
 
 NO_RECOVERY: Final = (
-    "To go on without it takes a recovery epoch, which this release cannot begin, whoever "
-    "approves."
+    "To go on without it takes a recovery epoch, which this release cannot begin, whoever approves."
 )
 RESTORE: Final = (
     "Restore the whole directory ledger/ of LMX_HOME from the newest backup, with the database "
