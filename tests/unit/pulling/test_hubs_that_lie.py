@@ -29,6 +29,7 @@ WEIGHTS = "model.safetensors"
         "x\\y.json",
         "\ud800.json",
         "x" * 300 + ".json",
+        "many/" * 100 + "x.json",
         "",
     ],
     ids=ascii,

@@ -19,6 +19,9 @@ from app.authority.catalog.tree import MAX_FILE_BYTES, MAX_FILES
 from app.domain.hub import HubFile, HubRevision
 from app.domain.refusals import HubRefused, IntakeRefused
 
+MAX_PATH: Final = 500
+"""Characters. What a plan names is kept for good: a hub must not decide how much that is."""
+
 _PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _OTHER_FORMATS: Final = (
     (_PICKLES, "only as pickles, which run code when they are read"),
@@ -94,6 +97,8 @@ def _check_path(at: HubRevision, path: str) -> None:
     parts = path.split("/")
     if path.startswith("/") or any(part in {"", ".", ".."} for part in parts):
         _refuse(at, f"lists {path[:80]!a}, a path that leads elsewhere")
+    if len(path) > MAX_PATH:
+        _refuse(at, f"lists a path of {len(path)} characters; at most {MAX_PATH} are kept")
     shown = path.isprintable() and not any(0xD800 <= ord(c) <= 0xDFFF for c in path)
     if not shown or "\\" in path or any(len(part.encode()) > 200 for part in parts):
         _refuse(at, f"lists {path[:80]!a}, a name that cannot be used as one safely")
