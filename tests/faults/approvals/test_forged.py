@@ -317,6 +317,9 @@ def test_a_plan_whose_bytes_were_changed_is_not_shown_approved_or_executed(
             else:
                 row = (others[how], plan)
                 connection.execute("UPDATE ledger_blob SET bytes = ? WHERE digest = ?", row)
+    listed = asyncio.run(office.governance.list(office.owner))["asks"]
+    assert {row["id"] for row in listed} == {waiting.id, ask.id}
+    assert all("not those that were recorded" in row["altered"] for row in listed)
     word = {"plan_hash": waiting.plan, "confirmation": "yes", "challenge": "0" * 32, "proof": "00"}
     with pytest.raises(AuditUnavailable, match="not those that were recorded"):
         asyncio.run(office.governance.show(office.owner, waiting.id))

@@ -21,7 +21,7 @@ from app.authority.approvals.transitions import ENDED, MEANINGS, OPEN, OWNERS, S
 from app.authority.approvals.values import Ask
 from app.authority.permissions import Permission, grant
 from app.domain.actors import Actor
-from app.domain.refusals import InvalidRequest, Refusal
+from app.domain.refusals import AuditUnavailable, InvalidRequest, Refusal
 
 WIDTH: Final = 60
 AT_MOST: Final = 200
@@ -200,7 +200,10 @@ class Governance:
         """Of what waits, what a reader sorts by: whether it can be undone, and how much goes."""
         if ask.plan is None or ask.state in ENDED:
             return {}
-        body = self.parts.asks.plan_of(ask).body
+        try:
+            body = self.parts.asks.plan_of(ask).body
+        except AuditUnavailable as altered:  # one altered plan must not hide the other asks
+            return {"irreversible": True, "altered": altered.message}
         return {"irreversible": body["irreversible"], "bytes_freed": body["bytes_freed"]}
 
     def _you(self, actor: Actor, ask: Ask) -> dict[str, Any]:

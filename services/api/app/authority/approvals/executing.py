@@ -7,7 +7,7 @@ whoever asked has gone away; what a crash leaves is finished or settled at the n
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -16,8 +16,9 @@ from app.authority.approvals.acts import Effect, NotFeasible
 from app.authority.approvals.deciding import Deciding, stale
 from app.authority.approvals.parts import Parts
 from app.authority.approvals.plans import Plan, differences
-from app.authority.approvals.records import claimed, intent, outcome
-from app.authority.approvals.transitions import Cause, State
+from app.authority.approvals.records import claimed, intent
+from app.authority.approvals.sealing import ACT, PURGE, Sealing, is_of
+from app.authority.approvals.transitions import State
 from app.authority.approvals.values import Ask
 from app.authority.ledger.appending import Receipt
 from app.authority.ledger.stored import StoredEvent
@@ -34,18 +35,13 @@ from app.domain.refusals import (
     Forbidden,
     Refusal,
 )
-from app.evidence.vocabulary import Kind
 
 log = structlog.get_logger(__name__)
 
-ACT: Final = "act"
-PURGE: Final = "purge"
 CLOSE_S: Final = 10.0
 
 _NEVER_BEGUN: Final = "The server ended after it was claimed and before anything was done."
 _NOTHING: Final = "It was claimed and could not be begun ({}): nothing was done."
-_ENDED: Final = Effect(done=False, reason="It had ended before: nothing was done.")
-_CAUSE: Final = {"done": Cause.DID, "partial": Cause.DID_PART, "failed": Cause.DID_NOTHING}
 
 T = TypeVar("T")
 
@@ -75,10 +71,10 @@ class Executing:
 
     async def recover(self) -> None:
         """At the start: finish or settle what an earlier run of the server had claimed."""
-        begun = await asyncio.to_thread(self._open_intents)
+        begun = await asyncio.to_thread(self._sealing.open_intents)
         for ask in await asyncio.to_thread(self.parts.asks.in_state, State.CLAIMED):
-            if not any(_is_of(found, ask, ACT) for found in begun):
-                await asyncio.to_thread(self._nothing_done, ask, _NEVER_BEGUN)
+            if not any(is_of(found, ask, ACT) for found in begun):
+                await asyncio.to_thread(self._sealing.nothing_done, ask, _NEVER_BEGUN)
         for found in begun:
             ask = await asyncio.to_thread(self.parts.asks.get, str(found.data.get("ask")))
             await self._finish(ask, found)
@@ -98,7 +94,7 @@ class Executing:
                 receipt = await asyncio.to_thread(self.parts.ledger.append, event)
                 warrant = _warrant(ask, plan, SYSTEM, receipt.seq, PURGE)
                 effect = await _performed(purge, warrant)
-                await asyncio.to_thread(self._record_purge, ask, effect, receipt.seq)
+                await asyncio.to_thread(self._sealing.purged, ask, effect, receipt.seq)
                 return effect
 
         return await self._to_its_end(run())
@@ -110,6 +106,10 @@ class Executing:
         for task in tuple(self._running):
             task.cancel()
 
+    @property
+    def _sealing(self) -> Sealing:
+        return Sealing(self.parts)
+
     # --- private ----------------------------------------------------------------------------
 
     async def _execute(self, actor: Actor, ask_id: str) -> Executed:
@@ -119,7 +119,9 @@ class Executing:
             if ask.act in MAY_BE_ASKED:  # it destroys nothing and may take an hour
                 await turn.aclose()
             effect = await _performed(self.parts.act(ask.act).perform, warrant)
-            ask = await asyncio.to_thread(self._seal, ask, actor, effect, warrant.intent_seq)
+            ask = await asyncio.to_thread(
+                self._sealing.seal, ask, actor, effect, warrant.intent_seq
+            )
             return Executed(ask, effect)
 
     def _prepare(self, actor: Actor, ask_id: str) -> tuple[Ask, Warrant]:
@@ -182,7 +184,7 @@ class Executing:
         ask = self.parts.asks.get(ask.id)
         if ask.state is State.CLAIMED:
             with suppress(AuditUnavailable):  # else the next start settles it
-                self._nothing_done(ask, _NOTHING.format(type(failure).__name__))
+                self._sealing.nothing_done(ask, _NOTHING.format(type(failure).__name__))
 
     def _intend(self, ask: Ask, actor: Actor) -> Receipt:
         return self.parts.ledger.append(intent(ask, actor, phase=ACT))
@@ -191,7 +193,7 @@ class Executing:
         """Everything is looked at once more; what does not hold any more ends the ask."""
         plan = self.parts.asks.plan_of(ask)
         self.parts.check_recorded(ask, plan)
-        if not self._resumes(ask):  # a resumed act has changed the state itself
+        if not self._sealing.resumes(ask):  # a resumed act has changed the state itself
             changed = self._changed(ask, plan)
             if changed:
                 raise stale(self.parts, ask, changed)
@@ -212,63 +214,20 @@ class Executing:
         except (NotFeasible, Refusal) as cannot:
             return [str(cannot)]
 
-    def _seal(self, ask: Ask, actor: Actor, effect: Effect, intent_seq: int) -> Ask:
-        effect = self._in_all(ask, effect)
-        cause = _CAUSE[effect.outcome]
-        event = outcome(ask, actor, effect, intent_seq=intent_seq, phase=ACT)
-        event = self.parts.with_run(
-            event, ask, actor, State(effect.outcome), effect=effect, why=effect.reason or None
-        )
-        run = str(event.data["run"])
-        ended_us = self.parts.clock.utc_us()
-        why = effect.reason[:1000] or None
-        return self.parts.asks.move(ask, cause, event, ended_us=ended_us, why=why, run=run)
-
-    def _record_purge(self, ask: Ask, effect: Effect, intent_seq: int) -> None:
-        event = outcome(ask, SYSTEM, effect, intent_seq=intent_seq, phase=PURGE)
-        event = self.parts.with_run(event, ask, SYSTEM, State(effect.outcome), effect=effect)
-        self.parts.ledger.append(event)
-
-    def _nothing_done(self, ask: Ask, why: str) -> None:
-        """End what was claimed and not begun, and the intent that a failed append may have left."""
-        begun = [found for found in self._open_intents() if _is_of(found, ask, ACT)]
-        if begun:
-            self._seal(ask, SYSTEM, Effect(done=False, reason=why), begun[0].seq)
-        elif self._resumes(ask):
-            self.parts.end(ask, Cause.DID_PART, why)
-        else:
-            self.parts.end(ask, Cause.DID_NOTHING, why)
-
-    def _resumes(self, ask: Ask) -> bool:
-        """Whether an attempt before this one has done a part."""
-        return self.parts.asks.attempts(ask.plan or "") > 1
-
-    def _in_all(self, ask: Ask, effect: Effect) -> Effect:
-        """What an attempt that did nothing is together with those before it: still a part."""
-        if effect.outcome != "failed" or not self._resumes(ask):
-            return effect
-        return replace(effect, done=True, failed=effect.failed or (effect.reason,))
-
-    def _open_intents(self) -> list[StoredEvent]:
-        """Intents of acts that no outcome closes, oldest first."""
-        return [e for e in self.parts.ledger.open_intents() if e.kind == Kind.ACT_INTENT]
-
     async def _finish(self, ask: Ask, found: StoredEvent) -> None:
         """An intent without an outcome: the act is done again, which changes only what is left."""
         phase = str(found.data.get("phase", ACT))
         if phase == ACT and ask.state is not State.CLAIMED:  # it was told that nothing was done
-            event = outcome(ask, SYSTEM, _ENDED, intent_seq=found.seq, phase=ACT)
-            event = self.parts.with_run(event, ask, SYSTEM, State.FAILED, effect=_ENDED)
-            await asyncio.to_thread(self.parts.ledger.append, event)
+            await asyncio.to_thread(self._sealing.told_before, ask, found)
             return
         act = self.parts.act(ask.act)
         plan = await asyncio.to_thread(self.parts.asks.plan_of, ask)
         warrant = _warrant(ask, plan, SYSTEM, found.seq, phase)
         effect = await _performed(act.perform, warrant)
         if phase == PURGE:
-            await asyncio.to_thread(self._record_purge, ask, effect, found.seq)
+            await asyncio.to_thread(self._sealing.purged, ask, effect, found.seq)
         else:
-            await asyncio.to_thread(self._seal, ask, SYSTEM, effect, found.seq)
+            await asyncio.to_thread(self._sealing.seal, ask, SYSTEM, effect, found.seq)
         log.warning("act_finished_after_restart", ask=ask.id, outcome=effect.outcome)
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
@@ -282,10 +241,6 @@ class Executing:
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, Refusal):
             log.error("execution_failed", error=repr(error))
-
-
-def _is_of(found: StoredEvent, ask: Ask, phase: str) -> bool:
-    return found.data.get("ask") == ask.id and found.data.get("phase", ACT) == phase
 
 
 async def _performed(
