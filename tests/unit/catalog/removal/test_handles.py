@@ -162,3 +162,18 @@ def test_a_pipe_is_refused_without_waiting_for_a_writer(box: Path, folder: int) 
     os.mkfifo(box / "pipe")
     with pytest.raises(Foreign, match="a pipe"):
         handles.read(folder, "pipe", limit=10)
+
+
+@pytest.mark.parametrize("kind", ["symlink", "hardlink", "fifo"])
+@pytest.mark.parametrize("name", ["note.json", "note.json.new"])
+def test_a_note_is_written_into_no_file_of_somebody_else(
+    box: Path, folder: int, outside: Outside, kind: str, name: str
+) -> None:
+    (box / name).write_bytes(b"")
+    KINDS[kind](box / name, outside)
+    handles.write(folder, "note.json", b"{}")
+    assert outside.is_unharmed()
+    assert (box / "note.json").read_bytes() == b"{}"
+    assert sorted(path.name for path in box.iterdir() if path.name.startswith("note")) == [
+        "note.json"
+    ]

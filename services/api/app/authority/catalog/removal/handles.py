@@ -12,7 +12,7 @@ take one name away frees nothing while another one leads to the same file.
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -195,9 +195,15 @@ def remove_folder(folder: int, name: str) -> None:
 
 
 def write(folder: int, name: str, content: bytes) -> None:
-    """Put a small file there, durably and in one step."""
+    """Put a small file there, durably and in one step.
+
+    What has the name it is written under is a rest of an interrupted attempt, or somebody else's
+    name for a file of theirs: the name goes, and nothing is written into it.
+    """
     made = f"{plain(name)}.new"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with suppress(FileNotFoundError):
+        os.unlink(made, dir_fd=folder)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(made, flags, 0o600, dir_fd=folder)
     try:
         rest = content
