@@ -144,6 +144,13 @@ def test_the_list_shows_age_and_deadline(lmx: Run, governance: FakeGovernance) -
     assert "  in " in line
 
 
+def test_an_ask_whose_plan_was_altered_is_listed_as_such(
+    lmx: Run, governance: FakeGovernance
+) -> None:
+    governance.asks[WAITS].update(irreversible=True, altered="The bytes are others.")
+    assert "ALTERED" in lmx("approvals", "ls").out
+
+
 def test_an_empty_list_says_so(lmx: Run, served: ServedGovernance) -> None:
     ended = lmx("approvals", "ls")
     assert (ended.code, ended.out, ended.err) == (0, "", "Nothing waits for an approval.\n")

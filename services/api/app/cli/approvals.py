@@ -264,6 +264,8 @@ def _row(ask: Mapping[str, Any], now_us: int) -> tuple[str, ...]:
 
 
 def _risk(ask: Mapping[str, Any]) -> str:
+    if ask.get("altered"):
+        return "ALTERED"
     freed = ask.get("bytes_freed")
     parts = ["final"] if ask.get("irreversible") else []
     parts += [size(freed)] if freed else []
