@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from app.authority.catalog.adopting import Adopting
 from app.authority.catalog.blobs import BlobStore
+from app.authority.catalog.caches import Program
 from app.authority.catalog.known import BUNDLED, KnownModel, KnownModels
 from app.authority.catalog.shipped import Shipped
 from app.authority.permissions import Permission, grant
@@ -27,7 +29,9 @@ from app.domain.refusals import (
     Refusal,
     RepairRefused,
 )
+from tests.fakes.caches import state_of, studio_cache
 from tests.fakes.hub import COMMIT, REPO
+from tests.models import tiny_model
 from tests.unit.pulling.conftest import OPERATOR, Station
 from tests.unit.pulling.repairing import Bench, Json, flip, made
 
@@ -104,6 +108,30 @@ async def test_an_imported_model_is_refused_and_told_to_import_it_again(
     catalog.import_directory(may, tmp_path / "model", "me/mine", lambda _: None, lambda: False)
     with pytest.raises(RepairRefused, match="lmx models import DIR --name me/mine"):
         await bench.repairs.plan(OPERATOR, "me/mine")
+
+
+async def test_an_adopted_model_is_never_written(bench: Bench, tmp_path: Path) -> None:
+    made, studio = tiny_model(tmp_path / "theirs", seed=9), tmp_path / "studio"
+    folder = studio_cache(studio, made)
+    station = bench.station
+    adopting = Adopting(
+        station.catalog, station.ledger, station.clock, {Program.LM_STUDIO: (studio,)}
+    )
+    adopted = adopting.adopt(
+        grant(OPERATOR, Permission.MODEL_ADOPT),
+        Program.LM_STUDIO,
+        "lab/model",
+        name=None,
+        progress=lambda _: None,
+        cancelled=lambda: False,
+    )
+    flip(folder / WEIGHTS)
+    with pytest.raises(DigestMismatch):
+        station.catalog.verify(adopted.id, full=True)
+    before = state_of(studio)
+    with pytest.raises(RepairRefused, match="another program's"):
+        await bench.repairs.plan(OPERATOR, adopted.id)
+    assert state_of(studio) == before
 
 
 async def test_a_bundled_model_is_repaired_from_the_files_that_came_with_it(
