@@ -1,6 +1,7 @@
 """Bytes that are wrong, too many, too few, slow or broken off: nothing of it is ever loadable."""
 
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from app.domain.refusals import (
 from app.engines.hub import HuggingFaceHub
 from tests.fakes.hub import REPO, git_blob
 from tests.fakes.strangers import Both, endless
+from tests.unit.catalog.removal.swaps import KINDS, outside_at
 from tests.unit.pulling.conftest import QUICK, Station, nothing_is_loadable
 
 WEIGHTS = "model.safetensors"
@@ -131,6 +133,21 @@ async def test_a_part_that_was_damaged_meanwhile_is_found_and_fetched_anew(
     with pytest.raises(DigestMismatch):
         await station.pull(plan)
     assert (await station.pull(plan))[-1]["done"]["id"] == REPO
+
+
+@pytest.mark.parametrize("kind", ["symlink", "hardlink", "fifo"])
+async def test_nothing_is_fetched_into_a_file_that_somebody_linked_to_the_part(
+    station: Station, tmp_path: Path, kind: str
+) -> None:
+    outside = outside_at(tmp_path / "outside")
+    plan = (await station.plan())["plan"]
+    station.hub.cut_after = [20_000] + [0] * 40
+    with pytest.raises(HubUnreachable):
+        await station.pull(plan)
+    station.hub.cut_after = []
+    KINDS[kind](station.part(f"{WEIGHTS}.part"), outside)
+    assert (await station.pull(plan))[-1]["done"]["id"] == REPO
+    assert outside.is_unharmed()
 
 
 async def test_an_error_of_the_server_passes(station: Station) -> None:

@@ -13,10 +13,11 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,8 @@ from app.domain.refusals import DigestMismatch, DiskFull, IntakeRefused
 PART: Final = ".part"
 WRONG: Final = ".wrong"
 JOURNAL: Final = ".journal"  # no name that a model's file may have
+# Not waiting: what took the place of a part meanwhile may be a pipe that nobody reads.
+_MORE: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -194,10 +197,12 @@ class _OneFile:
 
     def _fetch(self, file: HubFile) -> None:
         name = self._path(file.path + PART)
+        _discard_foreign(name)
         begin = _size_of(name) or 0
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        part = os.open(name, flags, 0o600)
+        part = os.open(name, _MORE, 0o600)
         try:
+            if not _is_ours(os.fstat(part)):
+                raise OSError(errno.EEXIST, "is a name of another file", str(name))
             if begin > file.size:
                 os.ftruncate(part, begin := 0)
             step = self._steps("fetching", file, begin)
@@ -268,6 +273,17 @@ def disk_full(needed: int, bytes_free: int) -> DiskFull:
         "was fetched is kept. Free some space and pull again.",
         details={"needed_bytes": needed, "free_bytes": bytes_free},
     )
+
+
+def _discard_foreign(path: Path) -> None:
+    """Take a name away that is not of a file of our own: nothing is written into another's."""
+    with suppress(FileNotFoundError):
+        if not _is_ours(path.lstat()):
+            path.unlink()
+
+
+def _is_ours(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
 
 
 def _size_of(path: Path) -> int | None:
