@@ -14,6 +14,7 @@ from app.domain.refusals import HubRefused, PolicyDenied, SignatureInvalid
 from tests.fakes.hub import REPO
 from tests.fakes.signed_models import Publisher
 from tests.unit.pulling.conftest import OPERATOR, Station
+from tests.unit.pulling.test_pulls import run_of
 
 ACME = Publisher()
 SIGNATURE = "model.sig"
@@ -68,6 +69,10 @@ async def test_what_nobody_vouches_for_is_taken_unless_a_signature_is_demanded(
     with pytest.raises(PolicyDenied, match="signature"):
         await pulled(station, signers, demanded=True)
     assert station.catalog.list() == []
+    if how == "none":  # nothing is fetched in order to be refused
+        assert station.quarantine() == []
+    else:
+        assert run_of(station, station.last("pull_outcome"))["policy"]["outcome"] == "deny"
     done = await pulled(station, signers)
     assert done["signature"] == ("absent" if how == "none" else "unknown_signer")
 

@@ -62,14 +62,16 @@ class Pulling:
     ) -> dict[str, Any]:
         """What a pull would do, with the digest to pull by; headers are read, weights are not.
 
-        Raises HubUnreachable, HubRefused, IntakeRefused, ModelExists, and ModelTooLarge for a model
-        that cannot fit this machine even when nothing else runs.
+        Raises HubUnreachable, HubRefused, IntakeRefused, ModelExists, PolicyDenied where it lacks a
+        signature that is demanded, and ModelTooLarge for a model that cannot fit this machine even
+        when nothing else runs.
         """
         with attempting(Permission.MODEL_PULL, repo=repo, revision=revision, name=name):
             grant(actor, Permission.MODEL_PULL, subject=name or repo)
             repo, revision = repo_of(repo), revision_of(revision)
             name = name_of(name, repo)
             planned, shape = await asyncio.to_thread(self.look, actor, repo, revision, name)
+            self._admit_unsigned(actor, planned)
             verdict = await self.verdict(name, shape)
             self._plans.keep(planned, verdict)
             have = await asyncio.to_thread(self._have, planned)
@@ -227,6 +229,7 @@ class Pulling:
             model = ports.catalog.get(planned.name)
             recording.already_there(model)
             return model
+        self._admit_unsigned(may.actor, planned)
         download = self._download(planned)
         fetched = download.fetch_all(
             ports.hub,
@@ -262,9 +265,17 @@ class Pulling:
                 f"The signature of {planned.name} {found.why}. It stays in quarantine and is never "
                 "loaded. Ask whoever published it."
             )
+        self._admit_signed(actor, planned, found)
+        return found
+
+    def _admit_unsigned(self, actor: Actor, planned: Planned) -> None:
+        """Where no signature will come, policy need not wait until everything was fetched."""
+        if planned.signature is None and not planned.held:
+            self._admit_signed(actor, planned, Signature(Signed.ABSENT))
+
+    def _admit_signed(self, actor: Actor, planned: Planned, found: Signature) -> None:
         facts = {**planned.facts(), "signature": str(found.status)}
         admit(self._ports.policy, Question(PUBLISH, actor, planned.name, facts))
-        return found
 
     def _download(self, planned: Planned) -> Download:
         return Download(self._ports.catalog.store, planned.at)

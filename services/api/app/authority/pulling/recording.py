@@ -128,12 +128,17 @@ class Recording:
     def _ended_badly(self, outcome: str, reason: str, refusal: Refusal | None) -> None:
         if self._recorded:
             return
-        said = None
+        said, policy = None, None
         if refusal is not None:
             said = {"code": refusal.code, "message": refusal.message[:MAX_REASON]}
+            policy = refusal.details.get("policy")  # the decision that stopped it, where one did
         data = {"reason": reason[:MAX_REASON], "fetched_bytes": self.moved.count}
         event = self._outcome(
-            outcome, data, effect={"fetched_bytes": self.moved.count}, refusal=said
+            outcome,
+            data,
+            effect={"fetched_bytes": self.moved.count},
+            refusal=said,
+            policy=policy,
         )
         try:
             self._ledger.append(event)
@@ -150,6 +155,7 @@ class Recording:
         *,
         effect: Mapping[str, Any],
         refusal: Mapping[str, Any] | None = None,
+        policy: Mapping[str, Any] | None = None,
     ) -> LedgerEvent:
         at = self._planned.at
         event = LedgerEvent(
@@ -173,6 +179,7 @@ class Recording:
             ended_us=self._clock.utc_us(),
             effect=effect,
             refusal=refusal,
+            policy=policy or self._attempt.policy,
         )
         return self._ledger.runs.attached(event, attempt)
 
