@@ -136,8 +136,9 @@ async def test_a_part_that_was_damaged_meanwhile_is_found_and_fetched_anew(
 
 
 @pytest.mark.parametrize("kind", ["symlink", "hardlink", "fifo"])
-async def test_nothing_is_fetched_into_a_file_that_somebody_linked_to_the_part(
-    station: Station, tmp_path: Path, kind: str
+@pytest.mark.parametrize("name", [f"{WEIGHTS}.part", ".journal"])
+async def test_a_pull_writes_into_no_file_that_somebody_linked_to_its_names(
+    station: Station, tmp_path: Path, kind: str, name: str
 ) -> None:
     outside = outside_at(tmp_path / "outside")
     plan = (await station.plan())["plan"]
@@ -145,7 +146,7 @@ async def test_nothing_is_fetched_into_a_file_that_somebody_linked_to_the_part(
     with pytest.raises(HubUnreachable):
         await station.pull(plan)
     station.hub.cut_after = []
-    KINDS[kind](station.part(f"{WEIGHTS}.part"), outside)
+    KINDS[kind](station.part(name), outside)
     assert (await station.pull(plan))[-1]["done"]["id"] == REPO
     assert outside.is_unharmed()
 

@@ -129,7 +129,9 @@ class Download:
             "revision": self._at.commit,
             "files": [{"path": file.path, "size": file.size} for file in files],
         }
-        (self.directory / JOURNAL).write_text(json.dumps(journal), "utf-8")
+        (self.directory / JOURNAL).unlink(missing_ok=True)
+        with (self.directory / JOURNAL).open("x", encoding="utf-8") as file:
+            file.write(json.dumps(journal))
         sync_directory(self.directory.parent)
 
     def _check_space(self, missing: int) -> None:
