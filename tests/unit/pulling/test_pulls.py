@@ -230,16 +230,20 @@ async def test_one_pull_of_a_model_at_a_time(station: Station) -> None:
     assert (await station.pull(plan))[-1]["done"]["id"] == REPO
 
 
-async def test_a_pull_that_policy_denies_does_not_begin(station: Station) -> None:
-    def denied() -> Pulling:
-        return Pulling(replace(station.ports, policy=HardPolicy(require_signature=True)))
-
-    pulling = denied()
-    plan = (await pulling.plan(OPERATOR, REPO, None, None))["plan"]
+async def test_a_pull_that_policy_would_deny_is_not_even_planned(station: Station) -> None:
+    pulling = Pulling(replace(station.ports, policy=HardPolicy(require_signature=True)))
     with pytest.raises(PolicyDenied, match="signature"):
-        _ = [step async for step in pulling.pull(OPERATOR, plan)]
-    assert station.last("pull_outcome").outcome == "refused"
+        await pulling.plan(OPERATOR, REPO, None, None)
+    assert station.events("pull_intent") == []
     assert station.catalog.list() == []
+
+
+async def test_what_is_held_already_needs_no_signature_to_be_pulled_again(station: Station) -> None:
+    await station.pull()
+    pulling = Pulling(replace(station.ports, policy=HardPolicy(require_signature=True)))
+    plan = await pulling.plan(OPERATOR, REPO, None, None)
+    done = [step async for step in pulling.pull(OPERATOR, plan["plan"])][-1]["done"]
+    assert done["fetched_bytes"] == 0
 
 
 async def test_a_pull_that_needs_an_approval_becomes_an_ask(station: Station) -> None:

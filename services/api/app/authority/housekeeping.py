@@ -5,9 +5,8 @@ Nothing here destroys. What does is asked for, and done by whoever executes appr
 
 import asyncio
 import os
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -18,6 +17,7 @@ from app.authority.catalog.annotations import Annotations
 from app.authority.catalog.caches import Program
 from app.authority.catalog.signatures import Signature
 from app.authority.catalog.survey import Bytes, Survey, survey, walk
+from app.authority.following import Followed
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Grant, Permission, grant
 from app.authority.policy.admitting import admit
@@ -194,40 +194,29 @@ class Housekeeping:
                     f"{' and '.join(Program)} can.",
                     param="program",
                 )
-            loop = asyncio.get_running_loop()
-            progress: asyncio.Queue[ImportProgress | None] = asyncio.Queue()
-            stop = threading.Event()
-
-            def tell(step: ImportProgress | None) -> None:
-                loop.call_soon_threadsafe(progress.put_nowait, step)
 
             def signed(found: Signature) -> Mapping[str, Any]:
                 facts = {"signature": str(found.status)}
                 return admit(self.policy, Question(ADOPT, actor, name or what, facts))
 
-            def work() -> CatalogModel:
-                try:
-                    adopt = self.adopting.adopt
-                    return adopt(
-                        may,
-                        Program(program),
-                        what,
-                        name=name,
-                        progress=tell,
-                        cancelled=stop.is_set,
-                        admit=signed,
-                    )
-                finally:
-                    tell(None)
+            def work(
+                tell: Callable[[ImportProgress], None], stop: Callable[[], bool]
+            ) -> CatalogModel:
+                return self.adopting.adopt(
+                    may,
+                    Program(program),
+                    what,
+                    name=name,
+                    progress=tell,
+                    cancelled=stop,
+                    admit=signed,
+                )
 
-            adopting = asyncio.create_task(asyncio.to_thread(work))
-            try:
-                while (step := await progress.get()) is not None:
+            adopting = Followed(work)
+            async with aclosing(adopting.steps()) as steps:
+                async for step in steps:
                     yield {"hashing": asdict(step)}
-                yield {"done": described(await adopting)}
-            finally:
-                stop.set()
-                await asyncio.wait({adopting})
+            yield {"done": described(adopting.result)}
 
     # --- what people say about a model ------------------------------------------------------
 

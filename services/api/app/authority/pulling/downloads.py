@@ -6,8 +6,7 @@ files, or another commit, would be another plan.
 """
 
 import asyncio
-import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from app.authority.catalog.preview import preview
 from app.authority.catalog.publishing import Origin, model_exists
 from app.authority.catalog.signatures import Signature, Signed
 from app.authority.catalog.watching import PullProgress, PullWatch
+from app.authority.following import Followed
 from app.authority.keys.confirmation import confirmed
 from app.authority.permissions import Grant, Permission, check, grant
 from app.authority.policy.admitting import NeedsApproval, admit
@@ -195,31 +195,16 @@ class Pulling:
     async def _follow(
         self, may: Grant, planned: Planned, recording: Recording
     ) -> AsyncGenerator[dict[str, Any], None]:
-        loop = asyncio.get_running_loop()
-        steps: asyncio.Queue[PullProgress | None] = asyncio.Queue()
-        stop = threading.Event()
+        def work(tell: Callable[[PullProgress], None], stop: Callable[[], bool]) -> CatalogModel:
+            watch = PullWatch(tell, stop, self._ports.clock)
+            return recording.around(lambda: self._bring(may, planned, recording, watch))
 
-        def tell(step: PullProgress | None) -> None:
-            loop.call_soon_threadsafe(steps.put_nowait, step)
-
-        def work() -> CatalogModel:
-            try:
-                watch = PullWatch(tell, stop.is_set, self._ports.clock)
-                return recording.around(lambda: self._bring(may, planned, recording, watch))
-            finally:
-                tell(None)
-
-        pulling = asyncio.create_task(asyncio.to_thread(work))
-        try:
-            while (step := await steps.get()) is not None:
+        pulling = Followed(work)
+        async with aclosing(pulling.steps()) as steps:
+            async for step in steps:
                 yield {step.step: {"path": step.path, "done": step.done, "total": step.total}}
-            model = await pulling
-            moved = {"fetched_bytes": recording.moved.count}
-            yield {"done": {**described(model), **moved, **recording.signature}}
-        finally:
-            stop.set()
-            await asyncio.wait({pulling})
-            pulling.exception()  # whoever left does not hear it; the ledger has it
+        moved = {"fetched_bytes": recording.moved.count}
+        yield {"done": {**described(pulling.result), **moved, **recording.signature}}
 
     def _bring(
         self, may: Grant, planned: Planned, recording: Recording, watch: PullWatch
