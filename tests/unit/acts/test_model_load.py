@@ -94,6 +94,12 @@ async def test_once_approved_the_load_is_done_on_the_terms_of_the_plan(works: Wo
     assert (await load(works, works.office.owner, context=32, slots=1))["state"] == "ready"
 
 
+async def test_a_request_that_waits_for_an_approval_is_filed_as_the_load_it_was(
+    works: Works,
+) -> None:
+    assert (await refused(works)).act == "model.load_jit"
+
+
 async def test_loads_on_demand_share_one_ask_however_many_come(works: Works) -> None:
     refusals = await asyncio.gather(*(refused(works) for _ in range(20)))
     others = [await refused(works, CLIENT), await refused(works)]

@@ -73,3 +73,10 @@ def test_a_refused_attempt_says_which_act_it_was_and_what_was_asked(office: Offi
     with pytest.raises(RevisionRequired) as busy:
         office.ask(name="other")
     assert (busy.value.act, busy.value.inputs["params"]) == (ask.act, {"name": "other"})
+
+
+async def test_a_refused_execution_is_filed_as_one(office: Office) -> None:
+    ask = office.ask()
+    with pytest.raises(AskNotOpen) as early:
+        await office.execute(ask)
+    assert (early.value.act, early.value.inputs) == ("ask.execute", {"ask": ask.id})

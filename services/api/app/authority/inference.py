@@ -78,7 +78,8 @@ class Inference:
         try:
             await self._start(generation, route)
         except NeedsApproval as needs:
-            raise await self._ports.asks(needs, generation.request.request_id) from None
+            with attempting(Permission.MODEL_LOAD_JIT):
+                raise await self._ports.asks(needs, generation.request.request_id) from None
 
     async def _start(self, generation: "Generation", route: Route) -> None:
         candidates = (route.model_id, *route.fallbacks)

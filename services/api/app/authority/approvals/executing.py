@@ -28,6 +28,7 @@ from app.authority.policy.hard import MAY_BE_ASKED
 from app.authority.warrants import Warrant
 from app.authority.warrants.issuing import issue
 from app.domain.actors import SYSTEM, Actor
+from app.domain.refusal import attempting
 from app.domain.refusals import (
     AskExpired,
     AskNotOpen,
@@ -66,8 +67,9 @@ class Executing:
     async def execute(self, actor: Actor, ask_id: str) -> Executed:
         """Do what was approved, once. Raises AskNotOpen for whoever comes second, PlanStale,
         PolicyDenied, AskExpired; then nothing was done."""
-        grant(actor, Permission.ASK_EXECUTE, subject=ask_id)
-        return await self._to_its_end(self._execute(actor, ask_id))
+        with attempting(Permission.ASK_EXECUTE, ask=ask_id):
+            grant(actor, Permission.ASK_EXECUTE, subject=ask_id)
+            return await self._to_its_end(self._execute(actor, ask_id))
 
     async def recover(self) -> None:
         """At the start: finish or settle what an earlier run of the server had claimed."""
