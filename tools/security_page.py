@@ -26,7 +26,7 @@ LIMITS = """
 - **Approvals come back with everything else.** Whoever puts back the whole of `LMX_HOME` (database,
   signer and copies) also puts back approvals that were used since; they can be used again until
   their deadline, two days after asking by default. An older database alone is refused at the start.
-- **The host shows what the server renders.** A terminal or an account that is not the approver's own
+- **The host shows what the server renders.** A terminal or an account that is not the approver's
   can show something else. The plan's hash is the same everywhere: compare it by another way.
 - **A model that was adopted stays another program's.** Its files are hashed before each load; what
   that program changes after that moment, while a worker reads them, is not noticed.
