@@ -146,6 +146,19 @@ async def test_a_second_pull_of_the_same_revision_moves_no_bytes(station: Statio
     assert station.last("pull_outcome").data["fetched_bytes"] == 0
 
 
+async def test_what_was_here_when_it_was_planned_is_not_fetched_by_that_plan_once_it_is_gone(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await station.pull()
+    before, plan = station.hub.content_bytes, await station.plan()
+    assert plan["fetch_bytes"] == 0
+    monkeypatch.setattr(station.catalog, "ids", set)
+    with pytest.raises(PlanStale, match="not any more"):
+        await station.pull(plan["plan"])
+    assert station.hub.content_bytes == before
+    assert station.last("pull_outcome").outcome == "refused"
+
+
 async def test_what_another_model_holds_already_is_not_fetched(station: Station) -> None:
     await station.pull()
     before = station.hub.content_bytes

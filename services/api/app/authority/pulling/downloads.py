@@ -214,6 +214,11 @@ class Pulling:
             model = ports.catalog.get(planned.name)
             recording.already_there(model)
             return model
+        if planned.held:
+            raise PlanStale(
+                f"{planned.name} was here when this was planned, and is not any more. Nothing was "
+                "fetched. Plan it again: lmx models pull does."
+            )
         self._admit_unsigned(may.actor, planned)
         download = self._download(planned)
         fetched = download.fetch_all(
