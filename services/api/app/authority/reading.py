@@ -8,6 +8,7 @@ from typing import Any
 
 from app.authority import feasibility
 from app.authority.catalog import Catalog
+from app.authority.catalog.inspection import inspect_directory
 from app.authority.keys import Keys
 from app.authority.lifecycle.residency import Held
 from app.authority.lifecycle.serving import Serving
@@ -157,7 +158,7 @@ class Reading:
         directory = Path(path or "")
         if not directory.is_absolute():
             raise InvalidRequest("Give the absolute path of the model's directory.", param="path")
-        shape = self.catalog.inspect(directory)
+        shape = inspect_directory(directory)
         return shape, shape.max_context
 
     def _with_state(self, model: CatalogModel) -> dict[str, Any]:

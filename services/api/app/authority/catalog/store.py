@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from app.authority.catalog import records
 from app.authority.catalog.blobs import BlobStore, Incoming
 from app.authority.catalog.imported import imported
-from app.authority.catalog.inspection import Inspected, inspect, inspect_directory
+from app.authority.catalog.inspection import Inspected, inspect
 from app.authority.catalog.intake import (
     Copied,
     ImportProgress,
@@ -117,10 +117,6 @@ class Catalog:
         self.get(model_id)
         with self._engine.connect() as connection:
             return records.shape(connection, model_id)
-
-    def inspect(self, directory: Path) -> ModelShape:
-        """The shape of a model that was not imported, from its headers. Raises IntakeRefused."""
-        return inspect_directory(directory)
 
     def owners(self) -> Iterator[Owner]:
         """Every model with the blobs it needs, for whoever counts them."""
