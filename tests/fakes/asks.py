@@ -34,6 +34,7 @@ from app.authority.policy.hard import HardPolicy
 from app.authority.warrants import Warrant, require_warrant
 from app.database import open_engine
 from app.domain.actors import Actor
+from app.domain.refusals import HubUnreachable
 from app.evidence.decision_proof import decision_proof
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import fresh_database
@@ -51,6 +52,7 @@ class Toy:
     state: dict[str, int] = field(default_factory=lambda: {"a": 1, "b": 2})
     stuck: set[str] = field(default_factory=set)
     infeasible: str = ""
+    unreachable: bool = False
     performed: list[Warrant] = field(default_factory=list)
     gate: asyncio.Event | None = None
     fails: BaseException | None = None
@@ -61,6 +63,8 @@ class Toy:
     asker_executes: bool = False
 
     def draw(self, params: Mapping[str, Any], actor: Actor) -> Drawn:
+        if self.unreachable:
+            raise HubUnreachable("The hub does not answer. Try again.")
         if self.infeasible:
             raise NotFeasible(self.infeasible)
         name = str(params.get("name", "toys"))

@@ -10,6 +10,7 @@ from app.domain.refusals import (
     AskNotOpen,
     ConfirmationRequired,
     Forbidden,
+    HubUnreachable,
     InvalidRequest,
     PlanMismatch,
     PlanStale,
@@ -251,3 +252,13 @@ def test_an_id_may_be_shortened_while_it_is_clear(office: Office) -> None:
     for name in ("", "zz", ask.id + "0", "%", "____"):
         with pytest.raises(AskNotFound):
             office.parts.asks.get(name)
+
+
+def test_a_hub_that_is_silent_says_nothing_about_the_plan(office: Office) -> None:
+    ask = office.ask()
+    office.toy.unreachable = True
+    with pytest.raises(HubUnreachable):
+        office.decide("owner", ask)
+    assert office.state(ask) == "pending"
+    office.toy.unreachable = False
+    assert office.state(office.decide("owner", ask)) == "approved"

@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.authority.approvals.acts import NotFeasible
 from app.authority.approvals.asking import Asking
 from app.authority.approvals.deciding import Deciding, Word
 from app.authority.approvals.executing import Executing
 from app.authority.approvals.parts import Parts
-from app.authority.approvals.plans import Plan, differences
+from app.authority.approvals.plans import Plan
 from app.authority.approvals.records import described
 from app.authority.approvals.rendering import Now, render
 from app.authority.approvals.transitions import ENDED, MEANINGS, OPEN, OWNERS, State
@@ -220,9 +219,9 @@ class Governance:
     def _drift(self, ask: Ask, plan: Plan) -> Sequence[str]:
         """What has changed since it was asked, by name; empty when nothing has."""
         try:
-            return differences(plan, self.parts.redraw(ask, plan))
-        except (NotFeasible, Refusal) as cannot:
-            return [str(cannot)]
+            return self.parts.changed(ask, plan)
+        except Refusal as unknown:
+            return [unknown.message]
 
 
 def document(ask: Ask) -> dict[str, Any]:

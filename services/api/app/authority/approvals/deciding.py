@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
-from app.authority.approvals.acts import NotFeasible
 from app.authority.approvals.challenges import Challenges
 from app.authority.approvals.parts import Parts
-from app.authority.approvals.plans import TAIL, Plan, differences
+from app.authority.approvals.plans import TAIL, Plan
 from app.authority.approvals.profiles import Given, Standing, refuse_decider, standing
 from app.authority.approvals.records import decided
 from app.authority.approvals.transitions import Cause, State
@@ -106,13 +105,14 @@ class Deciding:
     def _decide(self, actor: Actor, ask_id: str, word: Word) -> Ask:
         may = grant(actor, Permission.ASK_DECIDE, subject=ask_id)
         ask = self.parts.asks.get(ask_id)
+        self._check_person(may.actor, ask)
+        self._check_state(ask, word.decision)
+        self._check_word(may.actor, ask, word)
+        if word.decision == APPROVE:
+            self._check_still_true(ask)  # may ask a hub, and nobody else waits for that
         with self._one:
             ask = self.parts.asks.get(ask.id)
-            self._check_person(may.actor, ask)
             self._check_state(ask, word.decision)
-            self._check_word(may.actor, ask, word)
-            if word.decision == APPROVE:
-                self._check_still_true(ask)
             return self._take(ask, may.actor, word)
 
     def _check_person(self, actor: Actor, ask: Ask) -> None:
@@ -185,12 +185,7 @@ class Deciding:
         """What changed since it was asked is not approved: the ask ends, stale."""
         plan = self.parts.asks.plan_of(ask)
         self.parts.check_recorded(ask, plan)
-        try:
-            now = self.parts.redraw(ask, plan)
-            changed = differences(plan, now)
-        except (NotFeasible, Refusal) as cannot:
-            changed = [str(cannot)]
-        if changed:
+        if changed := self.parts.changed(ask, plan):
             raise stale(self.parts, ask, changed)
         policy = self.parts.policy_on(ask, plan.body)
         if policy.outcome is Outcome.DENY:

@@ -12,10 +12,10 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from app.authority.approvals.acts import Effect, NotFeasible
+from app.authority.approvals.acts import Effect
 from app.authority.approvals.deciding import Deciding, stale
 from app.authority.approvals.parts import Parts
-from app.authority.approvals.plans import Plan, differences
+from app.authority.approvals.plans import Plan
 from app.authority.approvals.records import claimed, intent
 from app.authority.approvals.sealing import ACT, PURGE, Sealing, is_of
 from app.authority.approvals.transitions import State
@@ -196,7 +196,7 @@ class Executing:
         plan = self.parts.asks.plan_of(ask)
         self.parts.check_recorded(ask, plan)
         if not self._sealing.resumes(ask):  # a resumed act has changed the state itself
-            changed = self._changed(ask, plan)
+            changed = self.parts.changed(ask, plan)
             if changed:
                 raise stale(self.parts, ask, changed)
         policy = self.parts.policy_on(ask, plan.body)
@@ -209,12 +209,6 @@ class Executing:
         if why:
             raise self.parts.blocked(ask, policy, why)
         return plan
-
-    def _changed(self, ask: Ask, plan: Plan) -> list[str]:
-        try:
-            return differences(plan, self.parts.redraw(ask, plan))
-        except (NotFeasible, Refusal) as cannot:
-            return [str(cannot)]
 
     async def _finish(self, ask: Ask, found: StoredEvent) -> None:
         """An intent without an outcome: the act is done again, which changes only what is left."""

@@ -5,9 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from app.authority.approvals.acts import Act
+from app.authority.approvals.acts import Act, NotFeasible
 from app.authority.approvals.deadlines import Forward
-from app.authority.approvals.plans import Drawn, Plan, redrawn
+from app.authority.approvals.plans import Drawn, Plan, differences, redrawn
 from app.authority.approvals.profiles import Profile
 from app.authority.approvals.recorded import check_recorded
 from app.authority.approvals.records import attempt, ended
@@ -20,10 +20,21 @@ from app.authority.ledger.runs import RunMaker
 from app.authority.ledger.store import Ledger
 from app.authority.policy.decisions import Decision, PolicyDecisionPoint, Question
 from app.domain.actors import SYSTEM, Actor
-from app.domain.refusals import AskNotOpen, AuditUnavailable, InvalidRequest, PolicyDenied
+from app.domain.refusals import (
+    AskNotOpen,
+    AuditUnavailable,
+    HubUnreachable,
+    InvalidRequest,
+    MemoryReadingStale,
+    PolicyDenied,
+    Refusal,
+)
 
 FEASIBLE: Final[Mapping[str, str]] = {"verdict": "feasible"}
 """Of what has a plan: what cannot be done gets none. The plan says how it would be done."""
+
+_PASSES: Final = (AuditUnavailable, HubUnreachable, MemoryReadingStale)
+"""Refusals that will pass and say nothing about what an act would do."""
 
 
 class Profiles(Protocol):
@@ -81,6 +92,18 @@ class Parts:
     def check_recorded(self, ask: Ask, plan: Plan) -> None:
         """Raise AuditUnavailable unless the ask and its decisions are what was recorded."""
         check_recorded(self.ledger, ask, plan, self.asks.decisions(ask.id))
+
+    def changed(self, ask: Ask, plan: Plan) -> list[str]:
+        """What is another than the plan says, by name; empty when nothing is.
+
+        Raises what says nothing about the plan: a hub that is silent, memory that cannot be read.
+        """
+        try:
+            return differences(plan, self.redraw(ask, plan))
+        except _PASSES:
+            raise
+        except (NotFeasible, Refusal) as cannot:
+            return [str(cannot)]
 
     def end(self, ask: Ask, cause: Cause, why: str, *, by: Actor = SYSTEM) -> Ask:
         """End an ask without its act: its run is sealed, and the event that says so names it."""
