@@ -219,7 +219,7 @@ async def test_what_was_fetched_before_a_crash_is_not_fetched_again(
 async def test_one_repair_at_a_time(bench: Bench) -> None:
     flip(bench.view() / WEIGHTS)
     plan = await bench.repairs.plan(OPERATOR, REPO)
-    bench.station.hub.drip_s = 0.001
+    bench.station.hub.drip_s = 0.05  # it would take minutes: nothing ends by itself meanwhile
     first = bench.repairs.repair(OPERATOR, REPO, plan["plan"])
     await anext(first)
     assert bench.station.pulling.under_way()

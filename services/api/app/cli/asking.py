@@ -171,7 +171,8 @@ def _tell(ended: Outcome, ask_id: str) -> None:
     freed, files = effect.get("freed_bytes"), effect.get("files")
     measured = f"{size(freed or 0)} freed, {one_line(files or 0)} files"
     if done == "done":
-        output.note(_in_the_trash(effect) or (f"Done: {measured}." if freed or files else "Done."))
+        for line in _in_the_trash(effect) or [f"Done: {measured}." if freed or files else "Done."]:
+            output.note(line)
         if effect.get("reason"):
             output.note(one_line(effect["reason"]))
         _hand_over(ended.answer)
@@ -185,17 +186,17 @@ def _tell(ended: Outcome, ask_id: str) -> None:
     raise CommandError(f"It failed and changed nothing: {why or 'the server gave no reason'}.")
 
 
-def _in_the_trash(effect: Mapping[str, Any]) -> str:
-    """What was moved and can still be had back; empty where nothing was."""
+def _in_the_trash(effect: Mapping[str, Any]) -> list[str]:
+    """What was moved and can still be had back; nothing where nothing was."""
     found = effect.get("data")
     data = found if isinstance(found, dict) else {}
     moved, until = data.get("trashed_bytes"), data.get("purge_after_us")
     if not isinstance(moved, int) or not isinstance(until, int):
-        return ""
-    return (
-        f"Done: {one_line(effect.get('files'))} files, {size(moved)}, are in the trash. "
-        f"Their space is freed after {utc_time(until)}."
-    )
+        return []
+    return [
+        f"Done: {one_line(effect.get('files'))} files, {size(moved)}, are in the trash.",
+        f"Their space is free after {utc_time(until)}.",
+    ]
 
 
 def _hand_over(answer: Mapping[str, Any]) -> None:

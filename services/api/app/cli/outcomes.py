@@ -85,6 +85,7 @@ BY_CODE: Final[Mapping[str, ExitCode]] = {
     "evidence_damaged": _FAILED,
     "trash_not_found": _FAILED,
     "restore_refused": _REFUSED,
+    "repair_refused": _REFUSED,
     "hub_unreachable": _FAILED,
     "hub_refused": _REFUSED,
     "signature_invalid": _REFUSED,
