@@ -1,5 +1,6 @@
 """A model whose right bytes cannot be had stays in quarantine, and nothing is changed."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -221,10 +222,13 @@ async def test_one_repair_at_a_time(bench: Bench) -> None:
     plan = await bench.repairs.plan(OPERATOR, REPO)
     bench.station.hub.drip_s = 0.05  # it would take minutes: nothing ends by itself meanwhile
     first = bench.repairs.repair(OPERATOR, REPO, plan["plan"])
-    await anext(first)
-    assert bench.station.pulling.under_way()
+    begun = asyncio.ensure_future(anext(first))
+    while not bench.station.pulling.under_way():
+        await asyncio.sleep(0.01)
     with pytest.raises(ModelBusy):
         await bench.repair(plan=plan)
+    begun.cancel()
+    await asyncio.wait({begun})
     await first.aclose()  # type: ignore[attr-defined]
     assert bench.station.last("pull_outcome").outcome == "cancelled"
     assert bench.trust() is Trust.QUARANTINED
