@@ -13,8 +13,8 @@ EXTRA ?=
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-# Two processes; tests marked `serial` (and all of tests/e2e) stay together in one of them.
-PARALLEL := -n 2 --dist loadgroup
+# Two processes; the tests of a file that share a server stay together (tests/conftest.py).
+PARALLEL := -n 2
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile

@@ -1,12 +1,14 @@
 """Settings that hold for every test."""
 
 import signal
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
-E2E = Path(__file__).parent / "e2e"
+TOGETHER = ("tests/e2e/", "tests/faults/engine/")
+"""Files whose tests share a server or a worker, which each finds as the one before left it."""
 
 # A busy machine is not a failure, and the same commit gives the same answer twice.
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
@@ -18,8 +20,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps whatever starts servers in one of the parallel processes (`--dist loadgroup`)."""
-    for item in items:
-        if "serial" in item.keywords or item.path.is_relative_to(E2E):
-            item.add_marker(pytest.mark.xdist_group("serial"))
+class FilesTogether(LoadScopeScheduling):
+    """Gives the tests of some files to one process, in their order; all others wherever is room.
+
+    By the tests' names: the plug-in's own groups, by marks, need a pytest that it does not know yet.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return file if file.startswith(TOGETHER) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesTogether:
+    return FilesTogether(config, log)

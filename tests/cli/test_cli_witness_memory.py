@@ -79,7 +79,6 @@ def test_the_line_is_on_the_disk_before_the_cosignature_is_returned(
     assert witness.cosign(log.bundle(0), now_s=NOW_S)
 
 
-@pytest.mark.serial
 def test_of_two_histories_that_race_one_is_cosigned(
     home: Path, tmp_path: Path, log: SignedLog, witness: WitnessHome
 ) -> None:

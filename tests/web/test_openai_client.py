@@ -137,7 +137,6 @@ def served(app: Any) -> Iterator[str]:
             thread.join()
 
 
-@pytest.mark.serial
 def test_over_a_real_socket_a_closed_stream_stops_the_generation(house: House) -> None:
     house.inference.scripts["lab/echo"] = Script(
         steps=[Say("a"), Hold(asyncio.Event()), Say("never"), End()]
@@ -153,7 +152,6 @@ def test_over_a_real_socket_a_closed_stream_stops_the_generation(house: House) -
         assert [model.id for model in models] == ["lab/echo"]
 
 
-@pytest.mark.serial
 def test_over_a_real_socket_an_abandoned_request_stops_too(house: House) -> None:
     house.inference.scripts["lab/echo"] = Script(steps=[Say("a"), Hold(asyncio.Event()), End()])
     with served(house.app()) as url:

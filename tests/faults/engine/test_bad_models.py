@@ -22,8 +22,6 @@ from app.engines.supervisor import WorkerHost
 from app.engines.worker_engine import WorkerEngine
 from tests.models import tiny_model, write_safetensors
 
-pytestmark = pytest.mark.serial
-
 CHAT = ChatPrompt(({"role": "user", "content": "hello"},))
 LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 REACH = "{{ messages.__class__.__mro__[1].__subclasses__() }}"

@@ -19,7 +19,6 @@ from app.engines.supervisor import WorkerHost
 from app.engines.worker_engine import WorkerEngine
 
 SERVER = Path(__file__).parent / "server.py"
-pytestmark = pytest.mark.serial
 
 
 def ask(name: str, **sampling: int) -> Sequence:
