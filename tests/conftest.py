@@ -23,7 +23,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 class FilesTogether(LoadScopeScheduling):
     """Gives the tests of some files to one process, in their order; all others wherever is room.
 
-    By the tests' names: the plug-in's own groups, by marks, need a pytest that it does not know yet.
+    By name: the plug-in's own groups, by marks, do nothing under this release of pytest.
     """
 
     def _split_scope(self, nodeid: str) -> str:
