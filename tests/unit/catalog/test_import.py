@@ -70,6 +70,18 @@ def test_other_bytes_under_a_taken_name_are_refused(
     assert files_in(store) == before
 
 
+def test_a_name_that_differs_in_capital_letters_only_is_refused(
+    take: Import, catalog: Catalog, store: Path, tmp_path: Path
+) -> None:
+    take(good_model(tmp_path / "m"), "acme/one")
+    before = files_in(store)
+    for seed in (0, 1):
+        with pytest.raises(ModelExists, match="capital letters"):
+            take(good_model(tmp_path / f"other{seed}", seed=seed), "acme/ONE")
+    assert files_in(store) == before
+    assert catalog.ids() == {"acme/one"}
+
+
 def test_two_models_share_the_blobs_that_are_equal(
     take: Import, catalog: Catalog, store: Path, tmp_path: Path
 ) -> None:

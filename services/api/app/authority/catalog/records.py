@@ -10,6 +10,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, text
 from app.authority.catalog.signatures import Signature
 from app.authority.catalog.survey import Owner
 from app.domain.models import Artifact, CatalogModel, Manifest, Trust
+from app.domain.refusals import ModelExists
 from app.domain.shapes import ModelShape
 
 _MODELS: Final = text(
@@ -17,6 +18,7 @@ _MODELS: Final = text(
     " pinned, note FROM model"
 )
 _MODEL: Final = text(f"{_MODELS} WHERE id = :id")
+_TWIN: Final = text("SELECT id FROM model WHERE lower(id) = lower(:id) AND id <> :id")
 _SHAPE: Final = text("SELECT shape_json FROM model WHERE id = :id")
 _ARTIFACTS: Final = text("SELECT path, size, sha256 FROM artifact WHERE model_id = :id")
 _ADOPTED: Final = text(
@@ -104,6 +106,14 @@ def receipts(connection: Connection) -> dict[str, FileReceipt]:
 def insert_model(
     connection: Connection, model: CatalogModel, manifest: Manifest, shape: ModelShape
 ) -> None:
+    """Add a model. Raises ModelExists where another's id differs in capital letters only."""
+    twin = connection.execute(_TWIN, {"id": model.id}).scalar_one_or_none()
+    if twin is not None:
+        raise ModelExists(
+            f"{model.id} differs from {twin}, which is in the catalog, in capital letters only: "
+            "people would take one for the other. Choose another name: --name PUBLISHER/NAME.",
+            param="name",
+        )
     row = {name: getattr(model, name) for name in CatalogModel.__slots__}
     row |= {"trust": str(model.trust), "shape_json": json.dumps(shape.as_dict())}
     connection.execute(_INSERT_MODEL, row)
