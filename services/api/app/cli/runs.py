@@ -221,7 +221,7 @@ def _page(
 
 
 def _row(run: Mapping[str, Any]) -> tuple[str, ...]:
-    outcome = run.get("code") or run.get("outcome")
+    outcome = _ended(run.get("outcome"), run.get("code"))
     count = run.get("count")
     times = f" x{count}" if isinstance(count, int) else ""
     return (
@@ -229,10 +229,15 @@ def _row(run: Mapping[str, Any]) -> tuple[str, ...]:
         one_line(run.get("seq")),
         utc_time(run.get("ts_utc_us")),
         one_line(run.get("act")),
-        one_line(outcome) + times,
+        outcome + times,
         one_line(run.get("subject")),
         one_line(run.get("actor")),
     )
+
+
+def _ended(outcome: object, code: object) -> str:
+    """The outcome as `--outcome` takes it, and behind it a refusal's code."""
+    return f"{one_line(outcome)} ({one_line(code)})" if code else one_line(outcome)
 
 
 def _told(answer: Mapping[str, Any], run: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -266,7 +271,11 @@ def _lines(part: Any, path: str = "") -> list[tuple[str, str]]:
 
 def _headline(row: Any) -> str:
     """One run in a line: when, what, and how it ended."""
-    values = (pick(row, "act"), pick(row, "subject"), pick(row, "code") or pick(row, "outcome"))
+    values = (
+        pick(row, "act"),
+        pick(row, "subject"),
+        _ended(pick(row, "outcome"), pick(row, "code")),
+    )
     when = utc_time(pick(row, "ts_utc_us"))
     return "  ".join([one_line(pick(row, "run"))[:_SHORT], when, *map(one_line, values)])
 
