@@ -74,7 +74,7 @@ async def test_one_approval_deletes_and_after_the_grace_purges(tmp_path: Path) -
 
         clock.advance(GRACE_S)
         (due,) = trash.due()
-        effect = await executing.purging(due.ask, act.perform)
+        effect = await executing.purging(due.ask)
         assert effect.outcome == "done"
         assert effect.freed_bytes >= model.size_bytes
         assert trash.due() == []

@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 
 import structlog
 
-from app.authority.catalog.removal.deleting import DELETE
 from app.authority.ledger import shutdown_event
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Permission, grant
@@ -105,10 +104,14 @@ async def _preload_refused(authority: Authority, name: str, refusal: Refusal) ->
 async def _purge_due(authority: Authority, governed: Governing) -> None:
     """Whenever the grace of something in the trash is over, remove it, by the approval it has."""
     while True:
-        for entry in await asyncio.to_thread(authority.trash.due):
+        try:
+            due = await asyncio.to_thread(authority.trash.due)
+        except Exception:
+            log.exception("job_failed", job="trash.due")
+            due = []
+        for entry in due:
             try:
-                act = governed.parts.act(DELETE)
-                await governed.executing.purging(entry.ask, act.perform)
+                await governed.executing.purging(entry.ask)
             except Refusal as refusal:
                 log.warning("purge_refused", trash=entry.id, reason=refusal.message)
             except Exception:

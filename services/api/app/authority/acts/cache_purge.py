@@ -29,8 +29,7 @@ class CachePurge:
     phrase: str = "yes, purge NAME"
     asker_executes: bool = False
 
-    def draw(self, params: Mapping[str, Any], actor: Actor) -> Drawn:
-        del actor
+    def draw(self, params: Mapping[str, Any], _actor: Actor) -> Drawn:
         what = params.get("what")
         if params.keys() != {"what"} or what not in WHAT:
             raise InvalidRequest(f"Say what to purge: {', '.join(WHAT)}.", param="what")

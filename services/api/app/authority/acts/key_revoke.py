@@ -30,8 +30,7 @@ class KeyRevoke:
         self._keys = keys
         self._profiles = profiles
 
-    def draw(self, params: Mapping[str, Any], actor: Actor) -> Drawn:
-        del actor
+    def draw(self, params: Mapping[str, Any], _actor: Actor) -> Drawn:
         if params.keys() != {"key"} or not isinstance(params["key"], str):
             raise InvalidRequest("Say which key, by its id.", param="key")
         key = self._keys.revocable(params["key"])

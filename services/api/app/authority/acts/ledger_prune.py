@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 from app.authority.acts.days import midnight_us
 from app.authority.approvals.acts import Effect, NotFeasible
-from app.authority.ledger.retention import CANNOT_PRUNE, FLOOR_DAYS, may_prune_before
+from app.authority.ledger.retention import CANNOT_PRUNE, TOO_YOUNG, may_prune_before
 from app.authority.ledger.store import Ledger
 from app.authority.permissions import Permission
 from app.authority.ports import Clock
@@ -27,15 +27,14 @@ class LedgerPrune:
         self._ledger = ledger
         self._clock = clock
 
-    def draw(self, params: Mapping[str, Any], actor: Actor) -> NoReturn:  # noqa: ARG002 - as any act
+    def draw(self, params: Mapping[str, Any], _actor: Actor) -> NoReturn:
         """Raises ApprovalUnavailable for what is never pruned, else NotFeasible."""
         if params.keys() != {"before"}:
             raise InvalidRequest("Prune {before: YYYY-MM-DD}.", param="params")
         before_us = midnight_us(params["before"], param="before")
         if not may_prune_before(self._clock.utc_us(), before_us):
             raise ApprovalUnavailable(
-                f"Events of the last {FLOOR_DAYS} days and more, six months in full, are never "
-                "pruned, whoever approves.",
+                TOO_YOUNG,
                 details={"permission": str(self.permission)},
             )
         events, bytes_ = self._ledger.before(before_us)

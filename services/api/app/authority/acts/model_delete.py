@@ -41,8 +41,7 @@ class ModelDelete:
     phrase: str = "yes, delete NAME"
     asker_executes: bool = False
 
-    def draw(self, params: Mapping[str, Any], actor: Actor) -> Drawn:
-        del actor
+    def draw(self, params: Mapping[str, Any], _actor: Actor) -> Drawn:
         model_id, drain = _asked(params)
         uses = self.trash.bin.uses(model_id)
         model = uses.rows["model"][0]

@@ -47,7 +47,7 @@ class ModelLoad:
         self._context = default_context
         self._slots = default_slots
 
-    def draw(self, params: Mapping[str, Any], actor: Actor) -> Drawn:  # noqa: ARG002 - as any act
+    def draw(self, params: Mapping[str, Any], _actor: Actor) -> Drawn:
         """The load's terms and what it needs. Whether it fits at that moment is decided then."""
         model = self._catalog.get(_name(params))
         terms = self._terms(model, params)

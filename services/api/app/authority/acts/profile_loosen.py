@@ -26,8 +26,7 @@ class ProfileLoosen:
     def __init__(self, profiles: Profiles) -> None:
         self._profiles = profiles
 
-    def draw(self, params: Mapping[str, Any], actor: Actor) -> Drawn:
-        del actor
+    def draw(self, params: Mapping[str, Any], _actor: Actor) -> Drawn:
         if not {"kind"} <= params.keys() <= {"kind", "groups"}:
             raise InvalidRequest("A profile has a kind, solo or dual, and groups.", param="kind")
         current = self._profiles.current()

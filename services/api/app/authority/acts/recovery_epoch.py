@@ -20,7 +20,7 @@ class RecoveryEpoch:
     phrase = "yes, recover NAME"
     asker_executes = False
 
-    def draw(self, params: Mapping[str, Any], actor: Actor) -> NoReturn:  # noqa: ARG002 - as any act
+    def draw(self, params: Mapping[str, Any], _actor: Actor) -> NoReturn:
         if params:
             raise InvalidRequest("A recovery epoch takes no parameters.", param="params")
         raise NotFeasible(CANNOT_RECOVER)

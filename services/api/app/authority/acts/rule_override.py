@@ -41,7 +41,7 @@ class RuleOverride:
         self._ledger = ledger
         self._clock = clock
 
-    def draw(self, params: Mapping[str, Any], actor: Actor) -> Drawn:  # noqa: ARG002 - as any act
+    def draw(self, params: Mapping[str, Any], _actor: Actor) -> Drawn:
         rule, value, hours, reason = _asked(params)
         if rule.tier is Tier.CRITICAL:
             raise PolicyDenied(

@@ -41,7 +41,7 @@ class StateRemoval:
         self._usage = usage
         self._clock = clock
 
-    def draw(self, params: Mapping[str, Any], actor: Actor) -> Drawn:  # noqa: ARG002 - as any act
+    def draw(self, params: Mapping[str, Any], _actor: Actor) -> Drawn:
         what = params.get("what")
         if what == LOGS and params.keys() == {"what"}:
             return self._draw_logs()

@@ -31,8 +31,7 @@ class TrashPurge:
     phrase: str = "yes, purge trash NAME"
     asker_executes: bool = False
 
-    def draw(self, params: Mapping[str, Any], actor: Actor) -> Drawn:
-        del actor
+    def draw(self, params: Mapping[str, Any], _actor: Actor) -> Drawn:
         which = params.get("trash")
         if not isinstance(which, str) or params.keys() != {"trash"}:
             raise InvalidRequest("Say which entry of the trash, or `all`.", param="trash")

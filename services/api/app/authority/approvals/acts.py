@@ -62,7 +62,7 @@ class Act(Protocol):
     def asker_executes(self) -> bool:
         """Whether only who asked may execute it: its answer is for nobody else."""
 
-    def draw(self, params: Mapping[str, Any], actor: Actor) -> Drawn:
+    def draw(self, params: Mapping[str, Any], actor: Actor, /) -> Drawn:
         """What the act would do now. Called on a thread; changes nothing.
 
         Raises a Refusal for what does not exist or is malformed, NotFeasible for what cannot be

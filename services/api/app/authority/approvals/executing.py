@@ -81,25 +81,9 @@ class Executing:
             ask = await asyncio.to_thread(self.parts.asks.get, str(found.data.get("ask")))
             await self._finish(ask, found)
 
-    async def purging(
-        self, ask_id: str, purge: Callable[[Warrant], Coroutine[Any, Any, Effect]]
-    ) -> Effect:
+    async def purging(self, ask_id: str) -> Effect:
         """Take away for good what an approved act put in the trash, once its grace is over."""
-
-        async def run() -> Effect:
-            async with self._one:
-                ask = await asyncio.to_thread(self.parts.asks.get, ask_id)
-                if ask.state not in (State.DONE, State.PARTIAL):
-                    raise AskNotOpen(f"Ask {ask.id} is {ask.state}: it put nothing in the trash.")
-                plan = await asyncio.to_thread(self.parts.asks.plan_of, ask)
-                event = intent(ask, SYSTEM, phase=PURGE)
-                receipt = await asyncio.to_thread(self.parts.ledger.append, event)
-                warrant = _warrant(ask, plan, SYSTEM, receipt.seq, PURGE)
-                effect = await _performed(purge, warrant)
-                await asyncio.to_thread(self._sealing.purged, ask, effect, receipt.seq)
-                return effect
-
-        return await self._to_its_end(run())
+        return await self._to_its_end(self._purge(ask_id))
 
     async def close(self) -> None:
         """Wait for what is being executed, but not for ever: the next start settles the rest."""
@@ -125,6 +109,19 @@ class Executing:
                 self._sealing.seal, ask, actor, effect, warrant.intent_seq
             )
             return Executed(ask, effect)
+
+    async def _purge(self, ask_id: str) -> Effect:
+        async with self._one:
+            ask = await asyncio.to_thread(self.parts.asks.get, ask_id)
+            if ask.state not in (State.DONE, State.PARTIAL):
+                raise AskNotOpen(f"Ask {ask.id} is {ask.state}: it put nothing in the trash.")
+            plan = await asyncio.to_thread(self.parts.asks.plan_of, ask)
+            event = intent(ask, SYSTEM, phase=PURGE)
+            receipt = await asyncio.to_thread(self.parts.ledger.append, event)
+            warrant = _warrant(ask, plan, SYSTEM, receipt.seq, PURGE)
+            effect = await _performed(self.parts.act(ask.act).perform, warrant)
+            await asyncio.to_thread(self._sealing.purged, ask, effect, receipt.seq)
+            return effect
 
     def _prepare(self, actor: Actor, ask_id: str) -> tuple[Ask, Warrant]:
         """Claim it and record the intent. On one thread: each hop costs as much as a step."""

@@ -15,7 +15,7 @@ from app.authority.keys.confirmation import confirmed
 from app.authority.ledger.retention import (
     CANNOT_PRUNE,
     CANNOT_RECOVER,
-    FLOOR_DAYS,
+    TOO_YOUNG,
     may_prune_before,
 )
 from app.authority.ledger.store import Ledger
@@ -64,8 +64,7 @@ class Custody:
         details = {"permission": Permission.LEDGER_PRUNE}
         if not may_prune_before(self.clock.utc_us(), before_us):
             raise ApprovalUnavailable(
-                f"Events of the last {FLOOR_DAYS} days and more, six months in full, are never "
-                "pruned, whoever approves.",
+                TOO_YOUNG,
                 details=details,
             )
         raise ApprovalUnavailable(

@@ -12,6 +12,10 @@ FLOOR_MONTHS: Final = 6
 FLOOR_DAYS: Final = 183
 """Nothing younger is prunable, whatever is asked for; a calendar's six months are kept whole."""
 
+TOO_YOUNG: Final = (
+    f"Events of the last {FLOOR_DAYS} days and more, six months in full, are never pruned, whoever "
+    "approves."
+)
 CANNOT_PRUNE: Final = (
     "This release cannot prune: the database refuses to let go of an event or of its evidence, for "
     "every program, and an approval does not change that."
