@@ -11,7 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from app.authority.inference import Inference, InferencePorts
+from app.authority.inference import Inference
+from app.authority.leasing import InferencePorts
 from app.authority.lifecycle.equipment import Equipment, Limits
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Access, Permission, grant

@@ -26,7 +26,13 @@ from app.domain.generation import (
     TextPrompt,
     TokenPrompt,
 )
-from app.domain.refusals import ContextLengthExceeded, PromptRejected, WorkerLost
+from app.domain.refusals import (
+    ContextLengthExceeded,
+    PromptRejected,
+    TaskNotSupported,
+    WorkerLost,
+)
+from app.domain.work import Detokenize, Text, Tokenize, Tokens, Work, WorkResult
 from app.engines.worker.stops import StopScanner
 
 VOCAB_SIZE = 320
@@ -97,6 +103,17 @@ class FakeEngine:
         finally:
             self.running -= 1
             self._give_slot_back()
+
+    async def compute(self, grant: object, work: Work) -> WorkResult:
+        self._check_alive()
+        match work:
+            case Tokenize(prompt):
+                tokens = tokenize(prompt)
+                return Tokens(tuple(tokens), tuple(bytes([token % 256]) for token in tokens))
+            case Detokenize(tokens):
+                return Text(bytes(token % 256 for token in tokens).decode(errors="replace"))
+            case _:
+                raise TaskNotSupported("This model gives no embeddings.", param="model")
 
     async def stop(self, grace_s: float) -> None:
         self.crash("stopped")
@@ -209,7 +226,7 @@ def tokenize(prompt: Prompt) -> list[int]:
             return list(tokens)
         case TextPrompt(text):
             return _bytes(text)
-        case ChatPrompt(messages):
+        case ChatPrompt(messages=messages):
             return _bytes("".join(f"{m['role']}\n{m['content']}\n" for m in messages))
 
 

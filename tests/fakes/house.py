@@ -24,7 +24,7 @@ from tests.fakes.authority import (
 from tests.fakes.exports import FakeExports
 from tests.fakes.governance import FakeGovernance
 from tests.fakes.housekeeping import FakeHousekeeping
-from tests.fakes.inference import FakeInference
+from tests.fakes.inference import FakeComputing, FakeInference
 from tests.fakes.proofs import FakeProofs
 from tests.fakes.pulling import FakePulling, FakeRepairs
 from tests.fakes.runs import FakeRuns
@@ -37,6 +37,7 @@ class House:
     """The fakes behind one application, and the application."""
 
     inference: FakeInference = field(default_factory=FakeInference)
+    computing: FakeComputing | None = None
     execution: FakeExecution = field(default_factory=FakeExecution)
     reading: FakeReading = field(default_factory=FakeReading)
     questions: Any = field(default_factory=FakeQuestions)
@@ -61,6 +62,7 @@ class House:
         services = Services(
             keys=FakeKeys(),
             inference=self.inference,
+            computing=self.computing or FakeComputing(self.inference),
             execution=self.execution,
             reading=self.reading,
             questions=self.questions,

@@ -1,11 +1,13 @@
 """A full, scripted `Inference`: what each model says, when it waits, how it fails."""
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from app.domain.actors import Actor
 from app.domain.generation import (
+    AnswerEvent,
     ChatPrompt,
     Delta,
     Finished,
@@ -14,9 +16,21 @@ from app.domain.generation import (
     Prompt,
     TextPrompt,
 )
-from app.domain.refusals import ModelNotFound
+from app.domain.refusals import ModelNotFound, TaskNotSupported
+from app.domain.work import (
+    Detokenize,
+    Embed,
+    Rerank,
+    Scores,
+    Text,
+    Tokenize,
+    Tokens,
+    Vectors,
+    Work,
+    WorkResult,
+)
 
-Event = tuple[int, Delta | Finished]
+Event = tuple[int, AnswerEvent]
 
 
 @dataclass(frozen=True)
@@ -34,13 +48,21 @@ class End:
 
 
 @dataclass(frozen=True)
+class Tell:
+    """Any other piece of an answer."""
+
+    event: AnswerEvent
+    index: int = 0
+
+
+@dataclass(frozen=True)
 class Hold:
     """Wait until the test sets `gate`."""
 
     gate: asyncio.Event
 
 
-Step = Say | End | Hold | Exception
+Step = Say | End | Tell | Hold | Exception
 
 
 @dataclass
@@ -111,6 +133,9 @@ class FakeGeneration:
                     counts[step.index] += 1
                     self.taken += 1
                     yield step.index, Delta(step.text, 1)
+                elif isinstance(step, Tell):
+                    counts[step.index] += getattr(step.event, "tokens", 0)
+                    yield step.index, step.event
                 elif isinstance(step, End):
                     prompt = self.prompt_tokens[step.index]
                     yield step.index, Finished(step.reason, prompt, counts[step.index])
@@ -153,3 +178,50 @@ def _words(prompt: Prompt) -> list[str]:
     else:
         return [f"<{token}>" for token in prompt.tokens]
     return [word if i == 0 else f" {word}" for i, word in enumerate(text.split(" "))]
+
+
+@dataclass(frozen=True)
+class Done:
+    model_id: str
+    results: list[WorkResult]
+    prompt_tokens: int
+
+
+@dataclass
+class FakeComputing:
+    """Implements `app.routers.dependencies.Computing`: words are tokens, vectors are their counts.
+
+    Models are those of the scripts; one whose name begins with `chat/` gives no vectors.
+    """
+
+    inference: FakeInference
+    asked: list[tuple[Actor, str, list[Work]]] = field(default_factory=list)
+
+    async def compute(
+        self, actor: Actor, request_id: str, model: str, works: Sequence[Work]
+    ) -> Done:
+        self.asked.append((actor, model, list(works)))
+        if model not in self.inference.scripts:
+            raise ModelNotFound(f"The model {model!r} does not exist.", param="model")
+        results = [_worked(model, work) for work in works]
+        read = sum(sum(r.prompt_tokens) for r in results if isinstance(r, Vectors | Scores))
+        return Done(model, results, read)
+
+
+def _worked(model: str, work: Work) -> WorkResult:
+    match work:
+        case Tokenize(prompt=prompt):
+            words = _words(prompt)
+            return Tokens(tuple(range(len(words))), tuple(word.encode() for word in words))
+        case Detokenize(tokens=tokens):
+            return Text(" ".join(map(str, tokens)))
+        case _ if model.startswith("chat/"):
+            raise TaskNotSupported("This model gives no embeddings.", param="model")
+        case Embed(inputs=inputs, dimensions=dimensions):
+            counts = [len(_words(prompt)) for prompt in inputs]
+            vectors = [struct.pack(f"<{dimensions or 4}f", 1, *[0] * ((dimensions or 4) - 1))]
+            return Vectors(tuple(vectors * len(inputs)), tuple(counts))
+        case Rerank(query=query, documents=documents):
+            shared = [len(set(query.split()) & set(one.split())) for one in documents]
+            scores = tuple(count / (count + 1) for count in shared)
+            return Scores(scores, tuple(len(one.split()) for one in documents))

@@ -15,7 +15,8 @@ from app.authority.approvals.values import Ask
 from app.authority.catalog import Catalog, known_models
 from app.authority.execution import Execution
 from app.authority.governance import Governance
-from app.authority.inference import Inference, InferencePorts
+from app.authority.inference import Inference
+from app.authority.leasing import InferencePorts
 from app.authority.ledger import RefusalRecorder, UsageLog
 from app.authority.lifecycle.equipment import Equipment
 from app.authority.lifecycle.serving import Serving

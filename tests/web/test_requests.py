@@ -119,6 +119,16 @@ async def test_a_legacy_prompt_has_four_shapes(
     assert [sequence.prompt for sequence in request.sequences] == expected
 
 
+def usage(prompt: int, completion: int) -> dict[str, Any]:
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0},
+    }
+
+
 async def test_choices_are_grouped_by_prompt_and_seeded_apart(
     client: httpx.AsyncClient, house: House
 ) -> None:
@@ -132,7 +142,7 @@ async def test_choices_are_grouped_by_prompt_and_seeded_apart(
     answer = response.json()
     assert [choice["index"] for choice in answer["choices"]] == [0, 1, 2, 3]
     assert [choice["text"] for choice in answer["choices"]] == ["a b c", "a b c", "d", "d"]
-    assert answer["usage"] == {"prompt_tokens": 4, "completion_tokens": 8, "total_tokens": 12}
+    assert answer["usage"] == usage(4, 8)
 
 
 async def test_an_answer_has_every_member(client: httpx.AsyncClient, house: House) -> None:
@@ -152,7 +162,7 @@ async def test_an_answer_has_every_member(client: httpx.AsyncClient, house: Hous
                 "finish_reason": "length",
             }
         ],
-        "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+        "usage": usage(3, 2),
     }
     assert house.inference.asked[-1][1].request_id == response.headers["x-request-id"]
 

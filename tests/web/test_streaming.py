@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from app.domain.generation import FinishReason
 from app.domain.refusals import LoadFailed, QueueFull, WorkerLost
-from app.routers.openai import answer
+from app.routers import answering
+from app.routers.openai import completions
 from tests.fakes.house import Caller, House, chat, chunks_of
 from tests.fakes.inference import End, Hold, Say, Script, Step
 
@@ -42,7 +43,7 @@ async def test_a_stream_is_exactly_this(  # noqa: PLR0917
     name: str, path: str, steps: list[Step], fields: dict[str, Any], house: House,
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(answer.time, "time", lambda: 1_700_000_000.5)
+    monkeypatch.setattr(completions.time, "time", lambda: 1_700_000_000.5)
     house.inference.scripts["lab/echo"] = Script(steps=steps)
     asked = chat() if path == CHAT else {"model": "lab/echo", "prompt": "one two"}
     response = await client.post(path, json=asked | fields | {"stream": True})
@@ -158,7 +159,7 @@ async def test_text_is_sent_when_it_comes(house: House) -> None:
 async def test_a_long_silence_is_bridged_by_comments(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answer, "QUIET_S", 0.01)
+    monkeypatch.setattr(answering, "QUIET_S", 0.01)
     gate = asyncio.Event()
     house.inference.scripts["lab/echo"] = Script(steps=[Hold(gate), Say("a"), End()])
     caller = Caller(house.app(), CHAT, _json(stream=True))

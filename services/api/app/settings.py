@@ -117,6 +117,18 @@ class HubSettings(BaseModel):
         return file
 
 
+class InferenceSettings(BaseModel):
+    """How answers are made. `isolate_cache`: what one key's prompts left is never used for another.
+
+    Without it a prompt that begins like somebody else's is answered sooner, and who measures the
+    time can learn that.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    isolate_cache: bool = False
+
+
 def _is_loopback(host: str | None) -> bool:
     try:
         return ip_address(host or "").is_loopback
@@ -146,6 +158,7 @@ class Settings(BaseModel):
     crash_limit: int = Field(3, ge=1, le=5)
     worker_base_bytes: int = Field(128 << 20, ge=0)
     max_body_bytes: int = Field(8 << 20, ge=1024, le=1 << 30)
+    inference: InferenceSettings = InferenceSettings()
     ledger: LedgerSettings = LedgerSettings()
     approvals: ApprovalSettings = ApprovalSettings()
     hub: HubSettings = HubSettings()

@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.domain.generation import FinishReason, TokenPrompt
+from app.domain.generation import FinishReason, Sampling, TokenPrompt
 from app.engines.protocol import (
     Cancel,
     Deltas,
@@ -16,9 +16,9 @@ from app.engines.protocol import (
     SequenceFinished,
     SequenceRejected,
 )
-from app.engines.worker.batch import Batch, Drain
+from app.engines.worker.backend import Drain, Prepared
+from app.engines.worker.batch import Batch
 from app.engines.worker.loading import LoadedModel, load
-from app.engines.worker.prompts import Prepared
 from tests.models import tiny_model
 
 
@@ -42,7 +42,8 @@ class Flaky:
 
 
 def prepared(handle: int, *, max_tokens: int = 12, tokens: tuple[int, ...] = (65, 66)) -> Prepared:
-    asked = Generate(handle, TokenPrompt(tokens), 0.0, 1.0, None, max_tokens, ())
+    sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=max_tokens)
+    asked = Generate(handle, TokenPrompt(tokens), sampling)
     return Prepared(handle, list(tokens), max_tokens, asked)
 
 
@@ -130,7 +131,7 @@ def test_beyond_its_memory_the_longest_sequence_ends_first(
 
 
 def test_a_sequence_that_cannot_be_inserted_is_rejected_alone(model: LoadedModel) -> None:
-    poison = prepared(1, max_tokens=0)
+    poison = prepared(1, max_tokens=-1)
     ended = ends(run(model, [poison, prepared(2)]))
     assert isinstance(ended[1], SequenceRejected)
     assert isinstance(ended[2], SequenceFinished)

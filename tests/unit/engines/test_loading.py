@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.engines.worker.loading import CannotLoad, load
+from app.engines.worker.backend import CannotLoad
+from app.engines.worker.loading import load
 from tests.models import tiny_model
 
 LIMIT = 2**34

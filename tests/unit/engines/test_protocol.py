@@ -8,12 +8,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.generation import ChatPrompt, FinishReason, TextPrompt, TokenPrompt
+from app.domain.generation import (
+    CallArguments,
+    CallBegun,
+    ChatPrompt,
+    Constraint,
+    Delta,
+    FinishReason,
+    Form,
+    Reasoning,
+    Sampling,
+    TextPrompt,
+    TokenLogprob,
+    TokenPrompt,
+    ToolMode,
+    ToolUse,
+)
+from app.domain.shapes import Format
+from app.domain.work import Detokenize, Embed, Rerank, Scores, Text, Tokenize, Tokens, Vectors
 from app.engines import protocol
 from app.engines.protocol import (
     MAX_FRAME_BYTES,
     MESSAGES,
     Cancel,
+    Compute,
+    Computed,
     Decoder,
     Deltas,
     FrameError,
@@ -26,7 +45,9 @@ from app.engines.protocol import (
     Message,
     Ping,
     Pong,
+    SequenceEchoed,
     SequenceFinished,
+    SequencePieces,
     SequenceRejected,
     SequenceStarted,
     TextDelta,
@@ -41,31 +62,80 @@ json_values = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(text, inner),
     max_leaves=5,
 )
+number = st.floats(allow_nan=False, allow_infinity=False)
+names = st.dictionaries(text, json_values)
+calls = st.builds(
+    ToolUse,
+    st.lists(names).map(tuple),
+    st.sampled_from(ToolMode),
+    st.none() | text,
+    st.booleans(),
+)
 prompts = (
     st.builds(TextPrompt, text)
     | st.builds(TokenPrompt, st.lists(whole).map(tuple))
-    | st.builds(ChatPrompt, st.lists(st.dictionaries(text, json_values)).map(tuple))
+    | st.builds(ChatPrompt, st.lists(names).map(tuple), calls, names)
 )
-number = st.floats(allow_nan=False, allow_infinity=False)
+samplings = st.builds(
+    Sampling,
+    temperature=st.none() | number,
+    top_p=st.none() | number,
+    seed=st.none() | whole,
+    max_tokens=st.none() | whole,
+    stop=st.lists(text).map(tuple),
+    presence_penalty=number,
+    logit_bias=st.lists(st.tuples(whole, number)).map(tuple),
+    logprobs=st.none() | whole,
+    constraint=st.none() | st.builds(Constraint, st.sampled_from(Form), json_values),
+)
+logprobs = st.builds(
+    TokenLogprob,
+    whole,
+    st.binary(),
+    st.none() | number,
+    st.lists(st.tuples(whole, st.binary(), number)).map(tuple),
+)
+pieces = (
+    st.builds(Delta, text, whole, st.lists(logprobs, max_size=2).map(tuple))
+    | st.builds(Reasoning, text, whole)
+    | st.builds(CallBegun, whole, text, text)
+    | st.builds(CallArguments, whole, text, whole)
+)
+works = (
+    st.builds(Tokenize, prompts, st.booleans())
+    | st.builds(Detokenize, st.lists(whole).map(tuple))
+    | st.builds(Embed, st.lists(prompts, max_size=2).map(tuple), st.none() | whole)
+    | st.builds(Rerank, text, st.lists(text).map(tuple))
+)
+results = (
+    st.builds(Tokens, st.lists(whole).map(tuple), st.lists(st.binary()).map(tuple))
+    | st.builds(Text, text)
+    | st.builds(Vectors, st.lists(st.binary()).map(tuple), st.lists(whole).map(tuple))
+    | st.builds(Scores, st.lists(number).map(tuple), st.lists(whole).map(tuple))
+)
 messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Hello, whole, whole),
-    st.builds(Load, whole, text, text, whole, whole, whole),
+    st.builds(Load, whole, text, text, whole, whole, whole, whole, st.sampled_from(Format)),
     st.builds(Loaded, whole, whole, whole, whole),
     st.builds(LoadFailed, text, st.booleans()),
-    st.builds(
-        Generate,
-        handle=whole,
-        prompt=prompts,
-        temperature=st.none() | number,
-        top_p=st.none() | number,
-        seed=st.none() | whole,
-        max_tokens=st.none() | whole,
-        stop=st.lists(text).map(tuple),
-    ),
+    st.builds(Generate, whole, prompts, samplings, text),
+    st.builds(Compute, whole, works),
+    st.builds(Computed, whole, results),
     st.builds(Cancel, whole),
     st.builds(SequenceStarted, whole, whole),
+    st.builds(SequenceEchoed, whole, text, st.lists(logprobs, max_size=2).map(tuple)),
     st.builds(Deltas, st.lists(st.builds(TextDelta, whole, text, whole)).map(tuple)),
-    st.builds(SequenceFinished, whole, st.sampled_from(FinishReason), whole, whole),
+    st.builds(SequencePieces, whole, st.lists(pieces, max_size=3).map(tuple)),
+    st.builds(
+        SequenceFinished,
+        whole,
+        st.sampled_from(FinishReason),
+        whole,
+        whole,
+        whole,
+        whole,
+        st.none() | text,
+    ),
     st.builds(SequenceRejected, whole, text, text, st.none() | text),
     st.builds(Ping, whole),
     st.builds(Pong, whole, whole, whole),
@@ -151,7 +221,17 @@ def test_an_empty_frame_is_refused() -> None:
         (11, b"[" * 100_000),
         (8, b'{"items": [[1, "a"]]}'),
         (8, b'{"items": [[1, 2, 3]]}'),
-        (9, b'{"handle":1,"reason":"tired","prompt_tokens":1,"completion_tokens":1}'),
+        (
+            9,
+            (
+                b'{"handle":1,"reason":"tired","prompt_tokens":1,"completion_tokens":1,'
+                b'"cached_tokens":0,"reasoning_tokens":0,"stop":null}'
+            ),
+        ),
+        (15, b'{"handle":1,"pieces":[["Finished","a",1]]}'),
+        (15, b'{"handle":1,"pieces":[["Reasoning","a"]]}'),
+        (15, b'{"handle":1,"pieces":[["Delta","a",1,[["TokenLogprob",1,"?","x",[]]]]]}'),
+        (13, b'{"handle":1,"work":["Generate"]}'),
     ],
 )
 def test_a_body_that_does_not_fit_its_message_is_a_frame_error(tag: int, body: bytes) -> None:
@@ -161,7 +241,7 @@ def test_a_body_that_does_not_fit_its_message_is_a_frame_error(tag: int, body: b
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "true", '"1"'])
 def test_sampling_takes_finite_numbers_or_nothing(number: str) -> None:
-    asked = Generate(1, TextPrompt("a"), 0.5, 1.0, None, None, ())
+    asked = Generate(1, TextPrompt("a"), Sampling(temperature=0.5))
     body = encode(asked)[5:].replace(b"0.5", number.encode())
     with pytest.raises(FrameError):
         list(Decoder().feed(frame(5, body)))
@@ -174,7 +254,7 @@ def test_what_json_cannot_carry_is_refused_by_the_sender() -> None:
     for content in (deep, object(), float("nan")):
         prompt = ChatPrompt(({"role": "user", "content": content},))
         with pytest.raises(FrameError):
-            encode(Generate(1, prompt, 1.0, 1.0, None, None, ()))
+            encode(Generate(1, prompt, Sampling()))
 
 
 def test_every_message_has_a_number_of_its_own() -> None:

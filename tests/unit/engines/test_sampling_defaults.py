@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.generation import Sampling
 from app.engines.worker.sampling import Defaults, greedy
 
 
@@ -34,6 +35,6 @@ def test_a_model_without_the_file_is_sampled_as_openai_does(tmp_path: Path) -> N
 
 
 def test_what_the_request_says_comes_first() -> None:
-    assert Defaults(0.7, 0.9).sampler(0.0, None, None) is greedy
-    assert Defaults(0.0, 1.0).sampler(None, None, 1) is greedy
-    assert Defaults(0.0, 1.0).sampler(1.0, None, 1) is not greedy
+    assert Defaults(0.7, 0.9).sampler(Sampling(temperature=0.0)) is greedy
+    assert Defaults(0.0, 1.0).sampler(Sampling(seed=1)) is greedy
+    assert Defaults(0.0, 1.0).sampler(Sampling(temperature=1.0, seed=1)) is not greedy

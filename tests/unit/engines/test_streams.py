@@ -16,7 +16,7 @@ async def test_deltas_that_wait_become_one() -> None:
     stream.put(Started(1))
     stream.put_delta("one ", 1)
     stream.put_delta("two", 2)
-    stream.put(DONE)
+    stream.put_last(DONE)
     assert [await stream.next() for _ in range(3)] == [Started(1), Delta("one two", 3), DONE]
 
 
@@ -41,7 +41,7 @@ async def test_a_failure_comes_after_the_text_before_it() -> None:
 
 async def test_what_finished_cannot_fail_any_more() -> None:
     stream = SequenceStream()
-    stream.put(DONE)
+    stream.put_last(DONE)
     stream.fail(WorkerLost("gone"))
     assert await stream.next() == DONE
 

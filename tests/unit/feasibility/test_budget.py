@@ -92,6 +92,7 @@ def test_a_verdict_carries_its_arithmetic_in_whole_bytes() -> None:
         "need": {
             "weights_bytes": 1 << 30,
             "kv_bytes": 2 << 30,
+            "prompt_cache_bytes": 0,
             "workspace_bytes": 3 << 20,
             "worker_base_bytes": 4096,
             "total_bytes": (3 << 30) + (3 << 20) + 4096,

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine as Database
 
-from app.authority.inference import Generation, Inference, InferencePorts
+from app.authority.inference import Generation, Inference
+from app.authority.leasing import InferencePorts
 from app.authority.ledger import RefusalRecorder, UsageLog
 from app.authority.lifecycle.transitions import State
 from app.authority.permissions import Access

@@ -15,7 +15,7 @@ from app.domain.feasibility import (
 )
 from app.domain.memory import MemoryReading
 from app.domain.refusals import InvalidRequest, MemoryReadingStale
-from app.domain.shapes import KvGroup, ModelShape
+from app.domain.shapes import KvGroup, ModelShape, Task
 
 # Caches grow in steps of this many tokens.
 KV_STEP_TOKENS = 256
@@ -55,6 +55,7 @@ def need(shape: ModelShape, *, context: int, slots: int, worker_base_bytes: int)
         kv_bytes=kv_bytes(shape, context=context, slots=slots),
         workspace_bytes=workspace_bytes(shape, context=context, slots=slots),
         worker_base_bytes=worker_base_bytes,
+        prompt_cache_bytes=prompt_cache_bytes(shape, context=context),
     )
 
 
@@ -125,6 +126,14 @@ def kv_bytes(shape: ModelShape, *, context: int, slots: int) -> int:
     """Keys and values of `slots` full sequences, and what recurrent layers keep."""
     groups = sum(group.layers * _layer_kv_bytes(shape, group, context, slots) for group in shape.kv)
     return groups + slots * shape.state_bytes_per_slot
+
+
+def prompt_cache_bytes(shape: ModelShape, *, context: int) -> int:
+    """Room to remember prompts in: as much as one more sequence of the whole context would take.
+
+    Only what generates text remembers any.
+    """
+    return kv_bytes(shape, context=context, slots=1) if shape.task is Task.GENERATE else 0
 
 
 def _layer_kv_bytes(shape: ModelShape, group: KvGroup, context: int, slots: int) -> int:

@@ -6,47 +6,28 @@ Everything that can refuse does so in `Inference.open`, before the first byte of
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
-from app.authority.catalog import Catalog
-from app.authority.ledger.refusals import RefusalRecorder
-from app.authority.ledger.usage import UsageLog, UsageRow
-from app.authority.lifecycle.serving import Serving
-from app.authority.permissions import Access, Grant, Permission, grant
-from app.authority.policy.admitting import AskInstead, NeedsApproval, no_asks
-from app.authority.policy.routing import Route, Routing
-from app.authority.ports import Clock, Engine
+from app.authority.leasing import Asking, InferencePorts, lease
+from app.authority.ledger.usage import UsageRow
+from app.authority.permissions import Grant, Permission, grant
 from app.domain.actors import Actor
-from app.domain.generation import Delta, Finished, GenerationEvent, InferenceRequest, Started
+from app.domain.generation import (
+    AnswerEvent,
+    CallBegun,
+    Echoed,
+    Finished,
+    GenerationEvent,
+    InferenceRequest,
+    Started,
+)
 from app.domain.models import CatalogModel
 from app.domain.refusal import attempting
 from app.domain.refusals import (
-    DigestMismatch,
-    LoadFailed,
-    ModelQuarantined,
-    ModelTooLarge,
-    NotLoadable,
     Refusal,
     RequestTimeout,
 )
-
-FALLS_BACK = (DigestMismatch, LoadFailed, ModelQuarantined, ModelTooLarge, NotLoadable)
-"""Refusals of a load after which an alias tries its next model."""
-
-
-@dataclass(frozen=True, slots=True)
-class InferencePorts:
-    catalog: Catalog
-    routing: Routing
-    serving: Serving
-    usage: UsageLog
-    refusals: RefusalRecorder
-    clock: Clock
-    access: Access
-    timeout_s: float
-    asks: AskInstead = no_asks
-    """What happens to a load on demand that policy wants a person for."""
 
 
 class Inference:
@@ -62,42 +43,18 @@ class Inference:
         """
         with attempting(Permission.INFER):
             ports = self._ports
+            if ports.isolate_cache:
+                request = isolated(request, actor)
             may = grant(actor, Permission.INFER, subject=request.model, access=ports.access)
-            route = ports.routing.resolve(request.model, ports.catalog.ids())
             generation = Generation(ports, may, request)
             try:
                 with generation.within_time():
                     async with asyncio.timeout_at(generation.deadline):
-                        await self._started(generation, route)
+                        await generation.begin()
             except BaseException as error:
                 await generation.end(_outcome_of(error))
                 raise
             return generation
-
-    async def _started(self, generation: "Generation", route: Route) -> None:
-        try:
-            await self._start(generation, route)
-        except NeedsApproval as needs:
-            with attempting(Permission.MODEL_LOAD_JIT):
-                raise await self._ports.asks(needs, generation.request.request_id) from None
-
-    async def _start(self, generation: "Generation", route: Route) -> None:
-        candidates = (route.model_id, *route.fallbacks)
-        for position, model_id in enumerate(candidates):
-            try:
-                await generation.lease(self._ports.catalog.get(model_id))
-                break
-            except FALLS_BACK as refusal:
-                if position + 1 == len(candidates):
-                    raise
-                await asyncio.to_thread(
-                    self._ports.refusals.record,
-                    generation.actor,
-                    refusal,
-                    model_id,
-                    generation.request.request_id,
-                )
-        await generation.begin()
 
 
 class Generation:
@@ -113,9 +70,8 @@ class Generation:
         self._completion_tokens = [0] * len(request.sequences)
         self._streams: list[AsyncGenerator[GenerationEvent, None]] = []
         self._pumps: list[asyncio.Task[None]] = []
-        self._merged: asyncio.Queue[tuple[int, Delta | Finished | Exception]] = asyncio.Queue(64)
+        self._merged: asyncio.Queue[tuple[int, AnswerEvent | Exception]] = asyncio.Queue(64)
         self._held = AsyncExitStack()
-        self._engine: Engine | None = None
         self._started_us = ports.clock.utc_us()
         self._started = ports.clock.monotonic()
         self._first_delta: float | None = None
@@ -144,29 +100,20 @@ class Generation:
                 f"Request timeout: the answer took longer than {self._ports.timeout_s:g} s."
             ) from None
 
-    async def lease(self, model: CatalogModel) -> None:
-        """Hold a ready engine for all sequences of the request."""
-        with attempting(Permission.MODEL_LOAD_JIT):
-            may_load = grant(
-                self.actor, Permission.MODEL_LOAD_JIT, subject=model.id, access=self._ports.access
-            )
-            self._engine = await self._held.enter_async_context(
-                self._ports.serving.lease(may_load, model, sequences=len(self.request.sequences))
-            )
-        self.model = model
-
     async def begin(self) -> None:
-        """Send the sequences to the engine and wait until it has accepted each of them."""
-        if self._engine is None:
-            raise RuntimeError("begin() needs a lease")
-        self._streams = [self._engine.generate(self._grant, s) for s in self.request.sequences]
+        """Lease an engine, send it the sequences and wait until it has accepted each of them."""
+        request = self.request
+        asking = Asking(self.actor, request.request_id, request.model, len(request.sequences))
+        leased = await lease(self._ports, asking, self._held)
+        self.model = leased.model
+        self._streams = [leased.engine.generate(self._grant, s) for s in request.sequences]
         firsts = await _all_or_none([anext(stream) for stream in self._streams])
         for first in firsts:
             if not isinstance(first, Started):
                 raise RuntimeError(f"an engine began with {type(first).__name__}")
             self.prompt_tokens.append(first.prompt_tokens)
 
-    async def events(self) -> AsyncIterator[tuple[int, Delta | Finished]]:
+    async def events(self) -> AsyncIterator[tuple[int, AnswerEvent]]:
         """Yield ``(index of the sequence, event)`` as they come, until every sequence finished.
 
         Raises WorkerLost or RequestTimeout; whatever ends it, the sequences are cancelled, the
@@ -208,7 +155,7 @@ class Generation:
                 self._ports.serving.answered(self.model.id)
             self._ports.usage.add(self._usage(self.model, outcome))
 
-    async def _next(self) -> tuple[int, Delta | Finished]:
+    async def _next(self) -> tuple[int, AnswerEvent]:
         with self.within_time():
             async with asyncio.timeout_at(self.deadline):
                 if len(self._streams) == 1:
@@ -230,13 +177,16 @@ class Generation:
         except Exception as error:  # noqa: BLE001 - raised again by `_next`, in the consumer's task
             await self._merged.put((index, error))
 
-    def _count(self, index: int, event: Delta | Finished) -> None:
+    def _count(self, index: int, event: AnswerEvent) -> None:
         if isinstance(event, Finished):
             self._completion_tokens[index] = event.completion_tokens
             return
+        if isinstance(event, Echoed):
+            return
         if self._first_delta is None:
             self._first_delta = self._ports.clock.monotonic()
-        self._completion_tokens[index] += event.tokens
+        if not isinstance(event, CallBegun):
+            self._completion_tokens[index] += event.tokens
 
     def _usage(self, model: CatalogModel, outcome: str) -> UsageRow:
         now = self._ports.clock.monotonic()
@@ -255,10 +205,16 @@ class Generation:
         )
 
 
-def _answer(event: GenerationEvent) -> Delta | Finished:
+def _answer(event: GenerationEvent) -> AnswerEvent:
     if isinstance(event, Started):
         raise RuntimeError("an engine started one sequence twice")
     return event
+
+
+def isolated(request: InferenceRequest, actor: Actor) -> InferenceRequest:
+    """The same request, whose prompts no other actor's request can be answered from."""
+    own = tuple(replace(one, cache_scope=actor.id) for one in request.sequences)
+    return replace(request, sequences=own)
 
 
 def _outcome_of(error: BaseException) -> str:

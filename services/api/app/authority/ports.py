@@ -9,6 +9,7 @@ from app.domain.engine import LoadSpec, WorkerFacts
 from app.domain.generation import GenerationEvent, Sequence
 from app.domain.hub import HubFile, HubRevision
 from app.domain.memory import MemoryReading
+from app.domain.work import Work, WorkResult
 
 
 class Engine(Protocol):
@@ -22,10 +23,16 @@ class Engine(Protocol):
         """Memory the worker holds now (latest heartbeat)."""
 
     def generate(self, grant: Grant, sequence: Sequence) -> AsyncGenerator[GenerationEvent, None]:
-        """Yield `Started`, then `Delta`s, then `Finished`.
+        """Yield `Started`, `Echoed` where asked, pieces of the answer, then `Finished`.
 
-        Raises a Refusal (ContextLengthExceeded, PromptRejected, WorkerLost). Closing the iterator
-        cancels the sequence by the next decode step or prefill chunk.
+        Raises a Refusal (ContextLengthExceeded, PromptRejected, ConstraintRejected, WorkerLost).
+        Closing the iterator cancels the sequence by the next decode step or prefill chunk.
+        """
+
+    async def compute(self, grant: Grant, work: Work) -> WorkResult:
+        """Work that is done in one go. Cancelling the caller cancels it between two of its steps.
+
+        Raises a Refusal (PromptRejected, TaskNotSupported, WorkerLost).
         """
 
     async def stop(self, grace_s: float) -> None:

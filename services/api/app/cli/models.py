@@ -18,6 +18,7 @@ pulls.register(app)
 _NEED_TERMS = {
     "weights_bytes": "weights",
     "kv_bytes": "cache for the context and slots",
+    "prompt_cache_bytes": "remembered prompts",
     "workspace_bytes": "workspace",
     "worker_base_bytes": "worker itself",
     "total_bytes": "need",

@@ -69,6 +69,8 @@ BY_CODE: Final[Mapping[str, ExitCode]] = {
     "queue_full": _REFUSED,
     "request_timeout": _FAILED,
     "invalid_prompt": _USAGE,
+    "constraint_not_supported": _USAGE,
+    "task_not_supported": _USAGE,
     "worker_lost": _FAILED,
     "policy_denied": _REFUSED,
     "ask_not_found": _FAILED,

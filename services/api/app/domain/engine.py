@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.domain.shapes import Format
+
 
 @dataclass(frozen=True, slots=True)
 class LoadSpec:
     """What a worker is to load: files already verified, limits already decided.
 
-    `memory_limit_bytes` is what feasibility promised this worker in all.
+    `memory_limit_bytes` is what feasibility promised this worker in all, `prompt_cache_bytes` the
+    part of it that prompts may be remembered in.
     """
 
     model_id: str
@@ -17,6 +20,8 @@ class LoadSpec:
     context: int
     slots: int
     memory_limit_bytes: int
+    prompt_cache_bytes: int = 0
+    format: Format = Format.MLX
 
 
 @dataclass(frozen=True, slots=True)

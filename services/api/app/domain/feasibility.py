@@ -18,6 +18,7 @@ class Need:
     kv_bytes: int
     workspace_bytes: int
     worker_base_bytes: int
+    prompt_cache_bytes: int = 0
 
     @property
     def total_bytes(self) -> int:
@@ -27,6 +28,7 @@ class Need:
         return {
             "weights_bytes": self.weights_bytes,
             "kv_bytes": self.kv_bytes,
+            "prompt_cache_bytes": self.prompt_cache_bytes,
             "workspace_bytes": self.workspace_bytes,
             "worker_base_bytes": self.worker_base_bytes,
         }
@@ -108,7 +110,7 @@ def gib(count: int) -> str:
 
 def _arithmetic(need: Need) -> str:
     return (
-        f"weights {gib(need.weights_bytes)} + cache {gib(need.kv_bytes)} + workspace "
-        f"{gib(need.workspace_bytes)} + worker {gib(need.worker_base_bytes)} = "
-        f"{gib(need.total_bytes)}"
+        f"weights {gib(need.weights_bytes)} + cache {gib(need.kv_bytes)} + remembered prompts "
+        f"{gib(need.prompt_cache_bytes)} + workspace {gib(need.workspace_bytes)} + worker "
+        f"{gib(need.worker_base_bytes)} = {gib(need.total_bytes)}"
     )

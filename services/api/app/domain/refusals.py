@@ -152,6 +152,18 @@ class PromptRejected(Refusal):
     code = "invalid_prompt"
 
 
+class ConstraintRejected(Refusal):
+    """A schema, pattern or grammar that cannot be enforced exactly; nothing is generated."""
+
+    code = "constraint_not_supported"
+
+
+class TaskNotSupported(Refusal):
+    """The model is not made for what was asked: embeddings of a chat model without them, say."""
+
+    code = "task_not_supported"
+
+
 class WorkerLost(Refusal):
     """The worker ended while it generated; asking again is safe."""
 

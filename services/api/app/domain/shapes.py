@@ -2,7 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
+
+
+class Format(StrEnum):
+    """How weights are kept, which decides the engine that runs them."""
+
+    MLX = "mlx"
+    GGUF = "gguf"
+
+
+class Task(StrEnum):
+    """What a model is for."""
+
+    GENERATE = "generate"
+    EMBED = "embed"
+    RERANK = "rerank"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +46,8 @@ class ModelShape:
 
     `load_extra_bytes` is held only while the weights are rearranged at load. `expanded_per_token`
     counts elements that a layer unfolds from its cache, per cached token, while it reads a prompt.
-    `state_bytes_per_slot` is what recurrent layers keep, however long the text is.
+    `state_bytes_per_slot` is what recurrent layers keep, however long the text is. `parameters` (0:
+    unknown) and `quantization` ("4bit", "Q4_K_M"; empty: none) are for people.
     """
 
     architecture: str
@@ -47,6 +64,10 @@ class ModelShape:
     expanded_per_token: int = 0
     state_bytes_per_slot: int = 0
     tokenizer_bytes: int = 0
+    format: Format = Format.MLX
+    task: Task = Task.GENERATE
+    parameters: int = 0
+    quantization: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; `from_dict` reads them back."""
@@ -55,4 +76,8 @@ class ModelShape:
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "ModelShape":
         groups = tuple(KvGroup(**group) for group in fields["kv"])
-        return cls(**{**fields, "kv": groups})
+        kinds = {
+            "format": Format(fields.get("format", Format.MLX)),
+            "task": Task(fields.get("task", Task.GENERATE)),
+        }
+        return cls(**{**fields, **kinds, "kv": groups})

@@ -3,31 +3,39 @@
 import asyncio
 from collections import deque
 
-from app.domain.generation import Delta, Finished, GenerationEvent, Started
+from app.domain.generation import Delta, GenerationEvent
 from app.domain.refusals import Refusal
+from app.domain.work import WorkResult
+
+Said = GenerationEvent | WorkResult
 
 
 class SequenceStream:
     """A queue for one consumer, used in the event loop's thread only.
 
-    Deltas that wait are merged into one, so a slow consumer costs text and nothing else.
+    Plain text that waits is merged into one delta, so a slow consumer costs text and nothing else.
     """
 
     __slots__ = ("_events", "_failure", "_waiter", "ended")
 
     def __init__(self) -> None:
-        self._events: deque[GenerationEvent] = deque()
+        self._events: deque[Said] = deque()
         self._failure: Refusal | None = None
         self._waiter: asyncio.Future[None] | None = None
         self.ended = False
 
-    def put(self, event: Started | Finished) -> None:
+    def put(self, event: Said) -> None:
         self._events.append(event)
-        self.ended = isinstance(event, Finished)
         self._wake()
 
+    def put_last(self, event: Said) -> None:
+        """Nothing follows this one."""
+        self.ended = True
+        self.put(event)
+
     def put_delta(self, text: str, tokens: int) -> None:
-        if self._events and isinstance(last := self._events[-1], Delta):
+        last = self._events[-1] if self._events else None
+        if isinstance(last, Delta) and not last.logprobs:
             self._events[-1] = Delta(last.text + text, last.tokens + tokens)
         else:
             self._events.append(Delta(text, tokens))
@@ -39,7 +47,7 @@ class SequenceStream:
             self._failure, self.ended = refusal, True
             self._wake()
 
-    async def next(self) -> GenerationEvent:
+    async def next(self) -> Said:
         while not self._events:
             if self._failure is not None:
                 raise self._failure

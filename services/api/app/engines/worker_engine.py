@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -11,13 +11,23 @@ from types import MappingProxyType
 import psutil
 
 from app.domain.engine import LoadFailure, LoadSpec, WorkerFacts
-from app.domain.generation import Finished, GenerationEvent, Sequence, Started
-from app.domain.refusals import ContextLengthExceeded, PromptRejected, Refusal, WorkerLost
+from app.domain.generation import Echoed, Finished, GenerationEvent, Sequence, Started
+from app.domain.refusals import (
+    ConstraintRejected,
+    ContextLengthExceeded,
+    PromptRejected,
+    Refusal,
+    TaskNotSupported,
+    WorkerLost,
+)
+from app.domain.work import Work, WorkResult
 from app.engines.connection import Connection
 from app.engines.process import WorkerProcess
 from app.engines.protocol import (
     VERSION,
     Cancel,
+    Compute,
+    Computed,
     Deltas,
     FrameError,
     Generate,
@@ -28,14 +38,26 @@ from app.engines.protocol import (
     Message,
     Ping,
     Pong,
+    SequenceEchoed,
     SequenceFinished,
+    SequencePieces,
     SequenceRejected,
     SequenceStarted,
+    ToWorker,
 )
 from app.engines.streams import SequenceStream
 
 REFUSALS = MappingProxyType(
-    {refusal.code: refusal for refusal in (ContextLengthExceeded, PromptRejected, WorkerLost)}
+    {
+        refusal.code: refusal
+        for refusal in (
+            ConstraintRejected,
+            ContextLengthExceeded,
+            PromptRejected,
+            TaskNotSupported,
+            WorkerLost,
+        )
+    }
 )
 
 LogLine = Callable[[str, str], None]
@@ -85,18 +107,25 @@ class WorkerEngine:
         grant: object,  # noqa: ARG002 - proof for whoever calls; the hands do not look at it
         sequence: Sequence,
     ) -> AsyncGenerator[GenerationEvent, None]:
-        """`Started`, `Delta`s, `Finished`. Closing it cancels. Raises a `Refusal`."""
-        handle, stream = self._open(sequence)
-        try:
+        """`Started`, pieces, `Finished`. Closing it cancels. Raises a `Refusal`."""
+        handle = next(self._handles)
+        asked = Generate(handle, sequence.prompt, sequence.sampling, sequence.cache_scope)
+        with self._asking(asked) as stream:
             while True:
-                event = await stream.next()
+                event: GenerationEvent = await stream.next()  # type: ignore[assignment]
                 yield event
                 if type(event) is Finished:
                     return
-        finally:
-            self._streams.pop(handle, None)
-            if not stream.ended:
-                self._connection.send(Cancel(handle))
+
+    async def compute(
+        self,
+        grant: object,  # noqa: ARG002 - as for `generate`
+        work: Work,
+    ) -> WorkResult:
+        """Cancelling the caller cancels the work. Raises a `Refusal`."""
+        with self._asking(Compute(next(self._handles), work)) as stream:
+            result: WorkResult = await stream.next()  # type: ignore[assignment]
+            return result
 
     async def stop(self, grace_s: float) -> None:
         """TERM (it finishes what it runs), wait `grace_s`, KILL; returns when it is gone."""
@@ -121,25 +150,26 @@ class WorkerEngine:
 
     # --- frames --------------------------------------------------------------------------------
 
-    def _open(self, sequence: Sequence) -> tuple[int, SequenceStream]:
+    @contextlib.contextmanager
+    def _asking(self, asked: Generate | Compute) -> Iterator[SequenceStream]:
+        """Send what is asked; cancel it when its stream is left before its end."""
         if self.exited.done():
             raise WorkerLost("The model's worker is gone. Send the request again.")
-        handle, stream, sampling = next(self._handles), SequenceStream(), sequence.sampling
-        asked = Generate(
-            handle=handle,
-            prompt=sequence.prompt,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            seed=sampling.seed,
-            max_tokens=sampling.max_tokens,
-            stop=sampling.stop,
-        )
+        stream = SequenceStream()
+        self._send(asked)
+        self._streams[asked.handle] = stream
+        try:
+            yield stream
+        finally:
+            self._streams.pop(asked.handle, None)
+            if not stream.ended:
+                self._connection.send(Cancel(asked.handle))
+
+    def _send(self, asked: ToWorker) -> None:
         try:
             self._connection.send(asked)
         except FrameError as error:
             raise PromptRejected(f"The prompt {error}.", param="prompt") from error
-        self._streams[handle] = stream
-        return handle, stream
 
     def _receive(self, message: Message) -> None:
         match message:
@@ -147,23 +177,21 @@ class WorkerEngine:
                 for item in items:
                     if stream := self._streams.get(item.handle):
                         stream.put_delta(item.text, item.tokens)
-            case SequenceStarted(handle, prompt_tokens):
-                if stream := self._streams.get(handle):
-                    stream.put(Started(prompt_tokens))
-            case SequenceFinished(handle, reason, prompt_tokens, completion_tokens):
-                if stream := self._streams.get(handle):
-                    stream.put(Finished(reason, prompt_tokens, completion_tokens))
-            case SequenceRejected(handle, code, text, param):
-                if stream := self._streams.get(handle):
-                    stream.fail(REFUSALS.get(code, WorkerLost)(text, param=param))
             case Pong():
                 self._note_pong(message)
-            case _:
+            case Hello() | Loaded() | LoadFailed():
                 self._receive_about_load(message)
+            case Load() | Generate() | Compute() | Cancel() | Ping():
+                raise FrameError("a message that only the supervisor sends")
+            case _:
+                if stream := self._streams.get(message.handle):
+                    _hand_on(message, stream)
 
-    def _receive_about_load(self, message: Message) -> None:
+    def _receive_about_load(self, message: Hello | Loaded | LoadFailed) -> None:
         match message:
-            case Hello(version) if version == VERSION:
+            case Hello(version):
+                if version != VERSION:
+                    raise FrameError("another version of the protocol")
                 spec = self._spec
                 self._connection.send(
                     Load(
@@ -173,6 +201,8 @@ class WorkerEngine:
                         context=spec.context,
                         slots=spec.slots,
                         memory_limit_bytes=spec.memory_limit_bytes,
+                        prompt_cache_bytes=spec.prompt_cache_bytes,
+                        format=spec.format,
                     )
                 )
             case Loaded(load_ms, vocab_size, base_bytes, resident_bytes):
@@ -183,8 +213,6 @@ class WorkerEngine:
                 self._conclude_load(message)
             case LoadFailed(reason, out_of_memory):
                 self._conclude_load(LoadFailure(reason, out_of_memory=out_of_memory))
-            case _:
-                raise FrameError("a message that only the supervisor sends")
 
     def _conclude_load(self, outcome: Loaded | LoadFailure) -> None:
         if not self._loaded.done():
@@ -240,6 +268,40 @@ class WorkerEngine:
         said = f"worker {self._process.pid} of {self._spec.model_id} {_as_clause(reason)}"
         tail = self._process.stderr_tail().strip()[-2000:]
         return f"{said}. The last it wrote: {tail}" if tail else said
+
+
+def _hand_on(
+    message: SequenceStarted
+    | SequenceEchoed
+    | SequencePieces
+    | SequenceFinished
+    | SequenceRejected
+    | Computed,
+    stream: SequenceStream,
+) -> None:
+    match message:
+        case SequencePieces(pieces=pieces):
+            for piece in pieces:
+                stream.put(piece)
+        case SequenceStarted(prompt_tokens=prompt_tokens):
+            stream.put(Started(prompt_tokens))
+        case SequenceEchoed(text=text, logprobs=logprobs):
+            stream.put(Echoed(text, logprobs))
+        case SequenceFinished() as end:
+            stream.put_last(
+                Finished(
+                    end.reason,
+                    end.prompt_tokens,
+                    end.completion_tokens,
+                    end.cached_tokens,
+                    end.reasoning_tokens,
+                    end.stop,
+                )
+            )
+        case Computed(result=result):
+            stream.put_last(result)
+        case SequenceRejected(code=code, message=text, param=param):
+            stream.fail(REFUSALS.get(code, WorkerLost)(text, param=param))
 
 
 def lost(reason: str) -> Refusal:

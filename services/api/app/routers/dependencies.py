@@ -9,9 +9,10 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from app.domain.actors import ANONYMOUS, Actor
-from app.domain.generation import Delta, Finished, InferenceRequest
+from app.domain.generation import AnswerEvent, InferenceRequest
 from app.domain.models import CatalogModel
 from app.domain.refusals import Refusal
+from app.domain.work import Work, WorkResult
 from app.routers.metrics import Metrics
 from app.routers.store_ports import Housekeeping, Pulling, Repairs
 
@@ -32,12 +33,31 @@ class Generation(Protocol):
     def digest(self) -> str: ...
     @property
     def prompt_tokens(self) -> Sequence[int]: ...
-    def events(self) -> AsyncIterator[tuple[int, Delta | Finished]]: ...
+    def events(self) -> AsyncIterator[tuple[int, AnswerEvent]]: ...
     async def aclose(self) -> None: ...
 
 
 class Inference(Protocol):
     async def open(self, actor: Actor, request: InferenceRequest) -> Generation: ...
+
+
+class WorkDone(Protocol):
+    """What a model made of each piece of work, in the order asked."""
+
+    @property
+    def model_id(self) -> str: ...
+    @property
+    def results(self) -> Sequence[WorkResult]: ...
+    @property
+    def prompt_tokens(self) -> int: ...
+
+
+class Computing(Protocol):
+    """What a model is asked besides generating."""
+
+    async def compute(
+        self, actor: Actor, request_id: str, model: str, works: Sequence[Work]
+    ) -> WorkDone: ...
 
 
 class Execution(Protocol):
@@ -221,6 +241,7 @@ class Services:
 
     keys: Keys
     inference: Inference
+    computing: Computing
     execution: Execution
     reading: Reading
     questions: Questions

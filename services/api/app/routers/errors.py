@@ -101,6 +101,10 @@ WIRE: Mapping[type[Refusal], Wire] = {
         408, "timeout_error", "Request timeout", "Ask for fewer tokens, or raise the time limit."
     ),
     no.PromptRejected: _bad("The prompt cannot be used", "Correct the prompt."),
+    no.ConstraintRejected: _bad(
+        "The schema or grammar cannot be enforced", "Change what the message names."
+    ),
+    no.TaskNotSupported: _bad("The model is not made for this", "Ask another model for it."),
     no.WorkerLost: _server("The model's worker ended", "Ask again: it restarts.", 503, 1),
     no.ApprovalRequired: Wire(
         403,

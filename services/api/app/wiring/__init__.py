@@ -17,9 +17,11 @@ from app.authority.auditing.questions import Questions
 from app.authority.auditing.reporting import Reports
 from app.authority.auditing.runs import Runs
 from app.authority.auditing.standing import Standing
+from app.authority.computing import Computing
 from app.authority.execution import Execution
-from app.authority.inference import Inference, InferencePorts
+from app.authority.inference import Inference
 from app.authority.keys import OperatorKey
+from app.authority.leasing import InferencePorts
 from app.authority.ledger.cosignatures import StoredCosignatures
 from app.authority.ledger.index import rebuild_of
 from app.authority.ledger.reasons import Reasons
@@ -139,18 +141,17 @@ def _services(
     governed: Governing,
 ) -> Services:
     access = Access(inference_needs_key=settings.inference_requires_key)
-    inference = Inference(
-        InferencePorts(
-            catalog=authority.catalog,
-            routing=authority.routing,
-            serving=serving,
-            usage=authority.usage,
-            refusals=authority.refusals,
-            clock=authority.clock,
-            access=access,
-            timeout_s=settings.request_timeout_s,
-            asks=governed.ask_instead,
-        )
+    asked_of_models = InferencePorts(
+        catalog=authority.catalog,
+        routing=authority.routing,
+        serving=serving,
+        usage=authority.usage,
+        refusals=authority.refusals,
+        clock=authority.clock,
+        access=access,
+        timeout_s=settings.request_timeout_s,
+        asks=governed.ask_instead,
+        isolate_cache=settings.inference.isolate_cache,
     )
     execution = Execution(
         catalog=authority.catalog,
@@ -195,7 +196,8 @@ def _services(
 
     return Services(
         keys=authority.keys,
-        inference=inference,
+        inference=Inference(asked_of_models),
+        computing=Computing(asked_of_models),
         execution=execution,
         reading=reading,
         questions=Questions(

@@ -83,6 +83,7 @@ class ModelLoad:
                 "pinned": terms.pinned,
                 "weights_bytes": need.weights_bytes,
                 "kv_bytes": need.kv_bytes,
+                "prompt_cache_bytes": need.prompt_cache_bytes,
                 "workspace_bytes": need.workspace_bytes,
             },
         )

@@ -111,6 +111,8 @@ class Loading:
             context=terms.context,
             slots=terms.slots,
             memory_limit_bytes=need.total_bytes,
+            prompt_cache_bytes=need.prompt_cache_bytes,
+            format=shape.format,
         )
         return spec, need
 

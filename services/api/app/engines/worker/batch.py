@@ -14,51 +14,38 @@ import mlx.core as mx
 
 from app.domain.feasibility import PREFILL_CHUNK_TOKENS
 from app.domain.generation import FinishReason
-from app.engines.protocol import (
-    Cancel,
-    Deltas,
-    FromWorker,
-    SequenceFinished,
-    SequenceRejected,
-    TextDelta,
-)
+from app.domain.refusals import Refusal
+from app.engines.protocol import Cancel, Computed, SequenceRejected
+from app.engines.worker.backend import Drain, Item, Job, Prepared, Send, failed, lost
 from app.engines.worker.generator import new_generator, prompts_at_once
 from app.engines.worker.loading import LoadedModel
 from app.engines.worker.memory import is_out_of_memory
-from app.engines.worker.prompts import Prepared
-from app.engines.worker.stops import StopScanner
-from app.engines.worker.text import TextStream
+from app.engines.worker.prefixes import Prefixes
+from app.engines.worker.processors import processors_of
+from app.engines.worker.prompt_logprobs import echo
+from app.engines.worker.speaking import new_voice
+from app.engines.worker.voice import Outgoing, Voice
 
 MEMORY_CHECK_S = 0.25
-
-Send = Callable[[list[FromWorker]], None]
-
-
-class Drain:
-    """Inbox item: finish what runs, take nothing new, then return from `run`."""
-
-
-Item = Prepared | Cancel | Drain
 
 
 @dataclass(slots=True)
 class _Running:
-    """One sequence inside the generator."""
+    """One sequence inside the generator. `cached` tokens of its prompt were remembered."""
 
     prepared: Prepared
-    text: TextStream
-    stops: StopScanner
-    tokens: int = 0
-    unsent_tokens: int = 0
+    voice: Voice
+    cached: int = 0
 
     @property
     def length(self) -> int:
-        return len(self.prepared.tokens) + self.tokens
+        return len(self.prepared.tokens) + self.voice.tokens
 
     @property
     def is_about_to_begin(self) -> bool:
         """Its first token is a few steps away; a prompt of many chunks may share its steps."""
-        return self.tokens == 0 and len(self.prepared.tokens) <= PREFILL_CHUNK_TOKENS
+        unread = len(self.prepared.tokens) - self.cached
+        return self.voice.tokens == 0 and unread <= PREFILL_CHUNK_TOKENS
 
 
 class Batch:
@@ -71,14 +58,17 @@ class Batch:
         slots: int,
         send: Send,
         over_memory: Callable[[], bool],
+        prefixes: Prefixes | None = None,
     ) -> None:
         self.inbox: SimpleQueue[Item] = SimpleQueue()
         self._model = model
         self._slots = slots
         self._send = send
         self._over_memory = over_memory
+        self._prefixes = prefixes or Prefixes(limit_bytes=0)
         self._waiting: deque[Prepared] = deque()
         self._running: dict[int, _Running] = {}
+        self._jobs: deque[Job] = deque()
         self._early_cancels: set[int] = set()
         self._draining = False
         self._busy_since: float | None = None
@@ -94,13 +84,14 @@ class Batch:
 
     def run(self) -> None:
         """Work until a `Drain` was taken and nothing runs any more."""
-        while not (self._draining and not self._running):
+        while not (self._draining and not self._running and not self._jobs):
             self._take()
-            self._fill()
-            if not self._running:
-                continue
             self._busy_since = time.monotonic()
-            self._step()
+            self._fill()
+            if self._running:
+                self._step()
+            if self._jobs:
+                self._work()
             self._busy_since = None
 
     def _step(self) -> None:
@@ -113,9 +104,24 @@ class Batch:
             self._advance(responses)
             self._relieve_memory()
 
+    def _work(self) -> None:
+        """One step of the first job."""
+        job = self._jobs[0]
+        try:
+            next(job.steps)
+        except StopIteration as done:
+            self._jobs.popleft()
+            self._send([Computed(job.handle, done.value)])
+        except Refusal as refusal:
+            self._jobs.popleft()
+            self._send([SequenceRejected(job.handle, refusal.code, refusal.message, refusal.param)])
+        except Exception as error:  # noqa: BLE001 - a poison input rejects itself only
+            self._jobs.popleft()
+            self._send([failed(job.handle, error)])
+
     def _take(self) -> None:
         """Read the inbox; wait for an item only when there is nothing to do."""
-        idle = not self._running and not self._waiting
+        idle = not self._running and not self._waiting and not self._jobs
         try:
             while True:
                 self._accept(self.inbox.get() if idle else self.inbox.get_nowait())
@@ -128,14 +134,16 @@ class Batch:
             case Drain():
                 self._draining = True
                 while self._waiting:
-                    self._send([_lost(self._waiting.popleft().handle, "is shutting down")])
+                    self._send([lost(self._waiting.popleft().handle, "is shutting down")])
             case Cancel(handle):
                 self._cancel(handle)
-            case Prepared(handle):
+            case Prepared(handle) | Job(handle):
                 if handle in self._early_cancels:
                     self._early_cancels.discard(handle)
                 elif self._draining:
-                    self._send([_lost(handle, "is shutting down")])
+                    self._send([lost(handle, "is shutting down")])
+                elif isinstance(item, Job):
+                    self._jobs.append(item)
                 else:
                     self._waiting.append(item)
                 # Handles only grow: a cancel for an older one came too late and means nothing.
@@ -146,11 +154,11 @@ class Batch:
             if running.prepared.handle == handle:
                 self._drop(uid)
                 return
-        for prepared in self._waiting:
-            if prepared.handle == handle:
-                self._waiting.remove(prepared)
-                return
-        self._early_cancels.add(handle)
+        found = len(self._waiting) + len(self._jobs)
+        self._waiting = deque(one for one in self._waiting if one.handle != handle)
+        self._jobs = deque(job for job in self._jobs if job.handle != handle)
+        if len(self._waiting) + len(self._jobs) == found:
+            self._early_cancels.add(handle)
 
     def _fill(self) -> None:
         """Let waiting prompts join, in groups: one that joined now would delay a first token."""
@@ -160,67 +168,86 @@ class Batch:
         for _ in range(min(room, len(self._waiting))):
             prepared = self._waiting.popleft()
             try:
-                self._insert(prepared)
+                self._begin(prepared)
             except Exception as error:  # noqa: BLE001 - a poison prompt rejects itself only
                 self._send([failed(prepared.handle, error)])
 
-    def _insert(self, prepared: Prepared) -> None:
-        asked = prepared.asked
-        sampler = self._model.defaults.sampler(asked.temperature, asked.top_p, asked.seed)
-        running = _Running(prepared, self._model.new_text_stream(), StopScanner(asked.stop))
+    def _begin(self, prepared: Prepared) -> None:
+        sampling, tokens = prepared.asked.sampling, prepared.tokens
+        voice = new_voice(self._model, prepared)
+        if sampling.echo:
+            self._send([echo(self._model, prepared)])
+        if prepared.max_tokens == 0:
+            ended = voice.finished(prepared.handle, FinishReason.LENGTH, prompt_tokens=len(tokens))
+            self._send([ended])
+            return
+        cache, cached = self._prefixes.take(prepared.asked.cache_scope, tokens)
         (uid,) = self._generator.insert(
-            [prepared.tokens], [prepared.max_tokens], samplers=[sampler]
+            [tokens[cached:]],
+            [prepared.max_tokens],
+            caches=None if cache is None else [cache],
+            all_tokens=[tokens[:cached]],
+            samplers=[self._model.defaults.sampler(sampling)],
+            logits_processors=[processors_of(self._model, prepared)],
         )
-        self._running[uid] = running
+        self._running[uid] = _Running(prepared, voice, cached)
 
     def _advance(self, responses: list[Any]) -> None:
-        deltas: list[TextDelta] = []
-        ended: list[FromWorker] = []
+        out = Outgoing()
         for response in responses:
             running = self._running.get(response.uid)
             if running is None:
                 continue
             try:
-                self._advance_one(running, response, deltas, ended)
+                self._advance_one(running, response, out)
             except Exception as error:  # noqa: BLE001 - rejects this sequence only
-                ended.append(failed(running.prepared.handle, error))
+                out.end(failed(running.prepared.handle, error))
                 self._drop(response.uid)
-        messages: list[FromWorker] = [Deltas(tuple(deltas))] if deltas else []
-        if messages or ended:
-            self._send(messages + ended)
+        if messages := out.messages():
+            self._send(messages)
 
-    def _advance_one(
-        self, running: _Running, response: Any, deltas: list[TextDelta], ended: list[FromWorker]
-    ) -> None:
-        reason = response.finish_reason
-        text = ""
+    def _advance_one(self, running: _Running, response: Any, out: Outgoing) -> None:
+        voice, handle, reason = running.voice, running.prepared.handle, response.finish_reason
+        pieces = []
         if response.token not in self._model.end_tokens:
-            running.tokens += 1
-            running.unsent_tokens += 1
-            text = running.stops.feed(running.text.add(response.token))
-        if reason is not None and not running.stops.stopped:
-            text += _rest(running)
-        if text:
-            deltas.append(TextDelta(running.prepared.handle, text, running.unsent_tokens))
-            running.unsent_tokens = 0
-        if running.stops.stopped or reason is not None:
-            stopped = running.stops.stopped or reason == "stop"
-            ended.append(_finished(running, FinishReason.STOP if stopped else FinishReason.LENGTH))
-            if reason is None:
-                self._generator.remove([response.uid])
+            pieces = voice.hear(response.token, response.logprobs)
+        if reason is None and not voice.stopped:
+            out.add(handle, pieces)
+            return
+        out.add(handle, pieces + voice.end())
+        stopped = voice.stopped or reason == "stop"
+        out.end(self._finished(running, FinishReason.STOP if stopped else FinishReason.LENGTH))
+        if reason is None:
+            self._drop(response.uid)
+        else:
             del self._running[response.uid]
+            self._remember(running, response.all_tokens, response.prompt_cache)
 
     def _drop(self, uid: int) -> None:
-        if self._running.pop(uid, None) is not None:
-            self._generator.remove([uid])
+        """Take a sequence out; what it read so far is remembered."""
+        running = self._running.pop(uid, None)
+        if running is None:
+            return
+        wanted = self._prefixes.wanted
+        found = self._generator.remove([uid], return_prompt_caches=wanted)
+        if wanted and uid in found:
+            cache, tokens = found[uid]
+            self._remember(running, tokens, cache)
+
+    def _remember(self, running: _Running, tokens: list[int], cache: list[Any]) -> None:
+        self._prefixes.put(running.prepared.asked.cache_scope, tokens, cache)
 
     def _step_failed(self, error: Exception) -> None:
         """The generator's state is unknown now: end what ran, and start a fresh one."""
         running, self._running = list(self._running.values()), {}
-        if is_out_of_memory(error):
-            self._send([message for one in running for message in _cut_short(one)])
-        else:
-            self._send([failed(one.prepared.handle, error) for one in running])
+        out = Outgoing()
+        for one in running:
+            if is_out_of_memory(error):
+                self._cut_short(one, out)
+            else:
+                out.end(failed(one.prepared.handle, error))
+        self._send(out.messages())
+        self._prefixes.shrink(0)
         self._generator = self._new_generator()
         mx.clear_cache()
 
@@ -232,41 +259,30 @@ class Batch:
         self._memory_checked_at = now
         if not self._over_memory():
             return
+        self._prefixes.shrink(0)
         mx.clear_cache()
         if self._over_memory():
             uid = max(self._running, key=lambda uid: self._running[uid].length)
-            self._send(_cut_short(self._running[uid]))
-            self._drop(uid)
+            out = Outgoing()
+            self._cut_short(self._running.pop(uid), out)
+            self._send(out.messages())
+            self._generator.remove([uid])
             mx.clear_cache()
+
+    def _cut_short(self, running: _Running, out: Outgoing) -> None:
+        out.add(running.prepared.handle, running.voice.end())
+        out.end(self._finished(running, FinishReason.LENGTH))
+
+    @staticmethod
+    def _finished(running: _Running, reason: FinishReason) -> Any:
+        prepared = running.prepared
+        return running.voice.finished(
+            prepared.handle,
+            reason,
+            prompt_tokens=len(prepared.tokens),
+            cached_tokens=running.cached,
+        )
 
     def _new_generator(self) -> Any:
         model, ends = self._model.model, self._model.end_tokens
         return new_generator(model, slots=self._slots, end_tokens=ends)
-
-
-def _rest(running: _Running) -> str:
-    """Text held back so far. It may still complete a stop string."""
-    text = running.stops.feed(running.text.flush())
-    return text if running.stops.stopped else text + running.stops.flush()
-
-
-def _cut_short(running: _Running) -> list[FromWorker]:
-    text = _rest(running)
-    delta = TextDelta(running.prepared.handle, text, running.unsent_tokens)
-    finished = _finished(running, FinishReason.LENGTH)
-    return [Deltas((delta,)), finished] if text else [finished]
-
-
-def _finished(running: _Running, reason: FinishReason) -> SequenceFinished:
-    prepared = running.prepared
-    return SequenceFinished(prepared.handle, reason, len(prepared.tokens), running.tokens)
-
-
-def failed(handle: int, error: Exception) -> SequenceRejected:
-    """Names the kind of error only: its words may hold text of the prompt."""
-    return _lost(handle, f"failed at this request ({type(error).__name__})")
-
-
-def _lost(handle: int, what: str) -> SequenceRejected:
-    message = f"The model's worker {what}. Send the request again."
-    return SequenceRejected(handle, "worker_lost", message, None)

@@ -11,6 +11,7 @@ from typing import Any
 import mlx.core as mx
 from mlx_lm.utils import MODEL_REMAPPING, load_model, load_tokenizer
 
+from app.engines.worker.backend import CannotLoad
 from app.engines.worker.sampling import Defaults
 from app.engines.worker.text import TextStream, text_streams
 
@@ -18,10 +19,6 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 # Freed buffers that MLX may keep for itself, so that the memory it holds stays what was promised.
 CACHE_LIMIT_BYTES = 64 * 2**20
-
-
-class CannotLoad(Exception):
-    """The files are not a model that this worker may or can load."""
 
 
 @dataclass(frozen=True)

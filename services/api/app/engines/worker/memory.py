@@ -2,9 +2,9 @@
 
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
-import mlx.core as mx
 import psutil
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -19,13 +19,13 @@ class OwnMemory:
     lower bound there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, held_on_device: Callable[[], int]) -> None:
         self._process = psutil.Process()
+        self._held_on_device = held_on_device
         self.base_bytes = self._resident()
 
     def resident_bytes(self) -> int:
-        held = mx.get_active_memory() + mx.get_cache_memory()
-        return max(self._resident(), self.base_bytes + held if _has_device() else 0)
+        return max(self._resident(), self.base_bytes + self._held_on_device())
 
     def _resident(self) -> int:
         if platform.system() == "Linux":
@@ -38,7 +38,3 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(s in str(error).lower() for s in _SIGNS)
-
-
-def _has_device() -> bool:
-    return bool(mx.default_device() == mx.Device(mx.gpu))

@@ -1,25 +1,20 @@
 """From a prompt to checked tokens, before anything is queued: no prompt can hurt the batch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from app.domain.generation import ChatPrompt, TextPrompt, TokenPrompt
-from app.domain.refusals import ContextLengthExceeded, PromptRejected, Refusal
-from app.engines.protocol import (
-    Generate,
+from app.domain.generation import ChatPrompt, Prompt, TextPrompt, TokenPrompt
+from app.domain.refusals import (
+    ConstraintRejected,
+    ContextLengthExceeded,
+    PromptRejected,
+    Refusal,
+    TaskNotSupported,
 )
+from app.domain.work import Detokenize, Embed, Rerank, Text, Tokenize, Tokens
+from app.engines.protocol import Generate
+from app.engines.worker.backend import Prepared, Steps
 from app.engines.worker.loading import LoadedModel
 from app.engines.worker.templates import ChatTemplate, TemplateFailed
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A sequence that fits and may be queued. `max_tokens` ends within the context."""
-
-    handle: int
-    tokens: list[int]
-    max_tokens: int
-    asked: Generate
 
 
 class Prompts:
@@ -40,38 +35,66 @@ class Prompts:
         )
 
     def prepare(self, asked: Generate) -> Prepared:
-        """Raises `PromptRejected` or `ContextLengthExceeded`."""
-        tokens = self._tokens(asked)
+        """Raises `PromptRejected`, `ContextLengthExceeded` or `ConstraintRejected`."""
+        if asked.sampling.constraint is not None:
+            raise ConstraintRejected("Constraints are not done yet.", param="response_format")
+        rendered, tokens = self._rendered(asked.prompt)
+        self._check(tokens)
+        return Prepared(
+            asked.handle, tokens, self._limit(asked, len(tokens)), asked, rendered=rendered
+        )
+
+    def tokens(self, work: Tokenize) -> Tokens:
+        """Raises `PromptRejected`."""
+        _, tokens = self._rendered(work.prompt, special=work.special)
+        return Tokens(tuple(tokens), ())
+
+    def text(self, work: Detokenize) -> Text:
+        """Raises `PromptRejected`."""
+        self._check_vocabulary(work.tokens)
+        return Text(self._model.tokenizer.decode(list(work.tokens)))
+
+    def steps(self, work: Embed | Rerank) -> Steps:  # noqa: ARG002 - not done yet
+        """Raises `PromptRejected` or `TaskNotSupported`."""
+        raise TaskNotSupported("This model gives no embeddings.", param="model")
+
+    def _check(self, tokens: list[int]) -> None:
         if not tokens:
             raise PromptRejected("The prompt is empty. Send at least one token.", param="prompt")
         self._check_vocabulary(tokens)
-        room = self._context - len(tokens)
-        if room <= 0:
-            raise self._too_long(f"{len(tokens)}")
-        if asked.max_tokens is not None and asked.max_tokens < 1:
-            raise PromptRejected("max_tokens must be at least 1.", param="max_tokens")
-        limit = room if asked.max_tokens is None else min(asked.max_tokens, room)
-        return Prepared(asked.handle, tokens, limit, asked)
 
-    def _tokens(self, asked: Generate) -> list[int]:
-        match asked.prompt:
+    def _limit(self, asked: Generate, prompt_tokens: int) -> int:
+        sampling, room = asked.sampling, self._context - prompt_tokens
+        if room < 0 or (room == 0 and sampling.max_tokens != 0):
+            raise self._too_long(f"{prompt_tokens}")
+        least = 0 if sampling.echo else 1
+        if sampling.max_tokens is not None and sampling.max_tokens < least:
+            raise PromptRejected(f"max_tokens must be at least {least}.", param="max_tokens")
+        return room if sampling.max_tokens is None else min(sampling.max_tokens, room)
+
+    def _rendered(self, prompt: Prompt, *, special: bool = True) -> tuple[str, list[int]]:
+        """The text, empty for a prompt of tokens, and its tokens."""
+        match prompt:
             case TokenPrompt(tokens):
-                return list(tokens)
+                return "", list(tokens)
             case TextPrompt(text):
-                return self._encode(text, special=True)
-            case ChatPrompt(messages):
-                if self._template is None:
-                    raise PromptRejected(
-                        "This model has no chat template. Use /v1/completions.", param="messages"
-                    )
-                try:
-                    text = self._template.render(messages)
-                except TemplateFailed as error:
-                    raise PromptRejected(
-                        f"The model's chat template could not render the messages: {error}.",
-                        param="messages",
-                    ) from error
-                return self._encode(text, special=False)
+                return text, self._encode(text, special=special)
+            case ChatPrompt():
+                text = self._chat(prompt)
+                return text, self._encode(text, special=False)
+
+    def _chat(self, prompt: ChatPrompt) -> str:
+        if self._template is None:
+            raise PromptRejected(
+                "This model has no chat template. Use /v1/completions.", param="messages"
+            )
+        try:
+            return self._template.render(prompt.messages)
+        except TemplateFailed as error:
+            raise PromptRejected(
+                f"The model's chat template could not render the messages: {error}.",
+                param="messages",
+            ) from error
 
     def _encode(self, text: str, *, special: bool) -> list[int]:
         if len(text) > self._context * self._longest_token:

@@ -14,6 +14,8 @@ from pathlib import Path
 import mlx.core as mx
 from mlx_lm.sample_utils import apply_top_p
 
+from app.domain.generation import Sampling
+
 Sampler = Callable[[mx.array], mx.array]
 
 COLDEST = 1e-4
@@ -58,14 +60,12 @@ class Defaults:
             temperature = 0.0
         return cls(temperature, _within(said.get("top_p"), 0.0, 1.0))
 
-    def sampler(
-        self, temperature: float | None, top_p: float | None, seed: int | None
-    ) -> "Sampler":
+    def sampler(self, asked: Sampling) -> "Sampler":
         """The sampler of one sequence: what it asked for, else these defaults."""
         return make_sampler(
-            temperature=self.temperature if temperature is None else temperature,
-            top_p=self.top_p if top_p is None else top_p,
-            seed=seed,
+            temperature=self.temperature if asked.temperature is None else asked.temperature,
+            top_p=self.top_p if asked.top_p is None else asked.top_p,
+            seed=asked.seed,
         )
 
 

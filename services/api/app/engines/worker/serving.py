@@ -5,18 +5,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
 from typing import NoReturn
 
-import mlx.core as mx
-
 from app.domain.refusals import Refusal
+from app.domain.work import Detokenize, Tokenize
 from app.engines.protocol import (
     Cancel,
-    FromWorker,
+    Compute,
+    Computed,
     Generate,
     Load,
     Loaded,
@@ -27,15 +25,19 @@ from app.engines.protocol import (
     SequenceRejected,
     SequenceStarted,
 )
-from app.engines.worker.batch import Batch, Drain, failed
-from app.engines.worker.generator import new_generator
-from app.engines.worker.loading import CannotLoad, LoadedModel, load
+from app.engines.worker.backend import (
+    Backend,
+    CannotLoad,
+    Drain,
+    Job,
+    Loop,
+    Preparing,
+    Send,
+    failed,
+)
 from app.engines.worker.memory import OwnMemory, is_out_of_memory
-from app.engines.worker.prompts import Prompts
+from app.engines.worker.opening import runtime_of
 
-Send = Callable[[list[FromWorker]], None]
-
-CANARY_TOKENS = 2
 LOAD_GUARD_S = 0.05
 
 
@@ -45,51 +47,50 @@ class Serving:
     def __init__(self, spec: Load, send: Send) -> None:
         self._spec = spec
         self._send = send
-        self._memory = OwnMemory()
-        self._batch: Batch | None = None
-        self._asked: SimpleQueue[Generate] = SimpleQueue()
+        self._runtime = runtime_of(spec.format)
+        # Measured now: what the engine takes before it loads anything is the base.
+        self._memory = OwnMemory(self._runtime.held_on_device)
+        self._loop: Loop | None = None
+        self._asked: SimpleQueue[Generate | Compute] = SimpleQueue()
 
     def handle(self, message: Message) -> None:
-        batch = self._batch
+        loop = self._loop
         match message:
             case Ping(serial):
-                stalled_ms = 0 if batch is None else batch.stalled_ms
+                stalled_ms = 0 if loop is None else loop.stalled_ms
                 self._send([Pong(serial, self._memory.resident_bytes(), stalled_ms)])
-            case Generate():
+            case Generate() | Compute():
                 self._asked.put(message)
-            case Cancel() if batch is not None:
-                batch.inbox.put(message)
+            case Cancel() if loop is not None:
+                loop.inbox.put(message)
 
     def serve(self) -> None:
         """Load, then generate until SIGTERM has been taken and everything is finished."""
         started = time.monotonic()
-        model, prompts = self._load()
+        backend = self._load()
         gc.collect()
         gc.freeze()  # the model and the libraries stay: no collection needs to look at them
-        batch = Batch(model, slots=self._spec.slots, send=self._send, over_memory=self._over_memory)
-        self._batch = batch
-        self._drain_on_sigterm(batch)
-        threading.Thread(target=self._prepare, args=(prompts, batch), daemon=True).start()
+        loop = self._loop = backend.loop(self._send, self._over_memory)
+        self._drain_on_sigterm(loop)
+        threading.Thread(target=self._prepare, args=(backend.preparing, loop), daemon=True).start()
         self._send(
             [
                 Loaded(
                     load_ms=int((time.monotonic() - started) * 1000),
-                    vocab_size=model.vocab_size,
+                    vocab_size=backend.vocab_size,
                     base_bytes=self._memory.base_bytes,
                     resident_bytes=self._memory.resident_bytes(),
                 )
             ]
         )
-        batch.run()
+        loop.run()
 
-    def _load(self) -> tuple[LoadedModel, Prompts]:
+    def _load(self) -> Backend:
         loaded = threading.Event()
         threading.Thread(target=self._guard_load, args=(loaded,), daemon=True).start()
-        limit = self._spec.memory_limit_bytes
         try:
-            model = load(Path(self._spec.directory), memory_limit_bytes=limit)
-            prompts = Prompts(model, context=self._spec.context)
-            sing(model)
+            backend = self._runtime.load(self._spec)
+            backend.sing()
         except CannotLoad as error:
             self._give_up(str(error), out_of_memory=False)
         except Exception as error:  # noqa: BLE001 - files that lie make MLX raise anything
@@ -98,7 +99,7 @@ class Serving:
         loaded.set()
         if self._over_memory():
             self._give_up(self._too_much(), out_of_memory=True)
-        return model, prompts
+        return backend
 
     def _guard_load(self, loaded: threading.Event) -> None:
         """Files may hold more than their headers promised: stop before the machine swaps."""
@@ -106,11 +107,11 @@ class Serving:
             if self._over_memory():
                 self._give_up(self._too_much(), out_of_memory=True)
 
-    def _prepare(self, prompts: Prompts, batch: Batch) -> None:
+    def _prepare(self, preparing: Preparing, loop: Loop) -> None:
         while True:
             asked = self._asked.get()
             try:
-                prepared = prompts.prepare(asked)
+                self._hand_over(asked, preparing, loop)
             except Refusal as refusal:
                 rejected = SequenceRejected(
                     asked.handle, refusal.code, refusal.message, refusal.param
@@ -118,9 +119,20 @@ class Serving:
                 self._send([rejected])
             except Exception as error:  # noqa: BLE001 - the next prompt still needs this thread
                 self._send([failed(asked.handle, error)])
-            else:
-                self._send([SequenceStarted(asked.handle, len(prepared.tokens))])
-                batch.inbox.put(prepared)
+
+    def _hand_over(self, asked: Generate | Compute, preparing: Preparing, loop: Loop) -> None:
+        if isinstance(asked, Generate):
+            prepared = preparing.prepare(asked)
+            self._send([SequenceStarted(asked.handle, len(prepared.tokens))])
+            loop.inbox.put(prepared)
+            return
+        match asked.work:
+            case Tokenize() as work:
+                self._send([Computed(asked.handle, preparing.tokens(work))])
+            case Detokenize() as work:
+                self._send([Computed(asked.handle, preparing.text(work))])
+            case work:
+                loop.inbox.put(Job(asked.handle, preparing.steps(work)))
 
     def _over_memory(self) -> bool:
         """With room for what no header can predict: fragments, caches of the tokenizer."""
@@ -136,23 +148,8 @@ class Serving:
         os._exit(3)
 
     @staticmethod
-    def _drain_on_sigterm(batch: Batch) -> None:
+    def _drain_on_sigterm(loop: Loop) -> None:
         def drain(_number: int, _frame: FrameType | None) -> None:
-            batch.inbox.put(Drain())
+            loop.inbox.put(Drain())
 
         signal.signal(signal.SIGTERM, drain)
-
-
-def sing(model: LoadedModel) -> None:
-    """The canary: a short greedy generation whose numbers must be numbers."""
-    generator = new_generator(model.model, slots=1)
-    token = min(model.end_tokens, default=0) % model.vocab_size
-    generator.insert([[token, token]], [CANARY_TOKENS])
-    while True:
-        responses = generator.next_generated()
-        if not responses:
-            raise CannotLoad("The model's canary produced no token.")
-        if mx.isnan(responses[0].logprobs).any().item():
-            raise CannotLoad("The model's canary produced numbers that are not numbers (NaN).")
-        if responses[0].finish_reason is not None:
-            return

@@ -9,17 +9,23 @@ class StopScanner:
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(stop for stop in stops if stop)
         self._held = ""
-        self.stopped = False
+        self.found: str | None = None
+        """The stop string that ended the text."""
+
+    @property
+    def stopped(self) -> bool:
+        return self.found is not None
 
     def feed(self, text: str) -> str:
-        """Text that is safe to show. Sets `stopped` when a stop string is complete."""
+        """Text that is safe to show. Sets `found` when a stop string is complete."""
         if not self._stops:
             return text
         text = self._held + text
-        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        found = [(at, stop) for stop in self._stops if (at := text.find(stop)) >= 0]
         if found:
-            self.stopped, self._held = True, ""
-            return text[: min(found)]
+            end, self.found = min(found, key=lambda pair: pair[0])
+            self._held = ""
+            return text[:end]
         held = self._longest_beginning(text)
         self._held = text[len(text) - held :]
         return text[: len(text) - held]

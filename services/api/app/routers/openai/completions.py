@@ -1,19 +1,22 @@
 """POST /v1/chat/completions and /v1/completions."""
 
+import time
+
 from fastapi import APIRouter, Request
 
+from app.routers.answering import Answer, Asked
 from app.routers.dependencies import (
     ClientRoute,
+    Generation,
     actor_of,
     name_subject,
     request_id_of,
     services_of,
 )
-from app.routers.openai.answer import Answer, Asked
 from app.routers.openai.documents import ERRORS, body_of
 from app.routers.openai.parsing import parse
 from app.routers.openai.schemas import ChatRequest, CompletionRequest
-from app.routers.openai.wire import CHAT, LEGACY, Shape
+from app.routers.openai.wire import CHAT, LEGACY, Envelope, OpenAIWriter, Shape
 
 # These two routes are the hot path: they parse by themselves and take nothing by injection.
 router = APIRouter(prefix="/v1", tags=["openai"], responses=ERRORS, route_class=ClientRoute)
@@ -39,9 +42,23 @@ async def _answer(
     asked = Asked(
         actor=actor_of(request),
         request=ask.to_domain(request_id_of(request)),
-        shape=shape,
+        writer=lambda generation: OpenAIWriter(_envelope(ask, generation, request, shape)),
         choices=ask.choices,
         stream=bool(ask.stream),
-        include_usage=ask.include_usage,
     )
     return Answer(services_of(request), asked)
+
+
+def _envelope(
+    ask: ChatRequest | CompletionRequest, generation: Generation, request: Request, shape: Shape
+) -> Envelope:
+    return Envelope(
+        shape=shape,
+        request_id=request_id_of(request),
+        created=int(time.time()),
+        model=generation.model_id,
+        fingerprint=f"fp_{generation.digest[:16]}",
+        sequences=len(generation.prompt_tokens),
+        include_usage=ask.include_usage,
+        logprobs=ask.told_logprobs,
+    )

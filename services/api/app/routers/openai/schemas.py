@@ -54,6 +54,11 @@ class _Ask(BaseModel):
     def include_usage(self) -> bool:
         return bool(self.stream_options and self.stream_options.include_usage)
 
+    @property
+    def told_logprobs(self) -> int | None:
+        """How many alternatives are told with each token; None: no log probabilities."""
+        return None
+
     def _check(self) -> None:
         if self.stream_options is not None and not self.stream:
             raise InvalidRequest(

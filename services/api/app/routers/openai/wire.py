@@ -6,13 +6,20 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
-from app.domain.generation import Delta, Finished, FinishReason
+from app.domain.generation import (
+    CallArguments,
+    CallBegun,
+    Delta,
+    Echoed,
+    Finished,
+    Reasoning,
+    TokenLogprob,
+)
+from app.routers.answering import Event, Said, Usage
 from app.routers.errors import Fault
+from app.routers.openai.logprobs import chat_logprobs, legacy_logprobs
 
 DONE = b"data: [DONE]\n\n"
-PING = b": ping\n\n"
-
-Event = tuple[int, Delta | Finished]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +37,6 @@ class Shape:
     after: str
     opening: str | None
     finish: str
-
-    def choice(self, index: int, text: str, reason: FinishReason) -> dict[str, Any]:
-        """One choice of an answer that is not streamed."""
-        ends = {"logprobs": None, "finish_reason": reason.value}
-        if self.opening is None:
-            return {"index": index, "text": text, **ends}
-        message = {"role": "assistant", "content": text, "refusal": None}
-        return {"index": index, "message": message, **ends}
 
 
 CHAT = Shape(
@@ -62,13 +61,16 @@ LEGACY = Shape(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """What every chunk and the whole answer repeat."""
+    """What every chunk and the whole answer repeat. `top` is how many alternatives were asked."""
 
     shape: Shape
     request_id: str
     created: int
     model: str
     fingerprint: str
+    sequences: int
+    include_usage: bool
+    logprobs: int | None
 
     def fields(self, kind: str) -> dict[str, Any]:
         return {
@@ -79,70 +81,142 @@ class Envelope:
             "system_fingerprint": self.fingerprint,
         }
 
-    def whole(self, choices: list[dict[str, Any]], usage: dict[str, int]) -> bytes:
-        body = {**self.fields(self.shape.whole), "choices": choices, "usage": usage}
-        return json.dumps(body).encode()
 
+class OpenAIWriter:
+    """Writes one answer. All constant text of a stream is made once, here."""
 
-class Chunks:
-    """Renders one stream. All constant text is made once, here."""
-
-    def __init__(self, envelope: Envelope, *, sequences: int, with_usage: bool) -> None:
+    def __init__(self, envelope: Envelope) -> None:
+        self._envelope = envelope
         self._shape = shape = envelope.shape
         head = json.dumps(envelope.fields(shape.chunk), separators=(",", ":"))[:-1]
         self._start = f'data: {head},"choices":['
-        self._end = ('],"usage":null}' if with_usage else "]}") + "\n\n"
-        self._heads = [f'{self._start}{{"index":{index},' for index in range(sequences)]
+        self._end = ('],"usage":null}' if envelope.include_usage else "]}") + "\n\n"
+        self._heads = [f'{self._start}{{"index":{index},' for index in range(envelope.sequences)]
         self._deltas = [head + shape.before for head in self._heads]
         self._after = shape.after + self._end
-        self._with_usage = with_usage
+        self._offsets = [0] * envelope.sequences
 
-    def opening(self) -> str:
+    # --- streamed --------------------------------------------------------------------------------
+
+    def opening(self) -> bytes:
         """The first chunk of every choice, where the shape has one."""
         if self._shape.opening is None:
-            return ""
-        return "".join(head + self._shape.opening + self._end for head in self._heads)
+            return b""
+        return "".join(head + self._shape.opening + self._end for head in self._heads).encode()
 
-    def batch(self, events: Sequence[Event]) -> str:
-        """Chunks for `events`: text of one choice that came together is one chunk."""
-        if len(events) == 1:
-            index, event = events[0]
-            return self._finish(index, event) if isinstance(event, Finished) else (
-                self._delta(index, event.text)
-            )  # fmt: skip
+    def events(self, events: Sequence[Event]) -> bytes:
+        """Chunks for `events`: plain text of one choice that came together is one chunk."""
         texts: dict[int, str] = {}
         out: list[str] = []
         for index, event in events:
-            if isinstance(event, Finished):
-                out.append(self._delta(index, texts.pop(index, "")))
-                out.append(self._finish(index, event))
-            else:
+            if type(event) is Delta and not event.logprobs:
                 texts[index] = texts.get(index, "") + event.text
-        out += [self._delta(index, text) for index, text in texts.items()]
-        return "".join(out)
+                continue
+            out.append(self._text(index, texts.pop(index, "")))
+            out.append(self._other(index, event))
+        out += [self._text(index, text) for index, text in texts.items()]
+        return "".join(out).encode()
 
-    def usage(self, usage: dict[str, int]) -> str:
-        if not self._with_usage:
-            return ""
-        counts = json.dumps(usage, separators=(",", ":"))
-        return f'{self._start}],"usage":{counts}}}\n\n'
+    def closing(self, usage: Usage) -> bytes:
+        if not self._envelope.include_usage:
+            return DONE
+        counts = json.dumps(usage_of(usage), separators=(",", ":"))
+        return f'{self._start}],"usage":{counts}}}\n\n'.encode() + DONE
 
-    def _delta(self, index: int, text: str) -> str:
+    def failing(self, fault: Fault) -> bytes:
+        """The only thing to say once an answer has begun; no [DONE] follows it."""
+        return b"data: " + json.dumps(fault.openai()).encode() + b"\n\n"
+
+    def _text(self, index: int, text: str) -> str:
         return self._deltas[index] + quoted(text) + self._after if text else ""
 
-    def _finish(self, index: int, event: Finished) -> str:
-        reason = quoted(event.reason.value)
-        return f"{self._heads[index]}{self._shape.finish}{reason}}}{self._end}"
+    def _other(self, index: int, event: object) -> str:
+        match event:
+            case Finished(reason=reason):
+                return (
+                    f"{self._heads[index]}{self._shape.finish}{quoted(reason.value)}}}{self._end}"
+                )
+            case Delta(text=text, logprobs=logprobs):
+                return self._text_with(index, text, logprobs)
+            case Echoed(text=text, logprobs=logprobs):
+                return self._text_with(index, text, logprobs)
+            case Reasoning(text=text):
+                return self._delta(index, {"reasoning_content": text})
+            case CallBegun(index=at, id=name_of_call, name=name):
+                function = {"name": name, "arguments": ""}
+                call = {"index": at, "id": name_of_call, "type": "function", "function": function}
+                return self._delta(index, {"tool_calls": [call]})
+            case CallArguments(index=at, text=text):
+                call = {"index": at, "function": {"arguments": text}}
+                return self._delta(index, {"tool_calls": [call]})
+        raise TypeError(f"nothing to write for {type(event).__name__}")
+
+    def _delta(self, index: int, delta: dict[str, Any]) -> str:
+        rest = {"delta": delta, "logprobs": None, "finish_reason": None}
+        return self._heads[index] + _inner(rest) + self._end
+
+    def _text_with(self, index: int, text: str, logprobs: Sequence[TokenLogprob]) -> str:
+        if self._shape is CHAT:
+            told: Any = chat_logprobs(logprobs, self._envelope.logprobs)
+            rest = {"delta": {"content": text}, "logprobs": told, "finish_reason": None}
+        else:
+            told = legacy_logprobs(logprobs, self._envelope.logprobs, self._offsets[index])
+            self._offsets[index] += len(text)
+            rest = {"text": text, "logprobs": told, "finish_reason": None}
+        return self._heads[index] + _inner(rest) + self._end
+
+    # --- whole -----------------------------------------------------------------------------------
+
+    def whole(self, said: Sequence[Said], usage: Usage) -> bytes:
+        choice = self._chat_choice if self._shape is CHAT else self._legacy_choice
+        body = {
+            **self._envelope.fields(self._shape.whole),
+            "choices": [choice(index, one) for index, one in enumerate(said)],
+            "usage": usage_of(usage),
+        }
+        return json.dumps(body).encode()
+
+    def _chat_choice(self, index: int, said: Said) -> dict[str, Any]:
+        message: dict[str, Any] = {"role": "assistant", "content": said.text, "refusal": None}
+        if said.reasoning:
+            message["reasoning_content"] = said.reasoning
+        if said.calls:
+            message["content"] = said.text or None
+            message["tool_calls"] = [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                }
+                for call in said.calls
+            ]
+        told = chat_logprobs(said.logprobs, self._envelope.logprobs)
+        return {"index": index, "message": message, "logprobs": told, **_reason(said)}
+
+    def _legacy_choice(self, index: int, said: Said) -> dict[str, Any]:
+        echoed = said.echoed or Echoed("")
+        told = legacy_logprobs(
+            [*echoed.logprobs, *said.logprobs], self._envelope.logprobs, offset=0
+        )
+        return {"index": index, "text": echoed.text + said.text, "logprobs": told, **_reason(said)}
 
 
-def error_event(fault: Fault) -> bytes:
-    """The only thing to say once an answer has begun; no [DONE] follows it."""
-    return b"data: " + json.dumps(fault.openai()).encode() + b"\n\n"
-
-
-def usage_of(*, prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
+def usage_of(usage: Usage) -> dict[str, Any]:
     return {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": completion_tokens,
-        "total_tokens": prompt_tokens + completion_tokens,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
+
+
+def _reason(said: Said) -> dict[str, str]:
+    if said.end is None:
+        raise RuntimeError("a sequence without an end is no choice")
+    return {"finish_reason": said.end.reason.value}
+
+
+def _inner(fields: dict[str, Any]) -> str:
+    """The members of a choice after its index, and its closing brace."""
+    return json.dumps(fields, separators=(",", ":"))[1:]

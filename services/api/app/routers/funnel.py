@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from app.routers.openai.wire import Event
+from app.domain.generation import AnswerEvent
+
+Event = tuple[int, AnswerEvent]
 
 
 class Funnel:

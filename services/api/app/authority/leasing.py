@@ -1,0 +1,100 @@
+"""A ready engine for a request: which model its name means, loaded where it has to be.
+
+Everything that may refuse a request before it reaches an engine is here.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from app.authority.catalog import Catalog
+from app.authority.ledger.refusals import RefusalRecorder
+from app.authority.ledger.usage import UsageLog
+from app.authority.lifecycle.serving import Serving
+from app.authority.permissions import Access, Permission, grant
+from app.authority.policy.admitting import AskInstead, NeedsApproval, no_asks
+from app.authority.policy.routing import Routing
+from app.authority.ports import Clock, Engine
+from app.domain.actors import Actor
+from app.domain.models import CatalogModel
+from app.domain.refusal import attempting
+from app.domain.refusals import (
+    DigestMismatch,
+    LoadFailed,
+    ModelQuarantined,
+    ModelTooLarge,
+    NotLoadable,
+)
+
+FALLS_BACK = (DigestMismatch, LoadFailed, ModelQuarantined, ModelTooLarge, NotLoadable)
+"""Refusals of a load after which an alias tries its next model."""
+
+
+@dataclass(frozen=True, slots=True)
+class InferencePorts:
+    catalog: Catalog
+    routing: Routing
+    serving: Serving
+    usage: UsageLog
+    refusals: RefusalRecorder
+    clock: Clock
+    access: Access
+    timeout_s: float
+    asks: AskInstead = no_asks
+    """What happens to a load on demand that policy wants a person for."""
+    isolate_cache: bool = False
+    """Whether prompts are remembered for each actor apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks a model by which name, for how many sequences at once."""
+
+    actor: Actor
+    request_id: str
+    name: str
+    sequences: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    model: CatalogModel
+    engine: Engine
+
+
+async def lease(ports: InferencePorts, asking: Asking, held: AsyncExitStack) -> Leased:
+    """Lease a ready engine into `held`. Raises a Refusal; the caller bounds the time."""
+    route = ports.routing.resolve(asking.name, ports.catalog.ids())
+    try:
+        return await _first(ports, asking, (route.model_id, *route.fallbacks), held)
+    except NeedsApproval as needs:
+        with attempting(Permission.MODEL_LOAD_JIT):
+            raise await ports.asks(needs, asking.request_id) from None
+
+
+async def _first(
+    ports: InferencePorts, asking: Asking, candidates: tuple[str, ...], held: AsyncExitStack
+) -> Leased:
+    """The first of the route's models that can be had."""
+    for model_id in candidates[:-1]:
+        try:
+            return await _one(ports, asking, model_id, held)
+        except FALLS_BACK as refusal:
+            await asyncio.to_thread(
+                ports.refusals.record, asking.actor, refusal, model_id, asking.request_id
+            )
+    return await _one(ports, asking, candidates[-1], held)
+
+
+async def _one(
+    ports: InferencePorts, asking: Asking, model_id: str, held: AsyncExitStack
+) -> Leased:
+    model = ports.catalog.get(model_id)
+    with attempting(Permission.MODEL_LOAD_JIT):
+        may_load = grant(
+            asking.actor, Permission.MODEL_LOAD_JIT, subject=model.id, access=ports.access
+        )
+        engine = await held.enter_async_context(
+            ports.serving.lease(may_load, model, sequences=asking.sequences)
+        )
+    return Leased(model, engine)

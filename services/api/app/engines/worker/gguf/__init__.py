@@ -1,0 +1,1 @@
+"""Models in GGUF, run by llama.cpp."""

@@ -1,0 +1,149 @@
+"""What one sequence says: its tokens in, final pieces of its answer out."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from app.domain.generation import Delta, FinishReason, Piece, TokenLogprob
+from app.engines.protocol import Deltas, FromWorker, SequenceFinished, SequencePieces, TextDelta
+from app.engines.worker.stops import StopScanner
+from app.engines.worker.text import TextStream
+
+Row = Any
+"""Log probabilities over the vocabulary, as the engine has them."""
+
+
+class Channels(Protocol):
+    """Tells the parts of an answer apart: text, thinking, calls of tools."""
+
+    calls: int
+    """How many calls were begun so far."""
+    reasoning_tokens: int
+
+    def feed(self, text: str, tokens: int) -> list[Piece]:
+        """Pieces that `text`, which took `tokens` tokens, makes final."""
+
+    def flush(self) -> list[Piece]:
+        """What was held back, once no more text comes."""
+
+
+class PlainText:
+    """An answer that is nothing but text."""
+
+    calls = 0
+    reasoning_tokens = 0
+
+    def feed(self, text: str, tokens: int) -> list[Piece]:
+        return [Delta(text, tokens)] if text else []
+
+    def flush(self) -> list[Piece]:
+        return []
+
+
+class Voice:
+    """Tokens to text, up to a stop string, told apart into pieces, with log probabilities if asked.
+
+    `tokens` counts those that were generated. `logprob_of` makes the entry of one token.
+    """
+
+    def __init__(
+        self,
+        *,
+        text: TextStream,
+        stops: StopScanner,
+        channels: Channels,
+        logprob_of: Callable[[int, Row], TokenLogprob] | None = None,
+    ) -> None:
+        self._text = text
+        self._stops = stops
+        self._channels = channels
+        self._logprob_of = logprob_of
+        self.tokens = 0
+        self._unsent = 0
+        self._characters = 0
+        self._shown = 0
+        self._entries: list[tuple[int, TokenLogprob]] = []
+
+    @property
+    def stopped(self) -> bool:
+        return self._stops.stopped
+
+    def hear(self, token: int, row: Row) -> list[Piece]:
+        """The next token of the answer (never the one that ends it)."""
+        self.tokens += 1
+        self._unsent += 1
+        gained = self._text.add(token)
+        if self._logprob_of is not None:
+            self._characters += len(gained)
+            self._entries.append((self._characters, self._logprob_of(token, row)))
+        return self._say(self._stops.feed(gained))
+
+    def end(self) -> list[Piece]:
+        """Nothing more comes. Text that was held back may still complete a stop string."""
+        pieces: list[Piece] = []
+        if not self.stopped:
+            rest = self._text.flush()
+            self._characters += len(rest)
+            text = self._stops.feed(rest)
+            pieces = self._say(text if self.stopped else text + self._stops.flush(), last=True)
+        return pieces + self._channels.flush()
+
+    def finished(
+        self, handle: int, reason: FinishReason, *, prompt_tokens: int, cached_tokens: int = 0
+    ) -> SequenceFinished:
+        """An answer that stopped by itself and holds calls ended for their sake."""
+        if reason is FinishReason.STOP and self._channels.calls and not self.stopped:
+            reason = FinishReason.TOOL_CALLS
+        return SequenceFinished(
+            handle,
+            reason,
+            prompt_tokens,
+            self.tokens,
+            cached_tokens,
+            self._channels.reasoning_tokens,
+            self._stops.found,
+        )
+
+    def _say(self, text: str, *, last: bool = False) -> list[Piece]:
+        if not text and not (last and self._entries):
+            return []
+        tokens, self._unsent = self._unsent, 0
+        pieces = self._channels.feed(text, tokens)
+        return pieces if self._logprob_of is None else self._with_logprobs(pieces, text, last=last)
+
+    def _with_logprobs(self, pieces: list[Piece], text: str, *, last: bool) -> list[Piece]:
+        """Entries of the tokens whose text is shown now go with the first delta."""
+        self._shown += len(text)
+        due = [entry for at, entry in self._entries if at <= self._shown]
+        self._entries = [(at, entry) for at, entry in self._entries if at > self._shown]
+        if last and not self.stopped:
+            due += [entry for _, entry in self._entries]
+        for number, piece in enumerate(pieces):
+            if isinstance(piece, Delta):
+                pieces[number] = Delta(piece.text, piece.tokens, tuple(due))
+                return pieces
+        return pieces
+
+
+class Outgoing:
+    """What one step says of all sequences: plain text together, everything else by itself."""
+
+    def __init__(self) -> None:
+        self._deltas: list[TextDelta] = []
+        self._rest: list[FromWorker] = []
+
+    def add(self, handle: int, pieces: list[Piece]) -> None:
+        if not pieces:
+            return
+        first = pieces[0]
+        if len(pieces) == 1 and type(first) is Delta and not first.logprobs:
+            self._deltas.append(TextDelta(handle, first.text, first.tokens))
+        else:
+            self._rest.append(SequencePieces(handle, tuple(pieces)))
+
+    def end(self, message: FromWorker) -> None:
+        self._rest.append(message)
+
+    def messages(self) -> list[FromWorker]:
+        """In an order in which every sequence's own pieces stay in theirs."""
+        deltas: list[FromWorker] = [Deltas(tuple(self._deltas))] if self._deltas else []
+        return deltas + self._rest
