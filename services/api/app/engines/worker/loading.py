@@ -12,7 +12,7 @@ import mlx.core as mx
 from mlx_lm.utils import MODEL_REMAPPING, load_model, load_tokenizer
 
 from app.engines.worker.backend import CannotLoad
-from app.engines.worker.markers import Markers
+from app.engines.worker.markers import NO_MARKERS, Markers
 from app.engines.worker.sampling import Defaults
 from app.engines.worker.text import TextStream, text_streams
 
@@ -34,7 +34,7 @@ class LoadedModel:
     template_constants: Mapping[str, str]
     new_text_stream: Callable[[], TextStream]
     defaults: Defaults
-    markers: Markers = Markers()
+    markers: Markers = NO_MARKERS
 
 
 def load(directory: Path, *, memory_limit_bytes: int) -> LoadedModel:

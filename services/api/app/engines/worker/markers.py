@@ -21,3 +21,6 @@ class Markers:
         """Whether a prompt ends inside a thinking that the template began."""
         start, end = self.think_start, self.think_end
         return bool(start) and rendered.rfind(start) > rendered.rfind(end)
+
+
+NO_MARKERS = Markers()
