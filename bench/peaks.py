@@ -19,7 +19,7 @@ from mlx.utils import tree_flatten
 from mlx_lm.utils import _get_classes, load_model
 
 from app.engines.worker.generator import new_generator
-from app.engines.worker.sampling import make_sampler
+from app.engines.worker.sampling import Draw, make_sampler
 
 NAMES = {mx.float32: "F32", mx.float16: "F16", mx.bfloat16: "BF16", mx.uint32: "U32"}
 BLOCK = 1 << 20
@@ -79,7 +79,7 @@ def measure(directory: Path, context: int, slots: int) -> dict[str, int]:
     vocab = config["vocab_size"]
     generator = new_generator(model, slots=slots)
     prompt = [n % vocab for n in range(context - DECODED_TOKENS)]
-    samplers = [make_sampler(temperature=1.0, top_p=0.9, seed=n) for n in range(slots)]
+    samplers = [make_sampler(Draw(1.0, 0.9), seed=n) for n in range(slots)]
     generator.insert([prompt] * slots, [DECODED_TOKENS] * slots, samplers=samplers)
     finished = 0
     while finished < slots:
