@@ -48,6 +48,8 @@ BY_CODE: Final[Mapping[str, ExitCode]] = {
     "request_too_large": _USAGE,
     "context_length_exceeded": _USAGE,
     "model_not_found": _FAILED,
+    "job_not_found": _FAILED,
+    "not_implemented": _USAGE,
     "key_not_found": _FAILED,
     "event_not_found": _FAILED,
     "person_not_found": _FAILED,

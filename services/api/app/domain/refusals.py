@@ -49,6 +49,18 @@ class ModelNotFound(RecordedRefusal):
     code = "model_not_found"
 
 
+class JobNotFound(RecordedRefusal):
+    """A download that this server never began, or has forgotten."""
+
+    code = "job_not_found"
+
+
+class NotOffered(Refusal):
+    """A surface's protocol has it and this server does not do it; `param` is the field."""
+
+    code = "not_implemented"
+
+
 class KeyNotFound(RecordedRefusal):
     code = "key_not_found"
 

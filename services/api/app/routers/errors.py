@@ -1,7 +1,7 @@
 """The one bridge from refusals and bugs to the wire: a table, and the shape each surface uses."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +15,8 @@ from app.domain.refusals import Refusal
 
 _INVALID = "invalid_request_error"
 _SDK_RETRIES = frozenset({408, 409, 429, *range(500, 600)})
+_LM_STUDIO_TYPES = frozenset({"job_not_found", "model_not_found", "not_implemented"})
+_PROBLEM = "application/problem+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ WIRE: Mapping[type[Refusal], Wire] = {
         "The prompt is longer than the context", "Shorten it, or load with a longer context."
     ),
     no.ModelNotFound: _bad("No such model", "See GET /v1/models for the names.", 404),
+    no.JobNotFound: _bad("No such download", "Ask again: POST /api/v1/models/download.", 404),
+    no.NotOffered: _bad("This server does not do that", "Leave out the field named in `param`."),
     no.KeyNotFound: _bad("No such key", "See lmx keys ls.", 404),
     no.EventNotFound: _bad("No such ledger event", "See lmx ledger ls.", 404),
     no.ProofUnavailable: _bad(
@@ -198,6 +202,13 @@ class Fault:
             }
         }
 
+    def lm_studio(self) -> dict[str, Any]:
+        """LM Studio's own shape. It has few types, so the code says which refusal it was."""
+        kind = "internal_error" if self.wire.status >= _BUG.status else "invalid_request"
+        kind = self.code if self.code in _LM_STUDIO_TYPES else kind
+        told = {"type": kind, "message": self.message, "code": self.code}
+        return {"error": told | ({"param": self.param} if self.param else {})}
+
     def problem(self, request_id: str) -> dict[str, Any]:
         """An RFC 9457 problem document; the refusal's own details stand beside the members."""
         return {
@@ -281,21 +292,28 @@ def retry_headers(fault: Fault) -> dict[str, str]:
     return {"x-should-retry": "false"} if stops else {}
 
 
-def has_problem_shape(path: str) -> bool:
-    return path.startswith(("/authority", "/advisory"))
+Shape = Callable[[Fault, str], dict[str, Any]]
+"""A fault and the request's id to a JSON body."""
+
+SHAPES: tuple[tuple[str, str, Shape], ...] = (
+    ("/authority", _PROBLEM, Fault.problem),
+    ("/advisory", _PROBLEM, Fault.problem),
+    ("/api/v1", "application/json", lambda fault, _: fault.lm_studio()),
+    ("", "application/json", lambda fault, _: fault.openai()),
+)
+"""The body of an error: the first prefix of the path that fits, its media type and its shape."""
 
 
 def error_response(fault: Fault, *, path: str, request_id: str) -> Response:
-    problem = has_problem_shape(path)
-    body = fault.problem(request_id) if problem else fault.openai()
+    media_type, shape = next(row[1:] for row in SHAPES if path.startswith(row[0]))
     headers = {**fault.headers, **retry_headers(fault)}
     if fault.wire.status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
     return Response(
-        json.dumps(body),
+        json.dumps(shape(fault, request_id)),
         status_code=fault.wire.status,
         headers=headers,
-        media_type="application/problem+json" if problem else "application/json",
+        media_type=media_type,
     )
 
 
