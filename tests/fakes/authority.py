@@ -123,13 +123,44 @@ class FakeExecution:
         return {"id": act[1]}
 
 
+def _description(model: CatalogModel) -> Json:
+    publisher, _, name = model.id.partition("/")
+    return {
+        "id": model.id,
+        "aliases": [],
+        "publisher": publisher,
+        "display_name": name,
+        "created": model.created,
+        "digest": model.digest,
+        "size_bytes": model.size_bytes,
+        "max_context": model.max_context,
+        "architecture": model.architecture,
+        "format": "mlx",
+        "task": "generate",
+        "quantization": "4bit",
+        "parameters": 1_500_000_000,
+        "capabilities": {"tools": True, "reasoning": False, "vision": False},
+        "state": "absent",
+        "loaded": False,
+        "context": None,
+        "slots": None,
+    }
+
+
 @dataclass
 class FakeReading:
+    """`told` is what a model's description says besides what it is born with, by id."""
+
     catalog: list[CatalogModel] = field(default_factory=lambda: [ECHO])
+    told: dict[str, Json] = field(default_factory=dict)
 
     async def served_models(self, actor: Actor) -> list[CatalogModel]:
         grant(actor, Permission.MODELS_READ)
         return self.catalog
+
+    async def described_models(self, actor: Actor) -> list[Json]:
+        grant(actor, Permission.MODELS_READ)
+        return [{**_description(model), **self.told.get(model.id, {})} for model in self.catalog]
 
     async def models(self, actor: Actor) -> list[Json]:
         grant(actor, Permission.MODELS_READ)

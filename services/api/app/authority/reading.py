@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from app.authority import feasibility
 from app.authority.catalog import Catalog
+from app.authority.catalog.abilities import capabilities, chat_template
 from app.authority.catalog.inspection import inspect_directory
 from app.authority.keys import Keys
 from app.authority.lifecycle.residency import Held
 from app.authority.lifecycle.serving import Serving
-from app.authority.lifecycle.transitions import HOLDS_MEMORY
+from app.authority.lifecycle.transitions import HOLDS_MEMORY, State
 from app.authority.permissions import Access, Permission, grant
 from app.authority.policy.routing import Routing
 from app.authority.ports import Clock, MemoryProbe
@@ -20,7 +21,7 @@ from app.authority.rules import RULES, rules_digest
 from app.domain.actors import Actor
 from app.domain.feasibility import Fits
 from app.domain.models import CatalogModel
-from app.domain.refusals import InvalidRequest
+from app.domain.refusals import InvalidRequest, ModelNotFound
 from app.domain.shapes import ModelShape
 
 
@@ -55,6 +56,8 @@ class Reading:
     profile: Callable[[], str] = str
     """The kind of approval profile that holds now."""
     """Strict rules that are set aside now: what holds instead, until when, by whom."""
+    _facts: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False)
+    """What never changes of a model, by its digest, so that no listing reads a file."""
 
     async def served_models(self, actor: Actor) -> list[CatalogModel]:
         """What a request may name, aliases first."""
@@ -63,6 +66,31 @@ class Reading:
         by_id = {m.id: m for m in models}
         routes = self.routing.routes(by_id)
         return [replace(by_id[model_id], id=alias) for alias, model_id in routes] + models
+
+    async def described_models(self, actor: Actor) -> list[dict[str, Any]]:
+        """Each model that a request may name, by id, with what clients choose one by.
+
+        Keys: `id`, `aliases` that lead to it, `publisher`, `display_name`, `created` (Unix
+        seconds), `digest`, `size_bytes`, `max_context`, `architecture`, `format` (mlx, gguf),
+        `task` (generate, embed, rerank), `quantization` (empty: none), `parameters` (0: unknown),
+        `capabilities` (tools, reasoning, vision), `state` (of its residency), `loaded`, and, while
+        it holds memory, `context` and `slots`; else they are None.
+        """
+        grant(actor, Permission.MODELS_READ, access=self.access)
+        models = [m for m in self.catalog.list() if m.trust.loadable]
+        routes = self.routing.routes({m.id for m in models})
+        found = []
+        for model in models:
+            facts = self._facts.get(model.digest)
+            if facts is None:
+                try:
+                    facts = await asyncio.to_thread(self._read_facts, model)
+                except ModelNotFound:  # deleted meanwhile
+                    continue
+                self._facts[model.digest] = facts
+            aliases = [alias for alias, model_id in routes if model_id == model.id]
+            found.append({**facts, **self._now(model), "aliases": aliases})
+        return found
 
     async def models(self, actor: Actor) -> list[dict[str, Any]]:
         grant(actor, Permission.STATUS_READ)
@@ -160,6 +188,36 @@ class Reading:
             raise InvalidRequest("Give the absolute path of the model's directory.", param="path")
         shape = inspect_directory(directory)
         return shape, shape.max_context
+
+    def _read_facts(self, model: CatalogModel) -> dict[str, Any]:
+        shape = self.catalog.shape(model.id)
+        return {
+            "digest": model.digest,
+            "size_bytes": model.size_bytes,
+            "max_context": model.max_context,
+            "architecture": model.architecture,
+            "format": str(shape.format),
+            "task": str(shape.task),
+            "quantization": shape.quantization,
+            "parameters": shape.parameters,
+            "capabilities": capabilities(chat_template(self.catalog.store.view(model.digest))),
+        }
+
+    def _now(self, model: CatalogModel) -> dict[str, Any]:
+        publisher, _, name = model.id.partition("/")
+        held = self.serving.residency.known(model.id)
+        terms = held.terms if held is not None and held.state in HOLDS_MEMORY else None
+        state = held.state if held is not None else State.ABSENT
+        return {
+            "id": model.id,
+            "publisher": publisher,
+            "display_name": name,
+            "created": model.created,
+            "state": str(state),
+            "loaded": state is State.READY,
+            "context": terms.context if terms else None,
+            "slots": terms.slots if terms else None,
+        }
 
     def _with_state(self, model: CatalogModel) -> dict[str, Any]:
         return {

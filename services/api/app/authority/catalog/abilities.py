@@ -1,0 +1,77 @@
+"""What a chat template says that its model can do, read without rendering it."""
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+MAX_TEMPLATE_BYTES: Final = 32 << 20
+"""Of a file that holds a template; some hold a tokenizer's settings too."""
+
+# The engine's tokenizer library takes the template of the first of these that has one.
+_OWN_FILE: Final = "chat_template.jinja"
+_IN_JSON: Final = ("chat_template.json", "tokenizer_config.json")
+_ENDS: Final = re.compile(r"[%}]\}")
+_BEGINS: Final = re.compile(r"\{[%{]")
+_TOOLS: Final = re.compile(r"\btools\b")
+_REASONING: Final = ("</think>", "enable_thinking", "reasoning_content", "<|channel|>analysis")
+
+
+def capabilities(template: str) -> dict[str, bool]:
+    """For clients that choose what to offer; no model here sees pictures."""
+    return {
+        "tools": _takes_tools(template),
+        "reasoning": any(mark in template for mark in _REASONING),
+        "vision": False,
+    }
+
+
+def _takes_tools(template: str) -> bool:
+    """A template that takes tools names them in an expression; text about tools is no such name.
+
+    Linear: each character is looked at twice, whatever the text is.
+    """
+    for piece in _ENDS.split(template):
+        begins = _BEGINS.search(piece)
+        if begins and _TOOLS.search(piece, begins.end()):
+            return True
+    return False
+
+
+def chat_template(directory: Path) -> str:
+    """All templates of a model's directory as one text; empty where it has none.
+
+    What cannot be read has none: this is for people, and decides nothing.
+    """
+    own = _read(directory / _OWN_FILE)
+    if own:
+        return own
+    found = (_templates(_read(directory / name)) for name in _IN_JSON)
+    return next((text for text in found if text), "")
+
+
+def _templates(text: str) -> str:
+    try:
+        fields = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return ""
+    said = fields.get("chat_template") if isinstance(fields, dict) else None
+    return "\n".join(_texts(said))
+
+
+def _texts(said: Any) -> Iterable[str]:
+    """One template, or several with names."""
+    if isinstance(said, str):
+        return (said,)
+    several = said if isinstance(said, list) else ()
+    named = (one.get("template") for one in several if isinstance(one, dict))
+    return (text for text in named if isinstance(text, str))
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_TEMPLATE_BYTES).decode("utf-8", errors="replace")
+    except OSError:
+        return ""
