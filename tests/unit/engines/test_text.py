@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models
 
-from app.engines.worker.text import ByteTextStream, TextStream, WindowTextStream, text_streams
+from app.engines.worker.text import ByteTextStream, TextStream, WindowTextStream, TextStreams
 from tests.models import tiny_model, vocabulary
 
 WORDS = ["▁the", "▁a", "s", "▁", "é", "世", "▁lamp", "</s>", "界", "."]
@@ -75,7 +75,7 @@ def hugging_face(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Callabl
 
     directory: Path = tiny_model(tmp_path_factory.mktemp("model"))
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(directory / "tokenizer.json"))
-    return tokenizer, text_streams(tokenizer, directory)
+    return tokenizer, TextStreams(tokenizer, directory)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

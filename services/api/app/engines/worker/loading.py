@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +14,8 @@ from mlx_lm.utils import MODEL_REMAPPING, load_model, load_tokenizer
 from app.engines.worker.backend import CannotLoad
 from app.engines.worker.markers import NO_MARKERS, Markers
 from app.engines.worker.sampling import Defaults
-from app.engines.worker.text import TextStream, text_streams
+from app.engines.worker.templates import named_templates
+from app.engines.worker.text import TextStream, TextStreams
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -24,17 +25,32 @@ CACHE_LIMIT_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in memory with what turns text into its tokens and back."""
+    """A model in memory with what turns text into its tokens and back: a `Language`."""
 
     model: Any
     tokenizer: Any
     vocab_size: int
     end_tokens: frozenset[int]
-    chat_template: str | None
+    chat_templates: Mapping[str, str]
     template_constants: Mapping[str, str]
-    new_text_stream: Callable[[], TextStream]
+    text_streams: TextStreams
     defaults: Defaults
+    longest_token: int
+    control_tokens: Sequence[str] = ()
     markers: Markers = NO_MARKERS
+
+    def encode(self, text: str, *, special: bool) -> list[int]:
+        tokens: list[int] = self.tokenizer.encode(text, add_special_tokens=special)
+        return tokens
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(tokens)))
+
+    def bytes_of(self, token: int) -> bytes:
+        return self.text_streams.bytes_of(token)
+
+    def new_text_stream(self, shown: Sequence[str] = ()) -> TextStream:
+        return self.text_streams(shown)
 
 
 def load(directory: Path, *, memory_limit_bytes: int) -> LoadedModel:
@@ -54,10 +70,11 @@ def load(directory: Path, *, memory_limit_bytes: int) -> LoadedModel:
         tokenizer=tokenizer,
         vocab_size=_vocab_size(config, tokenizer),
         end_tokens=frozenset(wrapper.eos_token_ids),
-        chat_template=_chat_template(tokenizer.chat_template),
+        chat_templates=named_templates(tokenizer.chat_template),
         template_constants=_text_only(tokenizer.special_tokens_map),
-        new_text_stream=text_streams(tokenizer, directory),
+        text_streams=TextStreams(tokenizer, directory),
         defaults=Defaults.read(directory / "generation_config.json"),
+        longest_token=max(len(token) for token in tokenizer.get_vocab()),
     )
 
 
@@ -89,12 +106,6 @@ def _vocab_size(config: Mapping[str, Any], tokenizer: Any) -> int:
     inner = text_config if isinstance(text_config, dict) else {}
     size = config.get("vocab_size") or inner.get("vocab_size") or len(tokenizer)
     return int(size)
-
-
-def _chat_template(template: Any) -> str | None:
-    if isinstance(template, dict):  # several, by name
-        template = template.get("default")
-    return template if isinstance(template, str) else None
 
 
 def _text_only(special: Mapping[str, Any]) -> dict[str, str]:

@@ -13,50 +13,60 @@ from app.domain.refusals import (
 from app.domain.work import Detokenize, Embed, Rerank, Text, Tokenize, Tokens
 from app.engines.protocol import Generate
 from app.engines.worker.backend import Prepared, Steps
-from app.engines.worker.loading import LoadedModel
+from app.engines.worker.language import Constraining, Language
 from app.engines.worker.templates import ChatTemplate, TemplateFailed
 
 
 class Prompts:
     """Renders, tokenizes and checks. Used by one thread."""
 
-    def __init__(self, model: LoadedModel, *, context: int, time_limit_s: float = 1.0) -> None:
-        self._model = model
+    def __init__(
+        self,
+        language: Language,
+        *,
+        context: int,
+        constraints: Constraining | None = None,
+        time_limit_s: float = 1.0,
+    ) -> None:
+        self._language = language
         self._context = context
-        self._longest_token = max(len(token) for token in model.tokenizer.get_vocab())
+        self._constraints = constraints
+        template = language.chat_templates.get("default")
         self._template = (
-            ChatTemplate(
-                model.chat_template,
-                constants=model.template_constants,
-                time_limit_s=time_limit_s,
-            )
-            if model.chat_template is not None
+            ChatTemplate(template, constants=language.template_constants, time_limit_s=time_limit_s)
+            if template is not None
             else None
         )
 
     def prepare(self, asked: Generate) -> Prepared:
         """Raises `PromptRejected`, `ContextLengthExceeded` or `ConstraintRejected`."""
-        if asked.sampling.constraint is not None:
-            raise ConstraintRejected("Constraints are not done yet.", param="response_format")
         rendered, tokens = self._rendered(asked.prompt)
         self._check(tokens)
-        return Prepared(
-            asked.handle, tokens, self._limit(asked, len(tokens)), asked, rendered=rendered
-        )
+        limit = self._limit(asked, len(tokens))
+        constraint = self._constraint(asked, rendered)
+        return Prepared(asked.handle, tokens, limit, asked, rendered, constraint)
 
     def tokens(self, work: Tokenize) -> Tokens:
         """Raises `PromptRejected`."""
         _, tokens = self._rendered(work.prompt, special=work.special)
-        return Tokens(tuple(tokens), ())
+        self._check_vocabulary(tokens)
+        return Tokens(tuple(tokens), tuple(self._language.bytes_of(token) for token in tokens))
 
     def text(self, work: Detokenize) -> Text:
         """Raises `PromptRejected`."""
         self._check_vocabulary(work.tokens)
-        return Text(self._model.tokenizer.decode(list(work.tokens)))
+        return Text(self._language.decode(work.tokens))
 
     def steps(self, work: Embed | Rerank) -> Steps:  # noqa: ARG002 - not done yet
         """Raises `PromptRejected` or `TaskNotSupported`."""
         raise TaskNotSupported("This model gives no embeddings.", param="model")
+
+    def _constraint(self, asked: Generate, rendered: str) -> object | None:
+        if self._constraints is not None:
+            return self._constraints.compile(asked, rendered)
+        if asked.sampling.constraint is not None:
+            raise ConstraintRejected("This model's engine has no constraints.", param=None)
+        return None
 
     def _check(self, tokens: list[int]) -> None:
         if not tokens:
@@ -97,19 +107,19 @@ class Prompts:
             ) from error
 
     def _encode(self, text: str, *, special: bool) -> list[int]:
-        if len(text) > self._context * self._longest_token:
-            raise self._too_long(f"at least {len(text) // self._longest_token}")
+        longest = self._language.longest_token
+        if len(text) > self._context * longest:
+            raise self._too_long(f"at least {len(text) // longest}")
         try:
             text.encode()
-            tokens: list[int] = self._model.tokenizer.encode(text, add_special_tokens=special)
+            return self._language.encode(text, special=special)
         except Exception as error:  # tokenizers raise bare exceptions of many types
             if isinstance(error, Refusal):
                 raise
             raise PromptRejected("The prompt is no valid Unicode text.", param="prompt") from error
-        return tokens
 
     def _check_vocabulary(self, tokens: Sequence[int]) -> None:
-        size = self._model.vocab_size
+        size = self._language.vocab_size
         wrong = next((token for token in tokens if not 0 <= token < size), None)
         if wrong is not None:
             raise PromptRejected(

@@ -21,6 +21,12 @@ class TemplateFailed(Exception):
     """The template gave no text: an error in it, its own refusal, or its time ran out."""
 
 
+def named_templates(template: Any) -> Mapping[str, str]:
+    """The chat templates of a tokenizer, which holds one text or several by name."""
+    named = template if isinstance(template, dict) else {"default": template}
+    return {str(name): text for name, text in named.items() if isinstance(text, str)}
+
+
 class ChatTemplate:
     """One model's chat template. Used by one thread."""
 

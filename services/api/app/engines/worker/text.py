@@ -78,19 +78,53 @@ class WindowTextStream:
         return piece
 
 
-def text_streams(tokenizer: Any, directory: Path) -> Callable[[], TextStream]:
-    """A maker of text streams for a Hugging Face tokenizer loaded from `directory`."""
-    if _is_byte_level(directory / "tokenizer.json"):
-        table = _token_bytes(tokenizer)
-        return lambda: ByteTextStream(table)
+class TextStreams:
+    """Makes the text streams of a Hugging Face tokenizer loaded from `directory`."""
 
-    def decode(tokens: list[int]) -> str:
-        text: str = tokenizer.decode(
-            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        return text
+    def __init__(self, tokenizer: Any, directory: Path) -> None:
+        self._tokenizer = tokenizer
+        self._special = {
+            number: token.content
+            for number, token in tokenizer.added_tokens_decoder.items()
+            if token.special
+        }
+        byte_level = _is_byte_level(directory / "tokenizer.json")
+        self._token_bytes = _token_bytes(tokenizer) if byte_level else None
+        self._tables: dict[tuple[str, ...], Sequence[bytes]] = {}
 
-    return lambda: WindowTextStream(decode)
+    def __call__(self, shown: Sequence[str] = ()) -> TextStream:
+        """Special tokens are left out, except those in `shown`."""
+        if self._token_bytes is not None:
+            return ByteTextStream(self._table(self._token_bytes, tuple(shown)))
+        return WindowTextStream(self._decoding(shown))
+
+    def bytes_of(self, token: int) -> bytes:
+        """Also of a special token."""
+        if self._token_bytes is None:
+            return _bytes_of_piece(self._tokenizer.convert_ids_to_tokens(token))
+        return self._token_bytes[token] if token < len(self._token_bytes) else b""
+
+    def _table(self, token_bytes: Sequence[bytes], shown: tuple[str, ...]) -> Sequence[bytes]:
+        if shown not in self._tables:
+            table = list(token_bytes)
+            for number, text in self._special.items():
+                if text not in shown and number < len(table):
+                    table[number] = b""
+            self._tables[shown] = table
+        return self._tables[shown]
+
+    def _decoding(self, shown: Sequence[str]) -> Decode:
+        hidden = {number for number, text in self._special.items() if text not in shown}
+
+        def decode(tokens: list[int]) -> str:
+            text: str = self._tokenizer.decode(
+                [token for token in tokens if token not in hidden],
+                skip_special_tokens=False,
+                clean_up_tokenization_spaces=False,
+            )
+            return text
+
+        return decode
 
 
 def _is_byte_level(path: Path) -> bool:
@@ -101,13 +135,18 @@ def _is_byte_level(path: Path) -> bool:
 
 
 def _token_bytes(tokenizer: Any) -> list[bytes]:
-    special = {n for n, token in tokenizer.added_tokens_decoder.items() if token.special}
     alphabet = byte_of_character()
     names = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    return [
-        b"" if name is None or number in special else _bytes_of(name, alphabet)
-        for number, name in enumerate(names)
-    ]
+    return [b"" if name is None else _bytes_of(name, alphabet) for name in names]
+
+
+def _bytes_of_piece(name: str | None) -> bytes:
+    """Of a token of SentencePiece: a byte by its number, or text with visible spaces."""
+    if name is None:
+        return b""
+    if len(name) == 6 and name.startswith("<0x") and name.endswith(">"):
+        return bytes([int(name[3:5], 16)])
+    return name.replace("\u2581", " ").encode()
 
 
 def _bytes_of(name: str, alphabet: Mapping[str, int]) -> bytes:
