@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from app.domain.refusals import Refusal
 from app.routers import health
+from app.routers.anthropic import messages as anthropic_messages
 from app.routers.authority import (
     adoption,
     annotations,
@@ -65,6 +66,7 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         api.add_exception_handler(kind, _answer_error)
     for router in (
         completions.router,  # first: routes are tried in this order
+        anthropic_messages.router,
         health.router,
         openai_models.router,
         status.router,

@@ -1,8 +1,7 @@
 """The one bridge from refusals and bugs to the wire: a table, and the shape each surface uses."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -12,24 +11,11 @@ from starlette.responses import Response
 
 from app.domain import refusals as no
 from app.domain.refusals import Refusal
+from app.routers.faults import Fault as Fault  # noqa: PLC0414 - found here too
+from app.routers.faults import Wire, shaped
 
 _INVALID = "invalid_request_error"
 _SDK_RETRIES = frozenset({408, 409, 429, *range(500, 600)})
-_LM_STUDIO_TYPES = frozenset({"job_not_found", "model_not_found", "not_implemented"})
-_PROBLEM = "application/problem+json"
-
-
-@dataclass(frozen=True, slots=True)
-class Wire:
-    """How a class of refusals leaves the server. `cure` is what the docs page says to do."""
-
-    status: int
-    type: str
-    title: str
-    cure: str
-    retry_after_s: int | None = None
-    final: bool = False
-    """Asking again changes nothing until somebody has acted: every client is told so."""
 
 
 def _bad(title: str, cure: str, status: int = 400) -> Wire:
@@ -180,49 +166,6 @@ _NOT_REFUSALS: Mapping[str, Wire] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """An error about to be written, whatever it came from."""
-
-    wire: Wire
-    code: str
-    message: str
-    param: str | None = None
-    retry_after_s: int | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def openai(self) -> dict[str, Any]:
-        return {
-            "error": {
-                "message": self.message,
-                "type": self.wire.type,
-                "param": self.param,
-                "code": self.code,
-            }
-        }
-
-    def lm_studio(self) -> dict[str, Any]:
-        """LM Studio's own shape. It has few types, so the code says which refusal it was."""
-        kind = "internal_error" if self.wire.status >= _BUG.status else "invalid_request"
-        kind = self.code if self.code in _LM_STUDIO_TYPES else kind
-        told = {"type": kind, "message": self.message, "code": self.code}
-        return {"error": told | ({"param": self.param} if self.param else {})}
-
-    def problem(self, request_id: str) -> dict[str, Any]:
-        """An RFC 9457 problem document; the refusal's own details stand beside the members."""
-        return {
-            **self.details,
-            "type": f"urn:lmx:error:{self.code}",
-            "title": self.wire.title,
-            "status": self.wire.status,
-            "detail": self.message,
-            "code": self.code,
-            "param": self.param,
-            "request_id": request_id,
-        }
-
-
 def wire_of(refusal: type[Refusal]) -> Wire:
     return next((WIRE[kind] for kind in refusal.__mro__ if kind in WIRE), _BUG)
 
@@ -292,25 +235,16 @@ def retry_headers(fault: Fault) -> dict[str, str]:
     return {"x-should-retry": "false"} if stops else {}
 
 
-Shape = Callable[[Fault, str], dict[str, Any]]
 """A fault and the request's id to a JSON body."""
-
-SHAPES: tuple[tuple[str, str, Shape], ...] = (
-    ("/authority", _PROBLEM, Fault.problem),
-    ("/advisory", _PROBLEM, Fault.problem),
-    ("/api/v1", "application/json", lambda fault, _: fault.lm_studio()),
-    ("", "application/json", lambda fault, _: fault.openai()),
-)
-"""The body of an error: the first prefix of the path that fits, its media type and its shape."""
 
 
 def error_response(fault: Fault, *, path: str, request_id: str) -> Response:
-    media_type, shape = next(row[1:] for row in SHAPES if path.startswith(row[0]))
+    media_type, body = shaped(fault, path, request_id)
     headers = {**fault.headers, **retry_headers(fault)}
     if fault.wire.status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
     return Response(
-        json.dumps(shape(fault, request_id)),
+        json.dumps(body),
         status_code=fault.wire.status,
         headers=headers,
         media_type=media_type,

@@ -4,8 +4,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.routers.openai.messages import Message
-
 
 class ErrorDetail(BaseModel):
     """All four are always present."""
@@ -38,29 +36,20 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 def body_of(kind: type[BaseModel]) -> dict[str, Any]:
     """The request body of a route, with its nested schemas in place."""
     schema = kind.model_json_schema(ref_template="#/x/{model}")
-    schema.pop("$defs", None)
+    nested = schema.pop("$defs", {})
     return {
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _inlined(schema)}},
+            "content": {"application/json": {"schema": _inlined(schema, nested)}},
         }
     }
 
 
-def _inlined(node: Any) -> Any:
+def _inlined(node: Any, nested: dict[str, Any]) -> Any:
     if isinstance(node, list):
-        return [_inlined(item) for item in node]
+        return [_inlined(item, nested) for item in node]
     if not isinstance(node, dict):
         return node
     if str(node.get("$ref", "")).startswith("#/x/"):
-        return _NESTED[node["$ref"].removeprefix("#/x/")]
-    return {name: _inlined(value) for name, value in node.items()}
-
-
-_NESTED: dict[str, Any] = {
-    "Message": Message.model_json_schema(),
-    "StreamOptions": {
-        "type": "object",
-        "properties": {"include_usage": {"type": "boolean", "nullable": True}},
-    },
-}
+        return _inlined(nested[node["$ref"].removeprefix("#/x/")], nested)
+    return {name: _inlined(value, nested) for name, value in node.items()}
