@@ -25,28 +25,28 @@ router = APIRouter(prefix="/v1", tags=["openai"], responses=ERRORS, route_class=
 @router.post("/chat/completions", openapi_extra=body_of(ChatRequest), response_model=None)
 async def chat_completions(request: Request) -> Answer:
     """Answer a conversation. Streams server-sent events when `stream` is true."""
-    return await _answer(request, ChatRequest, CHAT)
+    return Answer(services_of(request), await asked_by(request, ChatRequest, CHAT))
 
 
 @router.post("/completions", openapi_extra=body_of(CompletionRequest), response_model=None)
 async def completions(request: Request) -> Answer:
     """Continue a prompt: text, token ids, or a list of either."""
-    return await _answer(request, CompletionRequest, LEGACY)
+    return Answer(services_of(request), await asked_by(request, CompletionRequest, LEGACY))
 
 
-async def _answer(
+async def asked_by(
     request: Request, kind: type[ChatRequest] | type[CompletionRequest], shape: Shape
-) -> Answer:
+) -> Asked:
+    """What a request in OpenAI's shape asks for, on whatever route it came. Raises Refusals."""
     ask = parse(kind, await request.body())
     name_subject(request, ask.model)
-    asked = Asked(
+    return Asked(
         actor=actor_of(request),
         request=ask.to_domain(request_id_of(request)),
         writer=lambda generation: OpenAIWriter(_envelope(ask, generation, request, shape)),
         choices=ask.choices,
         stream=bool(ask.stream),
     )
-    return Answer(services_of(request), asked)
 
 
 def _envelope(
