@@ -1,10 +1,12 @@
 """/v1/messages: what its clients send, what they are told, streamed and whole."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anthropic
 import httpx
+import httpx2
 import pytest
 from anthropic.types import message_create_params as params
 
@@ -23,7 +25,7 @@ from app.domain.refusals import QueueFull, WorkerLost
 from app.routers.anthropic.fields import MESSAGES
 from app.routers.anthropic.schemas import MessagesRequest
 from app.routers.fields import Support
-from tests.fakes.house import House
+from tests.fakes.house import BASE, House
 from tests.fakes.inference import End, Say, Script, Step, Tell
 
 MODEL = "lab/echo"
@@ -36,10 +38,14 @@ def asked(**fields: Any) -> dict[str, Any]:
     return {"model": MODEL, "max_tokens": 64, "messages": [USER], **fields}
 
 
-def sdk_of(client: httpx.AsyncClient) -> anthropic.AsyncAnthropic:
-    return anthropic.AsyncAnthropic(
-        api_key="none", base_url=str(client.base_url), http_client=client, max_retries=0
-    )
+@pytest.fixture
+async def sdk(house: House) -> AsyncIterator[anthropic.AsyncAnthropic]:
+    """The real client, which has an HTTP library of its own."""
+    transport = httpx2.ASGITransport(house.app())
+    async with httpx2.AsyncClient(transport=transport) as http:
+        yield anthropic.AsyncAnthropic(
+            api_key="none", base_url=BASE, http_client=http, max_retries=0
+        )
 
 
 def prompt_of(house: House) -> ChatPrompt:
@@ -195,12 +201,9 @@ async def test_blocks_open_and_close_once_and_in_order(
 
 
 async def test_streamed_and_whole_are_equal_for_the_real_client(
-    client: httpx.AsyncClient, house: House
+    sdk: anthropic.AsyncAnthropic, house: House
 ) -> None:
     house.inference.scripts[MODEL] = Script(steps=LOOKS)
-    sdk = anthropic.AsyncAnthropic(
-        api_key="none", base_url=str(client.base_url), http_client=client
-    )
     ask: Any = {"model": MODEL, "max_tokens": 64, "messages": [USER], "tools": [TOOL]}
     whole = await sdk.messages.create(**ask)
     async with sdk.messages.stream(**ask) as stream:
@@ -273,9 +276,8 @@ async def test_bad_requests_are_told_in_anthropics_shape(
 
 
 async def test_errors_are_the_clients_own_exceptions(
-    client: httpx.AsyncClient, house: House
+    sdk: anthropic.AsyncAnthropic, house: House
 ) -> None:
-    sdk = sdk_of(client)
     ask: Any = {"max_tokens": 8, "messages": [USER]}
     with pytest.raises(anthropic.NotFoundError):
         await sdk.messages.create(model="lab/none", **ask)
