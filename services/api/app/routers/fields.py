@@ -3,7 +3,8 @@
 The tables are tested row by row, and docs/contract.md is made from them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -19,11 +20,18 @@ SUPPORTED, IGNORED, REFUSED = Support.SUPPORTED, Support.IGNORED, Support.REFUSE
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of an endpoint. `note` says what is special about it here."""
+    """A field of an endpoint. `note` says what is special about it here.
+
+    `example` is a value that asks for something, sent `beside` other fields. `nothing` are the
+    values of a refused field that ask for nothing; null always is one.
+    """
 
     name: str
     support: Support
     note: str = ""
+    example: Any = None
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    nothing: tuple[Any, ...] = ()
 
 
 def harmless(value: Any) -> bool:

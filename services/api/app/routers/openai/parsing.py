@@ -3,6 +3,7 @@
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from app.domain.refusals import InvalidRequest
 from app.routers.errors import invalid
@@ -18,6 +19,8 @@ def parse(kind: type[Body], raw: bytes) -> Body:
     """
     if not raw.strip():
         raise InvalidRequest("The body of the request is empty; send a JSON object.")
+    if b"NaN" in raw or b"Infinity" in raw:
+        _refuse_what_is_no_json(raw)
     try:
         return kind.model_validate_json(raw)
     except ValidationError as error:
@@ -32,3 +35,11 @@ def parse(kind: type[Body], raw: bytes) -> Body:
         name = invalid(found).param
         raise InvalidRequest(f"You must provide the parameter {name}.", param=name)
     raise invalid(found)
+
+
+def _refuse_what_is_no_json(raw: bytes) -> None:
+    """NaN and Infinity are no JSON, also in a field of any kind, where Pydantic takes them."""
+    try:
+        from_json(raw, allow_inf_nan=False, cache_strings=False)
+    except ValueError as error:
+        raise InvalidRequest(f"The body of the request is not valid JSON: {error}.") from error

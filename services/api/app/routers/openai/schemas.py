@@ -1,15 +1,26 @@
 """What may be asked on /v1, and how a request becomes the domain's."""
 
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from app.domain.generation import ChatPrompt, InferenceRequest, Prompt, Sampling, Sequence
+from app.domain.generation import (
+    ChatPrompt,
+    InferenceRequest,
+    Prompt,
+    Sampling,
+    Sequence,
+    ToolUse,
+)
 from app.domain.refusals import InvalidRequest
-from app.routers.openai.messages import Message
+from app.routers.openai.fields import CHAT, COMPLETIONS
+from app.routers.openai.formats import finite
+from app.routers.openai.messages import Message, conversation
 from app.routers.openai.prompts import prompts_of
-from app.routers.openai.unsupported import refuse_response_format, refuse_unsupported
+from app.routers.openai.sampled import Sampled
+from app.routers.openai.tools import tool_use
+from app.routers.openai.unsupported import refuse_unsupported
 
 MAX_SEQUENCES = 32
 """Prompts times `n` of one request."""
@@ -17,21 +28,35 @@ MAX_SEQUENCES = 32
 LEGACY_MAX_TOKENS = 16
 """OpenAI's default on /v1/completions; chat has none."""
 
-_SEED_LIMIT = 2**63
-_LONGEST_STOP = 1024
-_LEAST_TOP_P = 1e-6  # 0 is allowed and means: only the likeliest token
+_MOST_LOGPROBS = 20
+_OURS = ("messages", "tools", "documents", "add_generation_prompt", "continue_final_message")
+"""Variables of a chat template that the request itself sets."""
 
-Stop = Annotated[Any, Field(json_schema_extra={"type": ["string", "array", "null"]})]
+
+def _or_none(raw: Any) -> Any:
+    """Chat's `false` asks for nothing here too."""
+    return None if raw is False else raw
+
+
 Tokens = Annotated[int, Field(ge=-1, le=2**31 - 1)]
+Alternatives = Annotated[int, Field(ge=0, le=_MOST_LOGPROBS)]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class StreamOptions(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
     include_usage: bool | None = None
+    continuous_usage_stats: Literal[False] | None = None
 
 
-class _Ask(BaseModel):
+class Reasoning(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    effort: Effort | None = None
+
+
+class _Ask(Sampled):
     """What both routes share. Null means the default; extra fields are kept to be judged."""
 
     model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
@@ -40,10 +65,6 @@ class _Ask(BaseModel):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=8)] | None = None
-    stop: Stop = None
-    seed: Annotated[int, Field(ge=-_SEED_LIMIT, lt=_SEED_LIMIT)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     max_tokens: Tokens | None = None
 
     @property
@@ -57,23 +78,23 @@ class _Ask(BaseModel):
     @property
     def told_logprobs(self) -> int | None:
         """How many alternatives are told with each token; None: no log probabilities."""
-        return None
+        raise NotImplementedError
 
-    def _check(self) -> None:
+    def _check_stream(self) -> None:
         if self.stream_options is not None and not self.stream:
             raise InvalidRequest(
                 "stream_options is only allowed when stream is true.", param="stream_options"
             )
-        refuse_unsupported(self.model_extra, n=self.choices)
 
     def _request(
-        self, request_id: str, prompts: Iterable[Prompt], max_tokens: int | None
+        self, request_id: str, prompts: Iterable[Prompt], sampling: Mapping[str, Any]
     ) -> InferenceRequest:
-        """`n` sequences for each prompt; choice `j` of a seeded request has the seed plus `j`."""
+        """`n` sequences for each prompt."""
+        samplings = [Sampling(seed=self.seed_of(j), **sampling) for j in range(self.choices)]
         sequences = tuple(
-            Sequence(f"{request_id}-{i}-{j}", prompt, self._sampling(j, max_tokens))
+            Sequence(f"{request_id}-{i}-{j}", prompt, one)
             for i, prompt in enumerate(prompts)
-            for j in range(self.choices)
+            for j, one in enumerate(samplings)
         )
         if len(sequences) > MAX_SEQUENCES:
             raise InvalidRequest(
@@ -83,57 +104,108 @@ class _Ask(BaseModel):
             )
         return InferenceRequest(request_id=request_id, model=self.model, sequences=sequences)
 
-    def _sampling(self, choice: int, max_tokens: int | None) -> Sampling:
-        return Sampling(
-            temperature=self.temperature,
-            top_p=None if self.top_p is None else max(self.top_p, _LEAST_TOP_P),
-            seed=None if self.seed is None else _wrapped(self.seed + choice),
-            max_tokens=max_tokens,
-            stop=_stops(self.stop),
-        )
-
 
 class ChatRequest(_Ask):
     """POST /v1/chat/completions."""
 
     messages: Annotated[list[Message], Field(min_length=1)]
     max_completion_tokens: Tokens | None = None
-    response_format: dict[str, Any] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Alternatives | None = None
+    tools: Annotated[Any, Field(json_schema_extra={"type": ["array", "null"]})] = None
+    tool_choice: Annotated[Any, Field(json_schema_extra={"type": ["string", "object", "null"]})] = (
+        None
+    )
+    parallel_tool_calls: bool | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+    reasoning_effort: Effort | None = None
+    reasoning: Reasoning | None = None
+
+    @property
+    def told_logprobs(self) -> int | None:
+        if self.logprobs:
+            return self.top_logprobs or 0
+        if self.top_logprobs:
+            raise InvalidRequest("top_logprobs needs logprobs to be true.", param="top_logprobs")
+        return None
 
     def to_domain(self, request_id: str) -> InferenceRequest:
-        self._check()
-        refuse_response_format(self.response_format)
-        messages = tuple(message.to_domain(i) for i, message in enumerate(self.messages))
+        self._check_stream()
+        refuse_unsupported(CHAT, self.model_extra)
+        sampling = {
+            **self.drawn(),
+            "max_tokens": self._limit(),
+            "logprobs": self.told_logprobs,
+        }
+        use = tool_use(self.tools, self.tool_choice, parallel=self.parallel_tool_calls)
+        _either_or(use, sampling)
+        prompt = ChatPrompt(conversation(self.messages), use, self._options())
+        return self._request(request_id, [prompt], sampling)
+
+    def _limit(self) -> int | None:
         limit = _limit("max_tokens", self.max_tokens)
-        if self.max_completion_tokens is not None:
-            limit = _limit("max_completion_tokens", self.max_completion_tokens)
-        return self._request(request_id, [ChatPrompt(messages)], limit)
+        if self.max_completion_tokens is None:
+            return limit
+        return _limit("max_completion_tokens", self.max_completion_tokens)
+
+    def _options(self) -> Mapping[str, Any]:
+        """Variables of the chat template; those sent as such win over what we make of others."""
+        given = self.chat_template_kwargs or {}
+        for name in given:
+            if name in _OURS:
+                where = f"chat_template_kwargs.{name}"
+                raise InvalidRequest(f"{where} is set by the request's own fields.", param=where)
+        return {**self._effort(), **finite(given, "chat_template_kwargs")}
+
+    def _effort(self) -> Mapping[str, Any]:
+        other = self.reasoning.effort if self.reasoning else None
+        if self.reasoning_effort and other and self.reasoning_effort != other:
+            raise InvalidRequest(
+                "reasoning.effort and reasoning_effort differ; send one of them.",
+                param="reasoning.effort",
+            )
+        effort = self.reasoning_effort or other
+        if effort is None:
+            return {}
+        asked: dict[str, Any] = {"reasoning_effort": effort}
+        return {**asked, "enable_thinking": False} if effort == "none" else asked
 
 
 class CompletionRequest(_Ask):
     """POST /v1/completions."""
 
     prompt: Any
+    logprobs: Annotated[Alternatives | None, BeforeValidator(_or_none)] = None
+    echo: bool | None = None
+    best_of: int | None = None
+
+    @property
+    def told_logprobs(self) -> int | None:
+        return self.logprobs
 
     def to_domain(self, request_id: str) -> InferenceRequest:
-        self._check()
+        self._check_stream()
+        refuse_unsupported(COMPLETIONS, self.model_extra)
+        if self.best_of not in (None, self.choices):
+            raise InvalidRequest("best_of is supported only when equal to n.", param="best_of")
         asked = LEGACY_MAX_TOKENS if self.max_tokens is None else self.max_tokens
-        return self._request(request_id, prompts_of(self.prompt), _limit("max_tokens", asked))
+        limit = asked if asked == 0 and self.echo else _limit("max_tokens", asked)
+        sampling = {
+            **self.drawn(),
+            "max_tokens": limit,
+            "logprobs": self.logprobs,
+            "echo": bool(self.echo),
+        }
+        return self._request(request_id, prompts_of(self.prompt), sampling)
 
 
-def _stops(raw: Any) -> tuple[str, ...]:
-    """Null, one string or up to four; none of them empty."""
-    stops = [] if raw is None else [raw] if isinstance(raw, str) else raw
-    if not isinstance(stops, list) or len(stops) > 4 or not all(map(_is_stop, stops)):
+def _either_or(use: ToolUse, sampling: Mapping[str, Any]) -> None:
+    if use.offered and sampling["constraint"] is not None:
         raise InvalidRequest(
-            f"stop must be a string of 1 to {_LONGEST_STOP} characters, or a list of up to four.",
-            param="stop",
+            "tools cannot be offered together with a constraint on the answer, such as "
+            "response_format: send either the one or the other, or tool_choice 'none'.",
+            param="tools",
         )
-    return tuple(stops)
-
-
-def _is_stop(stop: Any) -> bool:
-    return isinstance(stop, str) and 1 <= len(stop) <= _LONGEST_STOP
 
 
 def _limit(name: str, value: int | None) -> int | None:
@@ -141,7 +213,3 @@ def _limit(name: str, value: int | None) -> int | None:
     if value == 0:
         raise InvalidRequest(f"{name} must be at least 1, or -1 for no limit.", param=name)
     return None if value == -1 else value
-
-
-def _wrapped(seed: int) -> int:
-    return (seed + _SEED_LIMIT) % (2 * _SEED_LIMIT) - _SEED_LIMIT
