@@ -9,8 +9,8 @@ from app.domain.work import Detokenize, Embed, Rerank, Text, Tokenize, Tokens, W
 from app.engines.protocol import Cancel, FromWorker, Generate, SequenceRejected
 
 Send = Callable[[list[FromWorker]], None]
-Steps = Generator[None, None, WorkResult]
-"""Work in steps small enough that sequences go on between them; returns the result."""
+Steps = Generator[None, None, WorkResult | None]
+"""Work in steps small enough that sequences go on between them; returns what is to be told."""
 
 
 class CannotLoad(Exception):

@@ -16,13 +16,14 @@ from app.domain.feasibility import PREFILL_CHUNK_TOKENS
 from app.domain.generation import FinishReason
 from app.domain.refusals import Refusal
 from app.engines.protocol import Cancel, Computed, SequenceRejected
-from app.engines.worker.backend import Drain, Item, Job, Prepared, Send, failed, lost
+from app.engines.worker.backend import Drain, Item, Job, Prepared, Send, Steps, failed, lost
 from app.engines.worker.generator import new_generator, prompts_at_once
 from app.engines.worker.loading import LoadedModel
+from app.engines.worker.logprobs import RowTelling
 from app.engines.worker.memory import is_out_of_memory
 from app.engines.worker.prefixes import Prefixes
 from app.engines.worker.processors import processors_of
-from app.engines.worker.prompt_logprobs import echo
+from app.engines.worker.prompt_logprobs import echoing, numbers_of
 from app.engines.worker.speaking import new_voice
 from app.engines.worker.voice import Outgoing, Voice
 
@@ -111,7 +112,8 @@ class Batch:
             next(job.steps)
         except StopIteration as done:
             self._jobs.popleft()
-            self._send([Computed(job.handle, done.value)])
+            if done.value is not None:
+                self._send([Computed(job.handle, done.value)])
         except Refusal as refusal:
             self._jobs.popleft()
             self._send([SequenceRejected(job.handle, refusal.code, refusal.message, refusal.param)])
@@ -168,19 +170,32 @@ class Batch:
         for _ in range(min(room, len(self._waiting))):
             prepared = self._waiting.popleft()
             try:
-                self._begin(prepared)
+                if prepared.asked.sampling.echo:
+                    self._jobs.append(Job(prepared.handle, self._echoed(prepared)))
+                else:
+                    self._begin(prepared)
             except Exception as error:  # noqa: BLE001 - a poison prompt rejects itself only
                 self._send([failed(prepared.handle, error)])
 
+    def _echoed(self, prepared: Prepared) -> Steps:
+        """Give the prompt back, then begin; where no token is wanted, end."""
+        self._send([(yield from echoing(self._model, prepared))])
+        if prepared.max_tokens:
+            self._begin(prepared)
+        else:
+            end, count = FinishReason.LENGTH, len(prepared.tokens)
+            self._send([self._voice(prepared).finished(prepared.handle, end, prompt_tokens=count)])
+        return None
+
+    def _voice(self, prepared: Prepared) -> Voice:
+        model = self._model
+        return new_voice(
+            model, prepared, lambda count: RowTelling(model, count=count, numbers_of=numbers_of)
+        )
+
     def _begin(self, prepared: Prepared) -> None:
         sampling, tokens = prepared.asked.sampling, prepared.tokens
-        voice = new_voice(self._model, prepared)
-        if sampling.echo:
-            self._send([echo(self._model, prepared)])
-        if prepared.max_tokens == 0:
-            ended = voice.finished(prepared.handle, FinishReason.LENGTH, prompt_tokens=len(tokens))
-            self._send([ended])
-            return
+        voice = self._voice(prepared)
         cache, cached = self._prefixes.take(prepared.asked.cache_scope, tokens)
         (uid,) = self._generator.insert(
             [tokens[cached:]],

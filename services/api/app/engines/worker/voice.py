@@ -1,15 +1,12 @@
 """What one sequence says: its tokens in, final pieces of its answer out."""
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from app.domain.generation import Delta, FinishReason, Piece, TokenLogprob
 from app.engines.protocol import Deltas, FromWorker, SequenceFinished, SequencePieces, TextDelta
+from app.engines.worker.logprobs import Row, Telling
 from app.engines.worker.stops import StopScanner
 from app.engines.worker.text import TextStream
-
-Row = Any
-"""Log probabilities over the vocabulary, as the engine has them."""
 
 
 class Channels(Protocol):
@@ -42,7 +39,7 @@ class PlainText:
 class Voice:
     """Tokens to text, up to a stop string, told apart into pieces, with log probabilities if asked.
 
-    `tokens` counts those that were generated. `logprob_of` makes the entry of one token.
+    `tokens` counts those that were generated.
     """
 
     def __init__(
@@ -51,12 +48,12 @@ class Voice:
         text: TextStream,
         stops: StopScanner,
         channels: Channels,
-        logprob_of: Callable[[int, Row], TokenLogprob] | None = None,
+        telling: Telling | None = None,
     ) -> None:
         self._text = text
         self._stops = stops
         self._channels = channels
-        self._logprob_of = logprob_of
+        self._telling = telling
         self.tokens = 0
         self._unsent = 0
         self._characters = 0
@@ -72,9 +69,9 @@ class Voice:
         self.tokens += 1
         self._unsent += 1
         gained = self._text.add(token)
-        if self._logprob_of is not None:
+        if self._telling is not None:
             self._characters += len(gained)
-            self._entries.append((self._characters, self._logprob_of(token, row)))
+            self._entries.append((self._characters, self._telling.entry(token, row, gained)))
         return self._say(self._stops.feed(gained))
 
     def end(self) -> list[Piece]:
@@ -108,7 +105,7 @@ class Voice:
             return []
         tokens, self._unsent = self._unsent, 0
         pieces = self._channels.feed(text, tokens)
-        return pieces if self._logprob_of is None else self._with_logprobs(pieces, text, last=last)
+        return pieces if self._telling is None else self._with_logprobs(pieces, text, last=last)
 
     def _with_logprobs(self, pieces: list[Piece], text: str, *, last: bool) -> list[Piece]:
         """Entries of the tokens whose text is shown now go with the first delta."""
