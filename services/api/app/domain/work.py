@@ -20,10 +20,14 @@ class Detokenize:
 
 @dataclass(frozen=True, slots=True)
 class Embed:
-    """One vector for each input, of length 1, cut to `dimensions` first where that is given."""
+    """One vector for each input, of length 1, cut to `dimensions` first where that is given.
+
+    `first` is the place of the first input in the request, by which refusals name inputs.
+    """
 
     inputs: tuple[Prompt, ...]
     dimensions: int | None = None
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)

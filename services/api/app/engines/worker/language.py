@@ -1,9 +1,10 @@
-"""What turns texts and messages into a model's tokens and back, whichever engine holds the model."""
+"""Turns texts and messages into a model's tokens and back, whichever engine holds the model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from app.engines.protocol import Generate
+from app.engines.worker.backend import Steps
 from app.engines.worker.markers import Markers
 from app.engines.worker.text import TextStream
 
@@ -45,6 +46,13 @@ class Language(Protocol):
 
     def new_text_stream(self, shown: Sequence[str] = ()) -> TextStream:
         """Leaves the control tokens out, except those in `shown`."""
+
+
+class Vectoring(Protocol):
+    """Gives vectors of texts, in steps that the model's own thread runs."""
+
+    def embed(self, inputs: Sequence[Sequence[int]], dimensions: int | None) -> Steps:
+        """Inputs are checked tokens that fit the context. Raises `TaskNotSupported`."""
 
 
 class Constraining(Protocol):

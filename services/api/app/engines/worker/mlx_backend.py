@@ -6,8 +6,10 @@ from pathlib import Path
 import mlx.core as mx
 
 from app.engines.protocol import Load
-from app.engines.worker.backend import CannotLoad, Send
+from app.engines.worker.backend import Backend, CannotLoad, Send
 from app.engines.worker.batch import Batch
+from app.engines.worker.embedding import Decoder
+from app.engines.worker.encoders import EncoderBackend, is_encoder
 from app.engines.worker.generator import new_generator
 from app.engines.worker.loading import LoadedModel, load
 from app.engines.worker.prefixes import Prefixes
@@ -16,12 +18,20 @@ from app.engines.worker.prompts import Prompts
 CANARY_TOKENS = 2
 
 
+def open_model(spec: Load) -> Backend:
+    """Raises `CannotLoad`, or whatever MLX raises."""
+    return EncoderBackend(spec) if is_encoder(Path(spec.directory)) else MlxBackend(spec)
+
+
 class MlxBackend:
     def __init__(self, spec: Load) -> None:
         self._spec = spec
-        self._model = load(Path(spec.directory), memory_limit_bytes=spec.memory_limit_bytes)
+        directory = Path(spec.directory)
+        self._model = load(directory, memory_limit_bytes=spec.memory_limit_bytes)
         self.vocab_size = self._model.vocab_size
-        self.preparing = Prompts(self._model, context=spec.context)
+        self.preparing = Prompts(
+            self._model, context=spec.context, vectors=Decoder(self._model.model, directory)
+        )
 
     def sing(self) -> None:
         sing(self._model)

@@ -24,6 +24,6 @@ def runtime_of(kind: Format) -> Runtime:
         from app.engines.worker.gguf.backend import GgufBackend
 
         return Runtime(GgufBackend, lambda: 0)
-    from app.engines.worker.mlx_backend import MlxBackend, held_on_device
+    from app.engines.worker.mlx_backend import held_on_device, open_model
 
-    return Runtime(MlxBackend, held_on_device)
+    return Runtime(open_model, held_on_device)

@@ -13,7 +13,7 @@ from app.domain.refusals import (
 from app.domain.work import Detokenize, Embed, Rerank, Text, Tokenize, Tokens
 from app.engines.protocol import Generate
 from app.engines.worker.backend import Prepared, Steps
-from app.engines.worker.language import Constraining, Language
+from app.engines.worker.language import Constraining, Language, Vectoring
 from app.engines.worker.templates import ChatTemplate, TemplateFailed
 
 
@@ -26,11 +26,13 @@ class Prompts:
         *,
         context: int,
         constraints: Constraining | None = None,
+        vectors: Vectoring | None = None,
         time_limit_s: float = 1.0,
     ) -> None:
         self._language = language
         self._context = context
         self._constraints = constraints
+        self._vectors = vectors
         template = language.chat_templates.get("default")
         self._template = (
             ChatTemplate(template, constants=language.template_constants, time_limit_s=time_limit_s)
@@ -57,9 +59,35 @@ class Prompts:
         self._check_vocabulary(work.tokens)
         return Text(self._language.decode(work.tokens))
 
-    def steps(self, work: Embed | Rerank) -> Steps:  # noqa: ARG002 - not done yet
-        """Raises `PromptRejected` or `TaskNotSupported`."""
-        raise TaskNotSupported("This model gives no embeddings.", param="model")
+    def steps(self, work: Embed | Rerank) -> Steps:
+        """Raises `PromptRejected`, `ContextLengthExceeded` or `TaskNotSupported`."""
+        if isinstance(work, Rerank):
+            raise TaskNotSupported(
+                "This model ranks no documents. Ask a cross-encoder, such as a reranker of the "
+                "BERT family.",
+                param="model",
+            )
+        if self._vectors is None:
+            raise TaskNotSupported("This model gives no embeddings.", param="model")
+        inputs = [
+            self._input(prompt, f"input[{place}]")
+            for place, prompt in enumerate(work.inputs, work.first)
+        ]
+        return self._vectors.embed(inputs, work.dimensions)
+
+    def _input(self, prompt: Prompt, where: str) -> list[int]:
+        try:
+            _, tokens = self._rendered(prompt)
+            self._check(tokens)
+        except Refusal as refusal:
+            raise type(refusal)(f"{where}: {refusal.message}", param=where) from refusal
+        if len(tokens) > self._context:
+            raise ContextLengthExceeded(
+                f"{where} has {len(tokens)} tokens, and this model's context is {self._context}"
+                " tokens. Split it, or load the model with a longer context.",
+                param=where,
+            )
+        return tokens
 
     def _constraint(self, asked: Generate, rendered: str) -> object | None:
         if self._constraints is not None:
