@@ -140,6 +140,7 @@ def _description(model: CatalogModel) -> Json:
         "quantization": "4bit",
         "parameters": 1_500_000_000,
         "capabilities": {"tools": True, "reasoning": False, "vision": False},
+        "reasoning_options": [],
         "state": "absent",
         "loaded": False,
         "context": None,

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from app.authority.catalog.abilities import capabilities, chat_template
+from app.authority.catalog.abilities import capabilities, chat_template, reasoning_options
 from app.authority.permissions import OPEN
 from app.authority.policy.routing import Routing
 from app.authority.reading import Installation, Reading
@@ -51,6 +51,7 @@ async def test_a_model_is_described_by_its_files_and_its_id(house: House) -> Non
         "quantization": first["quantization"],
         "parameters": first["parameters"],
         "capabilities": {"tools": False, "reasoning": False, "vision": False},
+        "reasoning_options": [],
         "state": "absent",
         "loaded": False,
         "context": None,
@@ -110,6 +111,22 @@ def test_capabilities_are_what_the_template_names(
     template: str, tools: bool, reasoning: bool
 ) -> None:
     assert capabilities(template) == {"tools": tools, "reasoning": reasoning, "vision": False}
+
+
+@pytest.mark.parametrize(
+    ("template", "options"),
+    [
+        ("{% if enable_thinking %}{% endif %}", ["off", "on"]),
+        ("<|channel|>analysis {{ reasoning_effort }}", ["low", "medium", "high"]),
+        ("{{ x.split('</think>') }}", ["on"]),
+        ("{{ reasoning_effort }}", []),
+        ("", []),
+    ],
+)
+def test_what_may_be_asked_of_reasoning_is_what_the_template_takes(
+    template: str, options: list[str]
+) -> None:
+    assert reasoning_options(template) == options
 
 
 @pytest.mark.parametrize("hostile", ["{%" * 500_000, "{{" + "x" * 1_000_000, "%}" * 500_000])

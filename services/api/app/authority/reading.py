@@ -8,7 +8,7 @@ from typing import Any
 
 from app.authority import feasibility
 from app.authority.catalog import Catalog
-from app.authority.catalog.abilities import capabilities, chat_template
+from app.authority.catalog.abilities import capabilities, chat_template, reasoning_options
 from app.authority.catalog.inspection import inspect_directory
 from app.authority.keys import Keys
 from app.authority.lifecycle.residency import Held
@@ -73,8 +73,9 @@ class Reading:
         Keys: `id`, `aliases` that lead to it, `publisher`, `display_name`, `created` (Unix
         seconds), `digest`, `size_bytes`, `max_context`, `architecture`, `format` (mlx, gguf),
         `task` (generate, embed, rerank), `quantization` (empty: none), `parameters` (0: unknown),
-        `capabilities` (tools, reasoning, vision), `state` (of its residency), `loaded`, and, while
-        it holds memory, `context` and `slots`; else they are None.
+        `capabilities` (tools, reasoning, vision), `reasoning_options` (off, on, low, medium,
+        high), `state` (of its residency), `loaded`, and, while it holds memory, `context` and
+        `slots`; else they are None.
         """
         grant(actor, Permission.MODELS_READ, access=self.access)
         models = [m for m in self.catalog.list() if m.trust.loadable]
@@ -191,6 +192,7 @@ class Reading:
 
     def _read_facts(self, model: CatalogModel) -> dict[str, Any]:
         shape = self.catalog.shape(model.id)
+        template = chat_template(self.catalog.store.view(model.digest))
         return {
             "digest": model.digest,
             "size_bytes": model.size_bytes,
@@ -200,7 +202,8 @@ class Reading:
             "task": str(shape.task),
             "quantization": shape.quantization,
             "parameters": shape.parameters,
-            "capabilities": capabilities(chat_template(self.catalog.store.view(model.digest))),
+            "capabilities": capabilities(template),
+            "reasoning_options": reasoning_options(template),
         }
 
     def _now(self, model: CatalogModel) -> dict[str, Any]:

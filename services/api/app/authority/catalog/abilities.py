@@ -27,6 +27,18 @@ def capabilities(template: str) -> dict[str, bool]:
     }
 
 
+def reasoning_options(template: str) -> list[str]:
+    """What a client may ask of the model's reasoning: a switch, an effort, or nothing at all.
+
+    A template that knows neither leaves a model that reasons to itself: ``on`` is all there is.
+    """
+    if not capabilities(template)["reasoning"]:
+        return []
+    switch = ["off", "on"] if "enable_thinking" in template else []
+    efforts = ["low", "medium", "high"] if "reasoning_effort" in template else []
+    return switch + efforts or ["on"]
+
+
 def _takes_tools(template: str) -> bool:
     """A template that takes tools names them in an expression; text about tools is no such name.
 
