@@ -305,15 +305,6 @@ async def test_a_missing_field_is_named(missing: str, client: httpx.AsyncClient)
     assert error["param"] == missing
 
 
-async def test_models_are_listed_and_found_by_ids_with_slashes(client: httpx.AsyncClient) -> None:
-    entry = {"id": "lab/echo", "object": "model", "created": 1_700_000_000, "owned_by": "lab"}
-    assert (await client.get("/v1/models")).json() == {"object": "list", "data": [entry]}
-    for path in ("/v1/models/lab/echo", "/v1/models/lab%2Fecho"):
-        assert (await client.get(path)).json() == entry
-    error = assert_openai_error(await client.get("/v1/models/nope"), 404)
-    assert (error["code"], error["param"]) == ("model_not_found", "model")
-
-
 async def test_an_unknown_model_is_404_and_recorded(
     client: httpx.AsyncClient, house: House
 ) -> None:

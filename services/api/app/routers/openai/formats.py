@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
+from pydantic_core import from_json
 
 from app.domain.generation import Constraint, Form
 from app.domain.refusals import InvalidRequest
@@ -98,8 +99,8 @@ def _guided_json(asked: Any, where: str) -> Constraint:
     """vLLM's clients also send the schema as text."""
     if isinstance(asked, str):
         try:
-            asked = json.loads(asked)
-        except (ValueError, RecursionError) as error:
+            asked = from_json(asked, allow_inf_nan=False)
+        except ValueError as error:
             raise InvalidRequest(f"{where} is text that is not valid JSON.", param=where) from error
     return _schema(asked, where)
 

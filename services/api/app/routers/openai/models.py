@@ -1,42 +1,58 @@
-"""GET /v1/models and /v1/models/{id}: what a client may name."""
+"""GET /v1/models and /v1/models/{id}: what a client may name, and what it gets by it."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
 
-from app.domain.models import CatalogModel
 from app.domain.refusals import ModelNotFound
 from app.routers.dependencies import ClientRoute, UseCases, actor_of, name_subject
 from app.routers.openai.documents import ERRORS
 
 router = APIRouter(prefix="/v1/models", tags=["openai"], responses=ERRORS, route_class=ClientRoute)
 
+_TOLD = ("max_context", "size_bytes", "digest", "format", "task")
+
 
 @router.get("")
 async def served_models(request: Request, services: UseCases) -> dict[str, Any]:
     """Every model and alias that a request may name, loaded or not."""
-    models = await services.reading.served_models(actor_of(request))
-    return {"object": "list", "data": [_entry(model) for model in models]}
+    models = await services.reading.described_models(actor_of(request))
+    aliases = [_entry(alias, model) for model in models for alias in model["aliases"]]
+    return {"object": "list", "data": aliases + [_entry(model["id"], model) for model in models]}
 
 
 @router.get("/{model_id:path}")
 async def served_model(model_id: str, request: Request, services: UseCases) -> dict[str, Any]:
     """One of them; ids contain slashes."""
     name_subject(request, model_id)
-    for model in await services.reading.served_models(actor_of(request)):
-        if model.id == model_id:
-            return _entry(model)
+    for model in await services.reading.described_models(actor_of(request)):
+        if model_id in _names(model):
+            return _entry(model_id, model)
     raise ModelNotFound(
         f"The model {model_id[:200]!r} does not exist; GET /v1/models lists those that do.",
         param="model",
     )
 
 
-def _entry(model: CatalogModel) -> dict[str, Any]:
-    publisher, slash, _ = model.id.partition("/")
+def _names(model: Mapping[str, Any]) -> Iterator[str]:
+    yield model["id"]
+    yield from model["aliases"]
+
+
+def _entry(name: str, model: Mapping[str, Any]) -> dict[str, Any]:
+    """OpenAI's four members, and what clients otherwise have to be told by hand.
+
+    `context` is that of the loaded model; of another, the longest that it could be loaded with.
+    """
+    publisher, slash, _ = name.partition("/")
     return {
-        "id": model.id,
+        "id": name,
         "object": "model",
-        "created": model.created,
+        "created": model["created"],
         "owned_by": publisher if slash else "lmx",
+        "state": "loaded" if model["loaded"] else "not-loaded",
+        "context": model["context"] or model["max_context"],
+        **{told: model[told] for told in _TOLD},
+        "quantization": model["quantization"] or None,
     }
