@@ -55,7 +55,7 @@ class TokenText:
 
     def of(self, token: int, gained: str) -> bytes:
         own = self._language.bytes_of(token)
-        whole = bool(gained) and not self._unfinished
+        whole = bool(gained) and not self._unfinished and is_text(own)
         self._unfinished = bool(own) and not gained
         return gained.encode() if whole else own
 
@@ -70,6 +70,15 @@ def likeliest(
     found = np.argpartition(-numbers, count - 1)[:count]
     order = sorted((int(token) for token in found), key=lambda token: (-numbers[token], token))
     return tuple((token, shown(language, token), told(numbers[token])) for token in order)
+
+
+def is_text(found: bytes) -> bool:
+    """Whether these bytes are whole characters."""
+    try:
+        found.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def shown(language: Language, token: int) -> bytes:
