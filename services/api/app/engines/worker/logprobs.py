@@ -30,34 +30,26 @@ class RowTelling:
         self._language = language
         self._count = count
         self._numbers_of = numbers_of
-        self._text = TokenText(language)
 
     def entry(self, token: int, row: Row, gained: str) -> TokenLogprob:
         numbers = self._numbers_of(row)
         return TokenLogprob(
             token,
-            self._text.of(token, gained),
+            text_of(self._language.bytes_of(token), gained),
             told(numbers[token]),
             likeliest(self._language, numbers, self._count),
         )
 
 
-class TokenText:
-    """The bytes of each token of one answer; joined they are the answer's text.
+def text_of(own: bytes, gained: str) -> bytes:
+    """What a token says: its own bytes, but what it gained where that is less.
 
-    What a token adds depends on where it stands (a leading space is dropped at the start), so its
-    own bytes count only while a character is unfinished.
+    A tokenizer may drop the space that a text begins with. Joined over an answer, this is its text.
     """
-
-    def __init__(self, language: Language) -> None:
-        self._language = language
-        self._unfinished = False
-
-    def of(self, token: int, gained: str) -> bytes:
-        own = self._language.bytes_of(token)
-        whole = bool(gained) and not self._unfinished and is_text(own)
-        self._unfinished = bool(own) and not gained
-        return gained.encode() if whole else own
+    try:
+        return gained.encode() if gained and own.decode().endswith(gained) else own
+    except UnicodeDecodeError:
+        return own
 
 
 def likeliest(
@@ -70,15 +62,6 @@ def likeliest(
     found = np.argpartition(-numbers, count - 1)[:count]
     order = sorted((int(token) for token in found), key=lambda token: (-numbers[token], token))
     return tuple((token, shown(language, token), told(numbers[token])) for token in order)
-
-
-def is_text(found: bytes) -> bool:
-    """Whether these bytes are whole characters."""
-    try:
-        found.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def shown(language: Language, token: int) -> bytes:
