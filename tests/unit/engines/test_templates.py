@@ -1,23 +1,32 @@
 """Chat templates are code from a model: whatever they do costs their own prompt and a second."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from app.engines.worker.templates import ChatTemplate, TemplateFailed
+from app.engines.worker.templates import ChatTemplates, TemplateFailed
 from tests.models import CHAT_TEMPLATE
 
-HELLO = [{"role": "user", "content": "hello"}]
+
+def said(content: str) -> dict[str, Any]:
+    message = {"role": "user", "content": content}
+    return {"messages": [message], "tools": None, "add_generation_prompt": True}
+
+
+HELLO = said("hello")
 
 
 class Templates:
     """Makes templates and closes them."""
 
     def __init__(self) -> None:
-        self.made: list[ChatTemplate] = []
+        self.made: list[ChatTemplates] = []
 
-    def __call__(self, source: str, time_limit_s: float = 5.0) -> ChatTemplate:
-        template = ChatTemplate(source, constants={"bos_token": "<s>"}, time_limit_s=time_limit_s)
+    def __call__(self, source: str, time_limit_s: float = 5.0) -> ChatTemplates:
+        template = ChatTemplates(
+            {"default": source}, constants={"bos_token": "<s>"}, time_limit_s=time_limit_s
+        )
         self.made.append(template)
         return template
 
@@ -113,11 +122,11 @@ def test_after_a_kill_the_next_prompt_is_rendered(template: Templates) -> None:
     )
     rendered = template(source, time_limit_s=2.0)
     with pytest.raises(TemplateFailed, match="longer than 2 s"):
-        rendered.render([{"role": "user", "content": "loop"}])
+        rendered.render(said("loop"))
     assert rendered.render(HELLO) == "fine"
 
 
 def test_long_messages_pass_both_ways(template: Templates) -> None:
     content = "x é" * 200_000
     rendered = template("{{ messages[0].content }}", time_limit_s=30.0)
-    assert rendered.render([{"role": "user", "content": content}]) == content
+    assert rendered.render(said(content)) == content

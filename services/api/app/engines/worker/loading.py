@@ -12,7 +12,7 @@ import mlx.core as mx
 from mlx_lm.utils import MODEL_REMAPPING, load_model, load_tokenizer
 
 from app.engines.worker.backend import CannotLoad
-from app.engines.worker.markers import NO_MARKERS, Markers
+from app.engines.worker.markers import NO_MARKERS, Markers, control_tokens, markers_of
 from app.engines.worker.sampling import Defaults
 from app.engines.worker.templates import named_templates
 from app.engines.worker.text import TextStream, TextStreams
@@ -65,16 +65,21 @@ def load(directory: Path, *, memory_limit_bytes: int) -> LoadedModel:
         eos_token_ids=config.get("eos_token_id"),
     )
     tokenizer = wrapper._tokenizer  # noqa: SLF001 - the wrapper guesses at tools and thinking
+    templates = named_templates(tokenizer.chat_template)
+    markers = _markers(tokenizer, templates)
+    added = {t.content: bool(t.special) for t in tokenizer.added_tokens_decoder.values()}
     return LoadedModel(
         model=model,
         tokenizer=tokenizer,
         vocab_size=_vocab_size(config, tokenizer),
         end_tokens=frozenset(wrapper.eos_token_ids),
-        chat_templates=named_templates(tokenizer.chat_template),
+        chat_templates=templates,
         template_constants=_text_only(tokenizer.special_tokens_map),
         text_streams=TextStreams(tokenizer, directory),
         defaults=Defaults.read(directory / "generation_config.json"),
         longest_token=max(len(token) for token in tokenizer.get_vocab()),
+        control_tokens=control_tokens(added, templates, (markers.think_start, markers.think_end)),
+        markers=markers,
     )
 
 
@@ -106,6 +111,17 @@ def _vocab_size(config: Mapping[str, Any], tokenizer: Any) -> int:
     inner = text_config if isinstance(text_config, dict) else {}
     size = config.get("vocab_size") or inner.get("vocab_size") or len(tokenizer)
     return int(size)
+
+
+def _markers(tokenizer: Any, templates: Mapping[str, str]) -> Markers:
+    parser = tokenizer.init_kwargs.get("tool_parser_type")
+    return markers_of(
+        templates,
+        tokenizer.get_vocab(),
+        tuple(t.content for t in tokenizer.added_tokens_decoder.values() if t.special),
+        lambda text: list(tokenizer.encode(text, add_special_tokens=False)),
+        parser=parser if isinstance(parser, str) else None,
+    )
 
 
 def _text_only(special: Mapping[str, Any]) -> dict[str, str]:

@@ -13,8 +13,8 @@ from app.domain.refusals import (
 from app.domain.work import Detokenize, Embed, Rerank, Text, Tokenize, Tokens
 from app.engines.protocol import Generate
 from app.engines.worker.backend import Prepared, Steps
+from app.engines.worker.chats import Chats
 from app.engines.worker.language import Constraining, Language, Vectoring
-from app.engines.worker.templates import ChatTemplate, TemplateFailed
 
 
 class Prompts:
@@ -33,12 +33,8 @@ class Prompts:
         self._context = context
         self._constraints = constraints
         self._vectors = vectors
-        template = language.chat_templates.get("default")
-        self._template = (
-            ChatTemplate(template, constants=language.template_constants, time_limit_s=time_limit_s)
-            if template is not None
-            else None
-        )
+        has_template = "default" in language.chat_templates
+        self._chats = Chats(language, time_limit_s=time_limit_s) if has_template else None
 
     def prepare(self, asked: Generate) -> Prepared:
         """Raises `PromptRejected`, `ContextLengthExceeded` or `ConstraintRejected`."""
@@ -118,21 +114,29 @@ class Prompts:
             case TextPrompt(text):
                 return text, self._encode(text, special=special)
             case ChatPrompt():
-                text = self._chat(prompt)
-                return text, self._encode(text, special=False)
+                pieces = self._pieces(prompt)
+                return "".join(pieces), self._encode_all(pieces)
 
-    def _chat(self, prompt: ChatPrompt) -> str:
-        if self._template is None:
+    def _pieces(self, prompt: ChatPrompt) -> list[str]:
+        if self._chats is None:
             raise PromptRejected(
                 "This model has no chat template. Use /v1/completions.", param="messages"
             )
-        try:
-            return self._template.render(prompt.messages)
-        except TemplateFailed as error:
-            raise PromptRejected(
-                f"The model's chat template could not render the messages: {error}.",
-                param="messages",
-            ) from error
+        return self._chats.pieces(prompt)
+
+    def _encode_all(self, pieces: list[str]) -> list[int]:
+        """Each by itself. Someone who sends control tokens often sends one of them often."""
+        if len(pieces) == 1:
+            return self._encode(pieces[0], special=False)
+        if len(pieces) > self._context:  # each is a token at least
+            raise self._too_long(f"at least {len(pieces)}")
+        known: dict[str, list[int]] = {}
+        tokens: list[int] = []
+        for piece in pieces:
+            if piece not in known:
+                known[piece] = self._encode(piece, special=False)
+            tokens += known[piece]
+        return tokens
 
     def _encode(self, text: str, *, special: bool) -> list[int]:
         longest = self._language.longest_token

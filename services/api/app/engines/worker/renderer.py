@@ -4,8 +4,9 @@ Jinja's immutable sandbox keeps it from attributes and from changing what it is 
 its own, without MLX, keys or open sockets, makes every limit enforceable: the worker kills it when
 time is up, and memory and file sizes are capped by the kernel (memory: Linux only).
 
-Spoken on stdin and stdout, one JSON object a line. It opens with `{}`, reads the template and its
-constants, then messages, and answers each of those with `{"text": ...}` or `{"error": ...}`.
+Spoken on stdin and stdout, one JSON object a line. It opens with `{}`, reads the templates by name
+and their constants, then a template's name and its variables, and answers each of those with
+`{"text": ...}` or `{"error": ...}`.
 """
 
 import json
@@ -57,9 +58,12 @@ def main() -> None:
     _limit()
     print("{}", flush=True)  # noqa: T201 - ready: from here on the time counts
     opening = json.loads(sys.stdin.readline())
-    render = _renderer(opening["template"], opening["constants"])
+    constants = opening["constants"]
+    render = {name: _renderer(text, constants) for name, text in opening["templates"].items()}
     for line in sys.stdin:
-        sys.stdout.write(json.dumps(render(json.loads(line))) + "\n")
+        asked = json.loads(line)
+        answer = render[asked["template"]](asked["variables"])
+        sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
 
@@ -73,7 +77,7 @@ def _renderer(source: str, constants: Mapping[str, str]) -> Callable[[dict[str, 
 
     def render(asked: dict[str, Any]) -> Answer:
         try:
-            text = template.render(**constants, **asked)
+            text = template.render({**asked, **constants})
         except Exception as error:  # noqa: BLE001 - see above
             return {"error": _reason(error)}
         if len(text) > MAX_TEXT_CHARACTERS:
@@ -96,8 +100,20 @@ def _reason(error: Exception) -> str:
     return (str(error) or type(error).__name__)[:500]
 
 
-def _to_json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+def _to_json(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    return json.dumps(
+        value,
+        ensure_ascii=ensure_ascii,
+        indent=indent,
+        separators=separators,
+        sort_keys=sort_keys,
+    )
 
 
 def _raise(message: str) -> NoReturn:

@@ -7,7 +7,7 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,32 +21,35 @@ class TemplateFailed(Exception):
     """The template gave no text: an error in it, its own refusal, or its time ran out."""
 
 
+class TemplateRefused(TemplateFailed):
+    """The template itself raised: other variables might do."""
+
+
 def named_templates(template: Any) -> Mapping[str, str]:
     """The chat templates of a tokenizer, which holds one text or several by name."""
     named = template if isinstance(template, dict) else {"default": template}
     return {str(name): text for name, text in named.items() if isinstance(text, str)}
 
 
-class ChatTemplate:
-    """One model's chat template. Used by one thread."""
+class ChatTemplates:
+    """One model's chat templates, by name. Used by one thread."""
 
     def __init__(
-        self, template: str, *, constants: Mapping[str, str], time_limit_s: float = 1.0
+        self,
+        templates: Mapping[str, str],
+        *,
+        constants: Mapping[str, str],
+        time_limit_s: float = 1.0,
     ) -> None:
-        opening = {"template": template, "constants": dict(constants)}
+        opening = {"templates": dict(templates), "constants": dict(constants)}
         self._opening = json.dumps(opening).encode() + b"\n"
         self._time_limit_s = time_limit_s
         self._ready = False
         self._child = self._start()
 
-    def render(self, messages: Sequence[Mapping[str, Any]]) -> str:
+    def render(self, variables: Mapping[str, Any], *, template: str = "default") -> str:
         """The prompt's text. Raises `TemplateFailed`."""
-        asked = {
-            "messages": [dict(message) for message in messages],
-            "add_generation_prompt": True,
-            "tools": None,
-            "documents": None,
-        }
+        asked = {"template": template, "variables": variables}
         try:
             if not self._ready:
                 self._exchange(b"", _START_LIMIT_S)
@@ -57,7 +60,7 @@ class ChatTemplate:
             self._restart()
             raise TemplateFailed("it broke the process that renders it") from error
         if "error" in answer:
-            raise TemplateFailed(str(answer["error"]))
+            raise TemplateRefused(str(answer["error"]))
         return str(answer["text"])
 
     def close(self) -> None:
