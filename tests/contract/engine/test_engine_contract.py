@@ -1,8 +1,12 @@
-"""What every engine host keeps: the same facts for the in-memory fake and for real workers."""
+"""What every engine host keeps: the same facts for the in-memory fake and for real workers.
+
+Both kinds of worker have the same weights, MLX's and llama.cpp's.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +28,10 @@ from app.domain.generation import (
     TokenPrompt,
 )
 from app.domain.refusals import ContextLengthExceeded, PromptRejected, WorkerLost
+from app.domain.shapes import Format
 from app.engines.supervisor import WorkerHost
 from tests.fakes.engine import FakeEngineHost
+from tests.gguf_models import tiny_gguf
 from tests.models import tiny_model
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -33,35 +39,56 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CONTEXT = 256
 SLOTS = 4
 HELLO = TextPrompt("hello there")
-HOSTS: dict[str, Callable[[], Any]] = {"fake": FakeEngineHost, "worker": WorkerHost}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One host, how it is given the weights, and what a directory without them lacks."""
+
+    host: Callable[[], Any]
+    write: Callable[..., Path]
+    format: Format
+    lacking: str
+
+    def spec_for(self, directory: Path, *, memory_limit_bytes: int = 4 * 2**30) -> LoadSpec:
+        return LoadSpec(
+            model_id="tests/tiny",
+            digest="0" * 64,
+            directory=directory,
+            context=CONTEXT,
+            slots=SLOTS,
+            memory_limit_bytes=memory_limit_bytes,
+            format=self.format,
+        )
+
+
+KINDS = {
+    "fake": Kind(FakeEngineHost, tiny_model, Format.MLX, "config.json"),
+    "worker": Kind(WorkerHost, tiny_model, Format.MLX, "config.json"),
+    "gguf": Kind(WorkerHost, tiny_gguf, Format.GGUF, ".gguf"),
+}
+
+
+@pytest.fixture(scope="module", params=list(KINDS))
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return KINDS[request.param]
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp("model"), context=CONTEXT)
+def directory(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return kind.write(tmp_path_factory.mktemp("model"), context=CONTEXT)
 
 
-def spec_for(directory: Path, *, memory_limit_bytes: int = 4 * 2**30) -> LoadSpec:
-    return LoadSpec(
-        model_id="tests/tiny",
-        digest="0" * 64,
-        directory=directory,
-        context=CONTEXT,
-        slots=SLOTS,
-        memory_limit_bytes=memory_limit_bytes,
-    )
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=list(HOSTS))
-async def host(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
-    host = HOSTS[request.param]()
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def host(kind: Kind) -> AsyncIterator[Any]:
+    host = kind.host()
     yield host
     await host.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine(host: Any, directory: Path) -> Any:
-    return await host.start(None, spec_for(directory))
+async def engine(host: Any, kind: Kind, directory: Path) -> Any:
+    return await host.start(None, kind.spec_for(directory))
 
 
 async def events(engine: Any, prompt: Prompt = HELLO, **sampling: Any) -> list[GenerationEvent]:
@@ -208,22 +235,30 @@ async def test_leaving_while_queued_lets_the_next_one_in(engine: Any) -> None:
     await asyncio.gather(*running)
 
 
-async def test_a_directory_without_a_model_does_not_load(host: Any, tmp_path: Path) -> None:
+async def test_a_directory_without_a_model_does_not_load(
+    host: Any, kind: Kind, tmp_path: Path
+) -> None:
     with pytest.raises(LoadFailure) as failed:
-        await host.start(None, spec_for(tmp_path))
-    assert "config.json" in failed.value.reason
+        await host.start(None, kind.spec_for(tmp_path))
+    assert kind.lacking in failed.value.reason
     assert not failed.value.out_of_memory
 
 
-async def test_a_load_beyond_its_promise_is_out_of_memory(host: Any, directory: Path) -> None:
-    small = spec_for(directory, memory_limit_bytes=1)
+async def test_a_load_beyond_its_promise_is_out_of_memory(
+    host: Any, kind: Kind, tmp_path: Path
+) -> None:
+    # Larger than what every worker may take beyond its promise.
+    large = kind.write(tmp_path / "model", context=CONTEXT, hidden=512, layers=4)
+    small = kind.spec_for(large, memory_limit_bytes=1)
     with pytest.raises(LoadFailure) as failed:
         await host.start(None, small)
     assert failed.value.out_of_memory
 
 
-async def test_stopping_ends_what_runs_and_resolves_exited(host: Any, directory: Path) -> None:
-    engine = await host.start(None, spec_for(directory))
+async def test_stopping_ends_what_runs_and_resolves_exited(
+    host: Any, kind: Kind, directory: Path
+) -> None:
+    engine = await host.start(None, kind.spec_for(directory))
     sequence = Sequence("runs", HELLO, Sampling(max_tokens=None))
     generation = engine.generate(None, sequence)
     assert isinstance(await anext(generation), Started)

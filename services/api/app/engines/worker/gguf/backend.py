@@ -1,23 +1,93 @@
-"""Not done yet."""
+"""Models in GGUF, run by llama.cpp inside this process."""
 
+import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
 
 from app.engines.protocol import Load
 from app.engines.worker.backend import CannotLoad, Loop, Preparing, Send
+from app.engines.worker.gguf.batch import Batch, Voicing
+from app.engines.worker.gguf.decoder import Decoder, Feed
+from app.engines.worker.gguf.drawing import defaults_of
+from app.engines.worker.gguf.language import GgufLanguage
+from app.engines.worker.gguf.library import open_library
+from app.engines.worker.gguf.slots import Slots
+from app.engines.worker.gguf.threads import best, candidates, cores
+from app.engines.worker.gguf.weights import Weights, find_gguf
+from app.engines.worker.prompts import Prompts
+
+CANARY_TOKENS = 2
+_TIMED_PROMPT = 64
 
 
 class GgufBackend:
-    vocab_size: int
+    """Implements `Backend`."""
 
     def __init__(self, spec: Load) -> None:
-        raise CannotLoad(f"{spec.model_id} is GGUF, which this server cannot load yet.")
+        library = open_library()
+        library.on_abort = _say
+        path = find_gguf(Path(spec.directory))
+        self._weights = Weights(library, path)
+        self._language = GgufLanguage(library, self._weights)
+        self._decoder = Decoder(
+            library, self._weights, context=spec.context, slots=spec.slots, threads=1
+        )
+        self._remembers = spec.prompt_cache_bytes > 0
+        self.vocab_size = self._language.vocab_size
+        self._prompts = Prompts(self._language, context=spec.context)
+        answer, prompt = choose_threads(self._decoder, self._some_token)
+        _say(f"llama.cpp uses {answer} of {cores()} cores for answers and {prompt} for prompts")
 
     @property
     def preparing(self) -> Preparing:
-        raise NotImplementedError
+        return self._prompts
+
+    @property
+    def _some_token(self) -> int:
+        return min(self._language.end_tokens, default=0)
 
     def sing(self) -> None:
-        raise NotImplementedError
+        """The canary: a short greedy generation whose numbers must be numbers."""
+        tokens = [self._some_token] * 2
+        for position in range(0, CANARY_TOKENS * 2, 2):
+            row = self._decoder.step([Feed(0, tokens, position, 1)])[0]
+            if not np.isfinite(row.max()) or np.isnan(row).any():
+                raise CannotLoad("The model's canary produced numbers that are not numbers (NaN).")
+            tokens = [int(row.argmax())] * 2
+        self._decoder.clear()
 
-    def loop(self, send: Send, over_memory: Callable[[], bool]) -> Loop:
-        raise NotImplementedError
+    def loop(self, send: Send, over_memory: Callable[[], bool]) -> Loop:  # noqa: ARG002 - fixed
+        """llama.cpp has taken all of its memory already, so there is none to watch over."""
+        slots = Slots(self._decoder, remembers=self._remembers, window=self._weights.sliding_window)
+        voicing = Voicing(self._language, defaults_of(self._weights.meta))
+        return Batch(self._decoder, slots, voicing, send)
+
+
+def choose_threads(decoder: Decoder, token: int) -> tuple[int, int]:
+    """Measures, sets and returns the threads for single tokens and for prompts."""
+    counts = candidates(cores())
+
+    def seconds_for(tokens: int) -> Callable[[int], float]:
+        def seconds(count: int) -> float:
+            decoder.use_threads(count, count)
+            started = time.monotonic()
+            decoder.step([Feed(0, [token] * tokens, 0, 1)])
+            taken = time.monotonic() - started
+            decoder.keep(0, 0)
+            return taken
+
+        return seconds
+
+    seconds_for(1)(1)  # the first step sets things up
+    answer = best(counts, seconds_for(1))
+    prompt = best(counts, seconds_for(_TIMED_PROMPT))
+    decoder.use_threads(answer, prompt)
+    return answer, prompt
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
