@@ -115,7 +115,9 @@ def fit(
 
 @app.command("import")
 def import_(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Holds the model's files.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Holds the model's files; or a .gguf file.")
+    ],
     name: Annotated[
         str | None,
         typer.Option("--name", metavar="PUBLISHER/NAME", help="Its name in the catalog."),
@@ -123,8 +125,10 @@ def import_(
     server: ServerUrl = SERVER,
 ) -> None:
     """Hash a model's files, check them and take them into the store."""
-    if not directory.is_dir():
-        raise CommandError(f"{directory} is not a directory.", exit_code=ExitCode.USAGE)
+    if not directory.is_dir() and not (directory.is_file() and directory.suffix == ".gguf"):
+        raise CommandError(
+            f"{directory} is neither a directory nor a .gguf file.", exit_code=ExitCode.USAGE
+        )
     from app.cli.connection import connected
 
     with connected(server) as authority:

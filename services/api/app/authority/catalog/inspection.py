@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from app.authority.catalog import gguf
 from app.authority.catalog.config import MAX_JSON_BYTES, PATH, parse_config
+from app.authority.catalog.gguf_files import only_set, opened_model, shape_of
 from app.authority.catalog.kinds import MAGIC_BYTES, Kind, check_magic, kind_of
 from app.authority.catalog.safetensors import LENGTH_BYTES, Header, header_length, parse_header
 from app.authority.catalog.shapes import model_shape
 from app.authority.catalog.shards import INDEX, check_index
-from app.authority.catalog.tree import Found, Tree, opened, read_exactly, refuse
+from app.authority.catalog.tree import Found, Tree, read_exactly, refuse
 from app.domain.shapes import ModelShape
 
 # The files that the engine loads weights from.
@@ -29,8 +31,11 @@ class Inspected:
 
 
 def inspect_directory(directory: Path) -> ModelShape:
-    """The shape of the model in `directory`, in milliseconds. Raises IntakeRefused."""
-    with opened(directory) as tree:
+    """The shape of the model in `directory`, or of a GGUF file, in milliseconds.
+
+    Raises IntakeRefused.
+    """
+    with opened_model(directory) as tree:
         return inspect(tree).shape
 
 
@@ -39,11 +44,37 @@ def inspect(tree: Tree) -> Inspected:
     kinds = {file: kind_of(file.path) for file in tree.files()}
     taken = tuple(file for file, kind in kinds.items() if kind.taken)
     left_out = tuple(file.path for file, kind in kinds.items() if kind is Kind.LEFT_OUT)
-    sizes = {file.path: file.size for file in taken}
+    by_kind = {kind: [f.path for f in taken if kinds[f] is kind] for kind in Kind}
+    _check_others(tree, kinds)
+    if by_kind[Kind.GGUF]:
+        shape = _gguf_shape(tree, by_kind)
+    else:
+        shape = _safetensors_shape(tree, by_kind[Kind.WEIGHTS], {f.path: f.size for f in taken})
+    return Inspected(taken, left_out, shape)
+
+
+def _gguf_shape(tree: Tree, by_kind: Mapping[Kind, list[str]]) -> ModelShape:
+    """A configuration beside it is not needed; one that asks for code is refused all the same."""
+    where = str(tree.directory)
+    if by_kind[Kind.WEIGHTS]:
+        refuse(where, "holds a model in safetensors and one in GGUF; import the GGUF by its file")
+    if PATH in by_kind[Kind.JSON]:
+        parse_config(tree.read(PATH, limit=MAX_CONFIG_BYTES))
+    headers = {}
+    for path in only_set(by_kind[Kind.GGUF], where):
+        with tree.open(path) as descriptor:
+            headers[path] = read_gguf(descriptor, path=path)
+    return shape_of(headers)
+
+
+def _safetensors_shape(tree: Tree, weights: list[str], sizes: Mapping[str, int]) -> ModelShape:
     if PATH not in sizes:
         refuse(str(tree.directory), "holds no config.json, so it is not a model's directory")
     config = parse_config(tree.read(PATH, limit=MAX_CONFIG_BYTES))
-    headers = _headers(tree, kinds)
+    headers = {}
+    for path in weights:
+        with tree.open(path) as descriptor:
+            headers[path] = read_header(descriptor, path=path)
     if INDEX in sizes:
         check_index(tree.read(INDEX, limit=MAX_JSON_BYTES), headers)
     loaded = [header for path, header in headers.items() if fnmatchcase(path, LOADED)]
@@ -51,21 +82,15 @@ def inspect(tree: Tree) -> Inspected:
         refuse(str(tree.directory), f"holds no {LOADED}, so there are no weights to load")
     tensors = [tensor for header in loaded for tensor in header.tensors]
     tokenizer_bytes = sizes.get("tokenizer.json") or sizes.get("tokenizer.model", 0)
-    shape = model_shape(config, tensors, tokenizer_bytes=tokenizer_bytes)
-    return Inspected(taken, left_out, shape)
+    return model_shape(config, tensors, tokenizer_bytes=tokenizer_bytes)
 
 
-def _headers(tree: Tree, kinds: Mapping[Found, Kind]) -> dict[str, Header]:
-    headers = {}
+def _check_others(tree: Tree, kinds: Mapping[Found, Kind]) -> None:
+    """Files that hold no weights are what their names say."""
     for file, kind in kinds.items():
-        if not kind.taken:
-            continue
-        with tree.open(file.path) as descriptor:
-            if kind is Kind.WEIGHTS:
-                headers[file.path] = read_header(descriptor, path=file.path)
-            else:
+        if kind.taken and kind not in {Kind.WEIGHTS, Kind.GGUF}:
+            with tree.open(file.path) as descriptor:
                 check_magic(file.path, read_exactly(descriptor, MAGIC_BYTES, 0), kind)
-    return headers
 
 
 def read_header(descriptor: int, *, path: str) -> Header:
@@ -74,3 +99,11 @@ def read_header(descriptor: int, *, path: str) -> Header:
     length = header_length(read_exactly(descriptor, LENGTH_BYTES, 0), file_size=size, path=path)
     text = read_exactly(descriptor, length, LENGTH_BYTES)
     return parse_header(text, file_size=size, path=path)
+
+
+def read_gguf(descriptor: int, *, path: str) -> gguf.Header:
+    """The checked header of an open GGUF file."""
+    size = os.fstat(descriptor).st_size
+    return gguf.read_header(
+        lambda count, offset: read_exactly(descriptor, count, offset), file_size=size, path=path
+    )

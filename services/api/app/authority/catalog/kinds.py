@@ -8,6 +8,7 @@ from app.authority.catalog.tree import refuse
 
 class Kind(StrEnum):
     WEIGHTS = auto()
+    GGUF = auto()
     JSON = auto()
     TEXT = auto()
     TOKENIZER = auto()
@@ -34,6 +35,7 @@ _NAMES = {
 }
 _ENDINGS = {
     ".safetensors": Kind.WEIGHTS,
+    ".gguf": Kind.GGUF,
     ".json": Kind.JSON,
     ".jinja": Kind.TEXT,
     ".tiktoken": Kind.TEXT,
@@ -46,13 +48,14 @@ _ENDINGS = {
 
 _PICKLE = "may hold a pickle, which runs code when it is read; use a safetensors version"
 _CODE = "is code; LMX runs none that comes with a model. Use a version that needs none"
-_GGUF = "is GGUF, which this release cannot load; use a safetensors version"
+_GGUF = "is GGUF under another name; call it .gguf, or remove it from the directory"
+# What lies beside a model in GGUF and is none: for pictures, and for those who quantize.
+_ASIDE = ("mmproj", "imatrix")
 _REFUSED = {
     **dict.fromkeys((".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"), _PICKLE),
     **dict.fromkeys((".npy", ".npz", ".h5", ".keras", ".msgpack", ".onnx"), _PICKLE),
     **dict.fromkeys((".py", ".pyc", ".pyi", ".ipynb", ".sh", ".js", ".so", ".dylib"), _CODE),
     **dict.fromkeys((".dll", ".exe", ".jar", ".wasm", ".metal", ".bat", ".ps1"), _CODE),
-    ".gguf": _GGUF,
 }
 
 # What a file is by its first bytes, whatever it is called.
@@ -78,6 +81,8 @@ def kind_of(path: str) -> Kind:
     kind = _NAMES.get(name) or _ENDINGS.get(ending)
     if kind is None:
         refuse(path, "is of a kind that LMX does not know; remove it from the directory")
+    if kind is Kind.GGUF and name.startswith(_ASIDE):
+        return Kind.LEFT_OUT
     if kind is not Kind.LEFT_OUT and "/" in path:
         # The engine reads one flat directory; what lies deeper belongs to other tools.
         return Kind.LEFT_OUT

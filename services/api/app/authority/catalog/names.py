@@ -14,7 +14,7 @@ _UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def model_id(name: str | None, directory: Path) -> str:
-    """The id asked for, or one made from the directory's name. Raises IntakeRefused."""
+    """The id asked for, or one made from the name of what is imported. Raises IntakeRefused."""
     if name is None:
         name = f"{DEFAULT_PUBLISHER}/{_from_directory(directory)}"
     if not _ID.fullmatch(name):
@@ -27,4 +27,7 @@ def model_id(name: str | None, directory: Path) -> str:
 
 
 def _from_directory(directory: Path) -> str:
-    return _UNUSABLE.sub("-", directory.name).lstrip("._-")[:96] or "model"
+    name = directory.name
+    if name.lower().endswith(".gguf"):
+        name = name[: -len(".gguf")]
+    return _UNUSABLE.sub("-", name).lstrip("._-")[:96] or "model"

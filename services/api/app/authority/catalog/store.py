@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from app.authority.catalog import records
 from app.authority.catalog.blobs import BlobStore, Incoming
+from app.authority.catalog.gguf_files import opened_model
 from app.authority.catalog.imported import imported
 from app.authority.catalog.inspection import Inspected, inspect
 from app.authority.catalog.intake import (
@@ -201,7 +202,7 @@ class Catalog:
         *,
         admit: Admit = admit_all,
     ) -> CatalogModel:
-        """Take a directory's files in and record them; blocks, and leaves nothing when it fails.
+        """Take a directory's files or a GGUF file in and record them; leaves nothing if it fails.
 
         The operator's import is the confirmation that pins a model nobody knew beforehand. The same
         bytes under the same name are taken as they are; other bytes raise ModelExists. Raises
@@ -211,7 +212,7 @@ class Catalog:
         model_id = parse_model_id(name, directory)
         watch = Watch(progress, cancelled, self._clock)
         begun = Begun(self._clock.utc_us(), {"source": recorded_path(directory)[:1000]})
-        with self.entering(watch.stop_if_cancelled), opened(directory) as tree:
+        with self.entering(watch.stop_if_cancelled), opened_model(directory) as tree:
             found = inspect(tree)
             signed = Beside(tree, self.signers, admit)
             check_space(found.taken, bytes_free=self._store.bytes_free())

@@ -114,6 +114,33 @@ def opened(directory: Path) -> Iterator[Tree]:
         os.close(descriptor)
 
 
+@contextmanager
+def opened_files(directory: Path, belongs: Callable[[str], bool]) -> Iterator[Tree]:
+    """The directory as if it held only the files directly in it whose names belong."""
+    with opened(directory) as tree:
+        yield _Chosen(tree, belongs)
+
+
+class _Chosen(Tree):
+    def __init__(self, tree: Tree, belongs: Callable[[str], bool]) -> None:
+        super().__init__(tree.descriptor, tree.directory)
+        self._belongs = belongs
+
+    def names(self) -> set[str]:
+        return {name for name in super().names() if self._belongs(name)}
+
+    def files(self) -> list[Found]:
+        found = []
+        for name in sorted(self.names()):
+            _check_name(name, name)
+            status = self._look(name, self.descriptor, name)
+            _check_regular(status, name)
+            found.append(Found(name, status.st_size, status.st_mtime_ns))
+            if len(found) > MAX_FILES:
+                refuse(str(self.directory), f"holds more than {MAX_FILES} files")
+        return found
+
+
 def read_exactly(descriptor: int, count: int, offset: int) -> bytes:
     """Up to `count` bytes from `offset`: less only where the file ends."""
     parts = []
