@@ -32,10 +32,11 @@ class Embed:
 
 @dataclass(frozen=True, slots=True)
 class Rerank:
-    """How well each document answers the query."""
+    """How well each document answers the query. `first` is as for `Embed`."""
 
     query: str
     documents: tuple[str, ...]
+    first: int = 0
 
 
 Work = Tokenize | Detokenize | Embed | Rerank

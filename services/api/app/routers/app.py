@@ -34,7 +34,7 @@ from app.routers.authority import (
 from app.routers.dependencies import Services, actor_of, request_id_of, services_of
 from app.routers.edge import Edge
 from app.routers.errors import error_response, fault_of
-from app.routers.openai import completions
+from app.routers.openai import completions, embeddings, rerank, tokens
 from app.routers.openai import models as openai_models
 from app.routers.refused import note_refusal
 
@@ -67,6 +67,9 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
     for router in (
         completions.router,  # first: routes are tried in this order
         anthropic_messages.router,
+        embeddings.router,
+        rerank.router,
+        tokens.router,
         health.router,
         openai_models.router,
         status.router,

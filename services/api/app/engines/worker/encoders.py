@@ -237,7 +237,9 @@ class EncoderPrompts:
         """Raises what `Prompts.steps` does."""
         if isinstance(work, Embed):
             return self._prompts.steps(work)
-        pairs = [self._pair(work.query, one, at) for at, one in enumerate(work.documents)]
+        pairs = [
+            self._pair(work.query, one, at) for at, one in enumerate(work.documents, work.first)
+        ]
         return self._model.rank(pairs)
 
     def _pair(self, query: str, document: str, at: int) -> tuple[list[int], list[int]]:

@@ -10,13 +10,13 @@ Legacy = TextPrompt | TokenPrompt
 _LARGEST_TOKEN = 2**31 - 1
 
 
-def prompts_of(raw: Any) -> list[Legacy]:
-    """Every prompt of the request, or InvalidRequest; none of them is empty."""
+def prompts_of(raw: Any, *, name: str = "prompt") -> list[Legacy]:
+    """Every prompt in the field `name`, or InvalidRequest; none of them is empty."""
     if isinstance(raw, str):
-        return [_text(raw, "prompt")]
+        return [_text(raw, name)]
     if isinstance(raw, list) and raw and not _is_token(raw[0]):
-        return [_one(item, f"prompt[{position}]") for position, item in enumerate(raw)]
-    return [_tokens(raw, "prompt")]
+        return [_one(item, f"{name}[{position}]") for position, item in enumerate(raw)]
+    return [_tokens(raw, name)]
 
 
 def _one(item: Any, where: str) -> Legacy:
