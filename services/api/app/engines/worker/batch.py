@@ -21,7 +21,7 @@ from app.engines.worker.generator import new_generator, prompts_at_once
 from app.engines.worker.loading import LoadedModel
 from app.engines.worker.logprobs import RowTelling
 from app.engines.worker.memory import is_out_of_memory
-from app.engines.worker.prefixes import Prefixes
+from app.engines.worker.prefixes import WORTH_TOKENS, Prefixes
 from app.engines.worker.processors import processors_of
 from app.engines.worker.prompt_logprobs import echoing, numbers_of
 from app.engines.worker.speaking import new_voice
@@ -45,8 +45,12 @@ class _Running:
     @property
     def is_about_to_begin(self) -> bool:
         """Its first token is a few steps away; a prompt of many chunks may share its steps."""
-        unread = len(self.prepared.tokens) - self.cached
-        return self.voice.tokens == 0 and unread <= PREFILL_CHUNK_TOKENS
+        return self.voice.tokens == 0 and self.unread <= PREFILL_CHUNK_TOKENS
+
+    @property
+    def unread(self) -> int:
+        """How much of its prompt had to be read."""
+        return len(self.prepared.tokens) - self.cached
 
 
 class Batch:
@@ -98,10 +102,11 @@ class Batch:
     def _step(self) -> None:
         """One step of all sequences. A response must not outlive it: an ended one holds a cache."""
         try:
-            _, responses = self._generator.next()
+            read, responses = self._generator.next()
         except Exception as error:  # noqa: BLE001 - one bad step must not end the worker
             self._step_failed(error)
         else:
+            self._remember_prompts(read)
             self._advance(responses)
             self._relieve_memory()
 
@@ -196,16 +201,17 @@ class Batch:
     def _begin(self, prepared: Prepared) -> None:
         sampling, tokens = prepared.asked.sampling, prepared.tokens
         voice = self._voice(prepared)
-        cache, cached = self._prefixes.take(prepared.asked.cache_scope, tokens)
-        (uid,) = self._generator.insert(
-            [tokens[cached:]],
+        known = self._prefixes.take(prepared.asked.cache_scope, tokens)
+        stop = max(known.length, known.stop)
+        (uid,) = self._generator.insert_segments(
+            [[tokens[known.length : stop], tokens[stop:]]],
             [prepared.max_tokens],
-            caches=None if cache is None else [cache],
-            all_tokens=[tokens[:cached]],
+            caches=None if known.cache is None else [known.cache],
+            all_tokens=[tokens[: known.length]],
             samplers=[self._model.defaults.sampler(sampling)],
             logits_processors=[processors_of(self._model, prepared)],
         )
-        self._running[uid] = _Running(prepared, voice, cached)
+        self._running[uid] = _Running(prepared, voice, known.length)
 
     def _advance(self, responses: list[Any]) -> None:
         out = Outgoing()
@@ -249,8 +255,23 @@ class Batch:
             cache, tokens = found[uid]
             self._remember(running, tokens, cache)
 
+    def _remember_prompts(self, read: list[Any]) -> None:
+        """A prompt is remembered before its answer: those that wait may begin like it."""
+        for one in read:
+            running = self._running.get(one.uid)
+            if running is None or one.end_of_prompt or not one.end_of_segment:
+                continue
+            if self._prefixes.wanted and running.unread >= WORTH_TOKENS:
+                cache, tokens = self._generator.extract_cache([one.uid])[one.uid]
+                self._remember(running, tokens, cache)
+
     def _remember(self, running: _Running, tokens: list[int], cache: list[Any]) -> None:
-        self._prefixes.put(running.prepared.asked.cache_scope, tokens, cache)
+        """What it costs is memory that may be short: a sequence never suffers from it."""
+        try:
+            self._prefixes.put(running.prepared.asked.cache_scope, tokens, cache)
+        except Exception:  # noqa: BLE001 - what is half remembered is worth nothing
+            self._prefixes.clear()
+            mx.clear_cache()
 
     def _step_failed(self, error: Exception) -> None:
         """The generator's state is unknown now: end what ran, and start a fresh one."""
@@ -262,7 +283,7 @@ class Batch:
             else:
                 out.end(failed(one.prepared.handle, error))
         self._send(out.messages())
-        self._prefixes.shrink(0)
+        self._prefixes.clear()
         self._generator = self._new_generator()
         mx.clear_cache()
 
@@ -274,7 +295,7 @@ class Batch:
         self._memory_checked_at = now
         if not self._over_memory():
             return
-        self._prefixes.shrink(0)
+        self._prefixes.clear()
         mx.clear_cache()
         if self._over_memory():
             uid = max(self._running, key=lambda uid: self._running[uid].length)
