@@ -219,10 +219,12 @@ def invalid(errors: Any) -> no.InvalidRequest:
 def field_path(location: tuple[int | str, ...]) -> str | None:
     """``("body", "messages", 0, "role")`` as ``messages[0].role``."""
     path = ""
-    for part in location:
+    # A body that was parsed by hand may have a field of such a name.
+    elsewhere = location[:1] in {("body",), ("query",), ("path",)} and location != ("query",)
+    for part in location[1:] if elsewhere else location:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part not in ("body", "query", "path"):
+        else:
             path += f".{part[:100]}" if path else part[:100]
     return path or None
 
