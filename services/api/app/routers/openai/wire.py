@@ -4,9 +4,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.domain.generation import (
+    AnswerEvent,
     CallArguments,
     CallBegun,
     Delta,
@@ -17,7 +18,7 @@ from app.domain.generation import (
 )
 from app.routers.answering import Event, Said, Usage
 from app.routers.errors import Fault
-from app.routers.openai.logprobs import chat_logprobs, legacy_logprobs
+from app.routers.openai.logprobs import LegacyLogprobs, chat_logprobs, joined
 
 DONE = b"data: [DONE]\n\n"
 
@@ -82,6 +83,13 @@ class Envelope:
         }
 
 
+class Frame(NamedTuple):
+    """The constant text around the text of one kind of chunk."""
+
+    before: str
+    after: str
+
+
 class OpenAIWriter:
     """Writes one answer. All constant text of a stream is made once, here."""
 
@@ -92,9 +100,13 @@ class OpenAIWriter:
         self._start = f'data: {head},"choices":['
         self._end = ('],"usage":null}' if envelope.include_usage else "]}") + "\n\n"
         self._heads = [f'{self._start}{{"index":{index},' for index in range(envelope.sequences)]
-        self._deltas = [head + shape.before for head in self._heads]
-        self._after = shape.after + self._end
-        self._offsets = [0] * envelope.sequences
+        self._plain = [Frame(head + shape.before, shape.after + self._end) for head in self._heads]
+        self._thinking = [
+            Frame(f'{head}"delta":{{"reasoning_content":', CHAT.after + self._end)
+            for head in self._heads
+        ]
+        self._calling: dict[tuple[int, int], Frame] = {}
+        self._legacy = [LegacyLogprobs(envelope.logprobs) for _ in self._heads]
 
     # --- streamed --------------------------------------------------------------------------------
 
@@ -105,16 +117,22 @@ class OpenAIWriter:
         return "".join(head + self._shape.opening + self._end for head in self._heads).encode()
 
     def events(self, events: Sequence[Event]) -> bytes:
-        """Chunks for `events`: plain text of one choice that came together is one chunk."""
-        texts: dict[int, str] = {}
+        """Chunks for `events`: text of one kind and choice that came together is one chunk."""
         out: list[str] = []
+        held: dict[int, tuple[Frame, str]] = {}
         for index, event in events:
-            if type(event) is Delta and not event.logprobs:
-                texts[index] = texts.get(index, "") + event.text
-                continue
-            out.append(self._text(index, texts.pop(index, "")))
-            out.append(self._other(index, event))
-        out += [self._text(index, text) for index, text in texts.items()]
+            found = self._framed(index, event)
+            last = held.pop(index, None)
+            if last is not None:
+                if found is not None and last[0] is found[0]:
+                    held[index] = (last[0], last[1] + found[1])
+                    continue
+                out.append(_filled(last))
+            if found is not None:
+                held[index] = found
+            else:
+                out.append(self._other(index, event))
+        out += map(_filled, held.values())
         return "".join(out).encode()
 
     def closing(self, usage: Usage) -> bytes:
@@ -127,43 +145,50 @@ class OpenAIWriter:
         """The only thing to say once an answer has begun; no [DONE] follows it."""
         return b"data: " + json.dumps(fault.openai()).encode() + b"\n\n"
 
-    def _text(self, index: int, text: str) -> str:
-        return self._deltas[index] + quoted(text) + self._after if text else ""
+    def _framed(self, index: int, event: AnswerEvent) -> tuple[Frame, str] | None:
+        """An event that is nothing but text, and what is around it."""
+        if type(event) is Delta:
+            return None if event.logprobs else (self._plain[index], event.text)
+        if type(event) is Reasoning:
+            return self._thinking[index], event.text
+        if type(event) is CallArguments:
+            frame = self._calling.get((index, event.index))
+            return frame or self._called(index, event.index), event.text
+        return None
 
-    def _other(self, index: int, event: object) -> str:
+    def _called(self, index: int, call: int) -> Frame:
+        before = f'"delta":{{"tool_calls":[{{"index":{call},"function":{{"arguments":'
+        frame = Frame(self._heads[index] + before, "}}]" + CHAT.after + self._end)
+        self._calling[index, call] = frame
+        return frame
+
+    def _other(self, index: int, event: AnswerEvent) -> str:
         match event:
             case Finished(reason=reason):
                 return (
                     f"{self._heads[index]}{self._shape.finish}{quoted(reason.value)}}}{self._end}"
                 )
             case Delta(text=text, logprobs=logprobs):
-                return self._text_with(index, text, logprobs)
+                return self._chunk(index, self._text_with(index, text, logprobs))
             case Echoed(text=text, logprobs=logprobs):
-                return self._text_with(index, text, logprobs)
-            case Reasoning(text=text):
-                return self._delta(index, {"reasoning_content": text})
+                chunk = self._chunk(index, self._text_with(index, text, logprobs))
+                self._legacy[index].go_on_at(len(text))
+                return chunk
             case CallBegun(index=at, id=name_of_call, name=name):
                 function = {"name": name, "arguments": ""}
                 call = {"index": at, "id": name_of_call, "type": "function", "function": function}
-                return self._delta(index, {"tool_calls": [call]})
-            case CallArguments(index=at, text=text):
-                call = {"index": at, "function": {"arguments": text}}
-                return self._delta(index, {"tool_calls": [call]})
+                return self._chunk(index, {"delta": {"tool_calls": [call]}, "logprobs": None})
         raise TypeError(f"nothing to write for {type(event).__name__}")
 
-    def _delta(self, index: int, delta: dict[str, Any]) -> str:
-        rest = {"delta": delta, "logprobs": None, "finish_reason": None}
-        return self._heads[index] + _inner(rest) + self._end
+    def _chunk(self, index: int, members: dict[str, Any]) -> str:
+        choice = json.dumps({**members, "finish_reason": None}, separators=(",", ":"))
+        return self._heads[index] + choice[1:] + self._end
 
-    def _text_with(self, index: int, text: str, logprobs: Sequence[TokenLogprob]) -> str:
+    def _text_with(self, index: int, text: str, logprobs: Sequence[TokenLogprob]) -> dict[str, Any]:
         if self._shape is CHAT:
-            told: Any = chat_logprobs(logprobs, self._envelope.logprobs)
-            rest = {"delta": {"content": text}, "logprobs": told, "finish_reason": None}
-        else:
-            told = legacy_logprobs(logprobs, self._envelope.logprobs, self._offsets[index])
-            self._offsets[index] += len(text)
-            rest = {"text": text, "logprobs": told, "finish_reason": None}
-        return self._heads[index] + _inner(rest) + self._end
+            told = chat_logprobs(logprobs, self._envelope.logprobs)
+            return {"delta": {"content": text}, "logprobs": told}
+        return {"text": text, "logprobs": self._legacy[index].of(logprobs, text)}
 
     # --- whole -----------------------------------------------------------------------------------
 
@@ -195,10 +220,16 @@ class OpenAIWriter:
 
     def _legacy_choice(self, index: int, said: Said) -> dict[str, Any]:
         echoed = said.echoed or Echoed("")
-        told = legacy_logprobs(
-            [*echoed.logprobs, *said.logprobs], self._envelope.logprobs, offset=0
-        )
+        legacy = LegacyLogprobs(self._envelope.logprobs)
+        told = legacy.of(echoed.logprobs, echoed.text)
+        legacy.go_on_at(len(echoed.text))
+        told = joined(told, legacy.of(said.logprobs, said.text))
         return {"index": index, "text": echoed.text + said.text, "logprobs": told, **_reason(said)}
+
+
+def _filled(framed: tuple[Frame, str]) -> str:
+    frame, text = framed
+    return frame.before + quoted(text) + frame.after if text else ""
 
 
 def usage_of(usage: Usage) -> dict[str, Any]:
@@ -215,8 +246,3 @@ def _reason(said: Said) -> dict[str, str]:
     if said.end is None:
         raise RuntimeError("a sequence without an end is no choice")
     return {"finish_reason": said.end.reason.value}
-
-
-def _inner(fields: dict[str, Any]) -> str:
-    """The members of a choice after its index, and its closing brace."""
-    return json.dumps(fields, separators=(",", ":"))[1:]
