@@ -62,7 +62,7 @@ def joined(first: dict[str, Any] | None, then: dict[str, Any] | None) -> dict[st
 
 
 def _top(one: TokenLogprob, token: str) -> dict[str, float] | None:
-    """The drawn token has the name here that it has in `tokens`; of two alike the likelier stays."""
+    """The drawn token is called as it is in `tokens`; of two alike the likelier stays."""
     if one.logprob is None:
         return None
     found: dict[str, float] = {}
