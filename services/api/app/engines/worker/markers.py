@@ -35,6 +35,11 @@ class Markers:
     def call_end(self) -> str:
         return self.form.end
 
+    def visible(self, *, calls: bool) -> tuple[str, ...]:
+        """Of `shown`, what is needed where calls are looked for, or only thinking is."""
+        own = (self.think_start, self.think_end, *self.dropped)
+        return self.shown if calls else tuple(t for t in self.shown if any(t in o for o in own))
+
     def opens_thinking(self, rendered: str) -> bool:
         """Whether a prompt ends with the beginning of a thinking, which the template wrote."""
         return self.thinks and rendered.rstrip().endswith(self.think_start)

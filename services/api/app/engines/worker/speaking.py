@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 
+from app.domain.generation import ChatPrompt
 from app.engines.worker.backend import Prepared
+from app.engines.worker.channels import Parts
+from app.engines.worker.forced import ForcedCalls
 from app.engines.worker.language import Language
 from app.engines.worker.logprobs import Telling
+from app.engines.worker.markers import Markers
 from app.engines.worker.stops import StopScanner
-from app.engines.worker.voice import PlainText, Voice
+from app.engines.worker.voice import Channels, PlainText, Voice
 
 
 def new_voice(
@@ -14,9 +18,26 @@ def new_voice(
 ) -> Voice:
     """`telling_of` makes what tells log probabilities with so many alternatives."""
     count = prepared.asked.sampling.logprobs
+    channels = _channels(language.markers, prepared)
+    shown: tuple[str, ...] = ()
+    if not isinstance(channels, PlainText):
+        shown = language.markers.visible(calls=isinstance(channels, Parts) and channels.calling)
     return Voice(
-        text=language.new_text_stream(),
+        text=language.new_text_stream(shown),
         stops=StopScanner(prepared.asked.sampling.stop),
-        channels=PlainText(),
+        channels=channels,
         telling=None if count is None else telling_of(count),
     )
+
+
+def _channels(markers: Markers, prepared: Prepared) -> Channels:
+    """Only chats have parts: a completion's text is all text."""
+    prompt = prepared.asked.prompt
+    if not isinstance(prompt, ChatPrompt):
+        return PlainText()
+    thinking = markers.opens_thinking(prepared.rendered)
+    if prompt.use.forced:
+        return ForcedCalls(Parts(markers, thinking=True) if thinking else PlainText())
+    if markers.thinks or prompt.use.offered or markers.dropped:
+        return Parts(markers, use=prompt.use, thinking=thinking)
+    return PlainText()

@@ -1,6 +1,6 @@
 """Stop strings across token boundaries: what may be shown, what must wait, where to end."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 class StopScanner:
@@ -26,7 +26,7 @@ class StopScanner:
             end, self.found = min(found, key=lambda pair: pair[0])
             self._held = ""
             return text[:end]
-        held = self._longest_beginning(text)
+        held = beginning_of(self._stops, text)
         self._held = text[len(text) - held :]
         return text[: len(text) - held]
 
@@ -35,12 +35,13 @@ class StopScanner:
         held, self._held = self._held, ""
         return held
 
-    def _longest_beginning(self, text: str) -> int:
-        """Length of the longest end of `text` that begins a stop string."""
-        longest = 0
-        for stop in self._stops:
-            for length in range(min(len(stop) - 1, len(text)), longest, -1):
-                if text.endswith(stop[:length]):
-                    longest = length
-                    break
-        return longest
+
+def beginning_of(marks: Iterable[str], text: str) -> int:
+    """Length of the longest end of `text` that begins one of `marks` without being all of it."""
+    longest = 0
+    for mark in marks:
+        for length in range(min(len(mark) - 1, len(text)), longest, -1):
+            if text.endswith(mark[:length]):
+                longest = length
+                break
+    return longest

@@ -12,9 +12,16 @@ from app.engines.worker.text import TextStream
 class Channels(Protocol):
     """Tells the parts of an answer apart: text, thinking, calls of tools."""
 
-    calls: int
-    """How many calls were begun so far."""
-    reasoning_tokens: int
+    @property
+    def calls(self) -> int:
+        """How many calls were begun so far."""
+
+    @property
+    def reasoning_tokens(self) -> int: ...
+
+    @property
+    def pending(self) -> bool:
+        """Whether text is held back that may still become content."""
 
     def feed(self, text: str, tokens: int) -> list[Piece]:
         """Pieces that `text`, which took `tokens` tokens, makes final."""
@@ -28,6 +35,7 @@ class PlainText:
 
     calls = 0
     reasoning_tokens = 0
+    pending = False
 
     def feed(self, text: str, tokens: int) -> list[Piece]:
         return [Delta(text, tokens)] if text else []
@@ -59,6 +67,7 @@ class Voice:
         self._characters = 0
         self._shown = 0
         self._entries: list[tuple[int, TokenLogprob]] = []
+        self._due: list[TokenLogprob] = []
 
     @property
     def stopped(self) -> bool:
@@ -82,7 +91,7 @@ class Voice:
             self._characters += len(rest)
             text = self._stops.feed(rest)
             pieces = self._say(text if self.stopped else text + self._stops.flush(), last=True)
-        return pieces + self._channels.flush()
+        return pieces + self._with_due(self._channels.flush())
 
     def finished(
         self, handle: int, reason: FinishReason, *, prompt_tokens: int, cached_tokens: int = 0
@@ -108,16 +117,22 @@ class Voice:
         return pieces if self._telling is None else self._with_logprobs(pieces, text, last=last)
 
     def _with_logprobs(self, pieces: list[Piece], text: str, *, last: bool) -> list[Piece]:
-        """Entries of the tokens whose text is shown now go with the first delta."""
         self._shown += len(text)
-        due = [entry for at, entry in self._entries if at <= self._shown]
+        self._due += [entry for at, entry in self._entries if at <= self._shown]
         self._entries = [(at, entry) for at, entry in self._entries if at > self._shown]
         if last and not self.stopped:
-            due += [entry for _, entry in self._entries]
+            self._due += [entry for _, entry in self._entries]
+        return self._with_due(pieces)
+
+    def _with_due(self, pieces: list[Piece]) -> list[Piece]:
+        """Entries of tokens that were shown go with the first delta; those of no content go."""
         for number, piece in enumerate(pieces):
             if isinstance(piece, Delta):
-                pieces[number] = Delta(piece.text, piece.tokens, tuple(due))
+                pieces[number] = Delta(piece.text, piece.tokens, tuple(self._due))
+                self._due = []
                 return pieces
+        if not self._channels.pending:
+            self._due = []
         return pieces
 
 

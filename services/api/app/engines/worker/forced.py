@@ -1,0 +1,112 @@
+"""The answer that a grammar forces to be calls, told as it comes.
+
+It is one JSON list of `{"name": ..., "arguments": {...}}`. Arguments are handed on as they are
+written, because the grammar sees to it that they will be complete and valid.
+"""
+
+import json
+import re
+
+from app.domain.generation import CallArguments, CallBegun, Delta, Piece
+from app.engines.worker.calls import new_call_id
+from app.engines.worker.voice import Channels
+
+_HEAD = re.compile(
+    r'\s*\}?\s*[\[,]\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(?=\{)'
+)
+_TAIL = re.compile(r"\s*\}?\s*\]?\s*")
+_STEP = {"{": 1, "[": 1, "}": -1, "]": -1}
+
+
+class ForcedCalls:
+    """`before` tells apart what comes before the calls: thinking. Its content is the calls."""
+
+    def __init__(self, before: Channels) -> None:
+        self._before = before
+        self._text = ""
+        self._tokens = 0
+        self._arguments = _JsonValue()
+        self._inside = False
+        self.calls = 0
+
+    pending = False
+
+    @property
+    def reasoning_tokens(self) -> int:
+        return self._before.reasoning_tokens
+
+    def feed(self, text: str, tokens: int) -> list[Piece]:
+        return self._told(self._before.feed(text, tokens))
+
+    def flush(self) -> list[Piece]:
+        """An answer that was cut before its call had a name is content: nothing is lost."""
+        pieces = self._told(self._before.flush())
+        rest, self._text = self._text, ""
+        if not _TAIL.fullmatch(rest):
+            pieces.append(Delta(rest, self._spent()))
+        return pieces
+
+    def _told(self, pieces: list[Piece]) -> list[Piece]:
+        told: list[Piece] = []
+        for piece in pieces:
+            if isinstance(piece, Delta):
+                self._text += piece.text
+                self._tokens += piece.tokens
+                told += self._read()
+            else:
+                told.append(piece)
+        return told
+
+    def _read(self) -> list[Piece]:
+        told: list[Piece] = []
+        while True:
+            if not self._inside:
+                head = _HEAD.match(self._text)
+                if head is None:
+                    return told
+                self._text = self._text[head.end() :]
+                self._inside, self._arguments = True, _JsonValue()
+                name = json.loads(head.group(1))
+                told.append(CallBegun(self.calls, new_call_id(), name))
+                self.calls += 1
+            said = self._arguments.take(self._text)
+            self._text = self._text[len(said) :]
+            if said:
+                told.append(CallArguments(self.calls - 1, said, self._spent()))
+            if not self._arguments.complete:
+                return told
+            self._inside = False
+
+    def _spent(self) -> int:
+        tokens, self._tokens = self._tokens, 0
+        return tokens
+
+
+class _JsonValue:
+    """Finds where an object ends that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._string = self._escaped = False
+        self.complete = False
+
+    def take(self, text: str) -> str:
+        """As much of the text as belongs to the object."""
+        for place, character in enumerate(text):
+            if self._string:
+                self._in_string(character)
+                continue
+            self._string = character == '"'
+            self._depth += _STEP.get(character, 0)
+            if self._depth == 0:
+                self.complete = True
+                return text[: place + 1]
+        return text
+
+    def _in_string(self, character: str) -> None:
+        if self._escaped:
+            self._escaped = False
+        elif character == "\\":
+            self._escaped = True
+        elif character == '"':
+            self._string = False
