@@ -27,6 +27,7 @@ from tests.fakes.housekeeping import FakeHousekeeping
 from tests.fakes.inference import FakeComputing, FakeInference
 from tests.fakes.proofs import FakeProofs
 from tests.fakes.pulling import FakePulling, FakeRepairs
+from tests.fakes.responses import FakeResponses
 from tests.fakes.runs import FakeRuns
 
 BASE = "http://127.0.0.1:1234"
@@ -38,6 +39,7 @@ class House:
 
     inference: FakeInference = field(default_factory=FakeInference)
     computing: FakeComputing | None = None
+    responses: FakeResponses = field(default_factory=FakeResponses)
     execution: FakeExecution = field(default_factory=FakeExecution)
     reading: FakeReading = field(default_factory=FakeReading)
     questions: Any = field(default_factory=FakeQuestions)
@@ -63,6 +65,7 @@ class House:
             keys=FakeKeys(),
             inference=self.inference,
             computing=self.computing or FakeComputing(self.inference),
+            responses=self.responses,
             execution=self.execution,
             reading=self.reading,
             questions=self.questions,

@@ -129,6 +129,15 @@ class InferenceSettings(BaseModel):
     isolate_cache: bool = False
 
 
+class ResponseSettings(BaseModel):
+    """Keeping responses of /v1/responses: `keep_for` names the keys; nothing is kept for others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep_for: Annotated[tuple[str, ...], Field(max_length=256)] = ()
+    keep_hours: Annotated[int, Field(ge=1, le=8_760)] = 24
+
+
 def _is_loopback(host: str | None) -> bool:
     try:
         return ip_address(host or "").is_loopback
@@ -159,6 +168,7 @@ class Settings(BaseModel):
     worker_base_bytes: int = Field(128 << 20, ge=0)
     max_body_bytes: int = Field(8 << 20, ge=1024, le=1 << 30)
     inference: InferenceSettings = InferenceSettings()
+    responses: ResponseSettings = ResponseSettings()
     ledger: LedgerSettings = LedgerSettings()
     approvals: ApprovalSettings = ApprovalSettings()
     hub: HubSettings = HubSettings()

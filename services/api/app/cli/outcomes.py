@@ -73,6 +73,7 @@ BY_CODE: Final[Mapping[str, ExitCode]] = {
     "invalid_prompt": _USAGE,
     "constraint_not_supported": _USAGE,
     "task_not_supported": _USAGE,
+    "response_not_found": _FAILED,
     "worker_lost": _FAILED,
     "policy_denied": _REFUSED,
     "ask_not_found": _FAILED,

@@ -176,6 +176,12 @@ class TaskNotSupported(Refusal):
     code = "task_not_supported"
 
 
+class ResponseNotFound(Refusal):
+    """A response that is not kept for this key."""
+
+    code = "response_not_found"
+
+
 class WorkerLost(Refusal):
     """The worker ended while it generated; asking again is safe."""
 

@@ -6,7 +6,7 @@ watch for a client that leaves, quiet times, metrics) is the same for all of the
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -127,6 +127,8 @@ class Asked:
     writer: Callable[[Generation], Writer]
     choices: int = 1
     stream: bool = False
+    settle: Callable[[], Awaitable[None]] | None = None
+    """Done once the answer is complete, before its end is told."""
 
 
 class Answer(Response):
@@ -174,6 +176,7 @@ class Answer(Response):
             for index, event in events:
                 said[index].add(event)
         body = writer.whole(said, self._tally.usage(generation))
+        await self._settle()
         await Response(body, media_type="application/json")(scope, _nothing_more, send)
 
     async def _streamed(
@@ -188,10 +191,16 @@ class Answer(Response):
                 if chunk := writer.events(events) if events else PING:
                     await _write(send, chunk)
                 events = await funnel.take()
-            await _write(send, writer.closing(self._tally.usage(generation)))
+            last = writer.closing(self._tally.usage(generation))
+            await self._settle()
+            await _write(send, last)
         except Exception as error:  # noqa: BLE001 - the answer has begun: an event must say it
             await _write(send, await self._last_word(writer, error, scope))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _settle(self) -> None:
+        if self._asked.settle is not None:
+            await self._asked.settle()
 
     async def _last_word(self, writer: Writer, error: Exception, scope: Scope) -> bytes:
         request = self._asked.request

@@ -34,8 +34,13 @@ from app.routers.authority import (
 from app.routers.dependencies import Services, actor_of, request_id_of, services_of
 from app.routers.edge import Edge
 from app.routers.errors import error_response, fault_of
+from app.routers.lmstudio import chat as lmstudio_chat
+from app.routers.lmstudio import downloads as lmstudio_downloads
+from app.routers.lmstudio import models as lmstudio_models
+from app.routers.lmstudio import v0 as lmstudio_v0
 from app.routers.openai import completions, embeddings, rerank, tokens
 from app.routers.openai import models as openai_models
+from app.routers.openai.responses import routes as openai_responses
 from app.routers.refused import note_refusal
 
 NO_TELEMETRY: TelemetryConfig = {
@@ -67,6 +72,12 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
     for router in (
         completions.router,  # first: routes are tried in this order
         anthropic_messages.router,
+        openai_responses.router,
+        lmstudio_v0.router,
+        lmstudio_chat.router,
+        lmstudio_models.reads,
+        lmstudio_models.acts,
+        lmstudio_downloads.router,
         embeddings.router,
         rerank.router,
         tokens.router,

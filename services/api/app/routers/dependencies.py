@@ -60,6 +60,31 @@ class Computing(Protocol):
     ) -> WorkDone: ...
 
 
+class KeptResponse(Protocol):
+    @property
+    def body(self) -> Mapping[str, Any]: ...
+    @property
+    def input(self) -> Sequence[Mapping[str, Any]]: ...
+    @property
+    def messages(self) -> Sequence[Mapping[str, Any]]: ...
+
+
+class Responses(Protocol):
+    """Responses that are kept for some keys, each for its own key alone."""
+
+    def keeps_for(self, actor: Actor) -> bool: ...
+    def keep(
+        self,
+        actor: Actor,
+        response_id: str,
+        body: Mapping[str, Any],
+        sent: Sequence[Mapping[str, Any]],
+        messages: Sequence[Mapping[str, Any]],
+    ) -> None: ...
+    def get(self, actor: Actor, response_id: str) -> KeptResponse: ...
+    def delete(self, actor: Actor, response_id: str) -> None: ...
+
+
 class Execution(Protocol):
     async def load(
         self, actor: Actor, model_id: str, *, context: int | None, slots: int | None, pinned: bool
@@ -243,6 +268,7 @@ class Services:
     keys: Keys
     inference: Inference
     computing: Computing
+    responses: Responses
     execution: Execution
     reading: Reading
     questions: Questions

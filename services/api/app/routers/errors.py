@@ -94,6 +94,7 @@ WIRE: Mapping[type[Refusal], Wire] = {
     no.ConstraintRejected: _bad(
         "The schema or grammar cannot be enforced", "Change what the message names."
     ),
+    no.ResponseNotFound: _bad("No such response is kept", "Send the whole conversation.", 404),
     no.TaskNotSupported: _bad("The model is not made for this", "Ask another model for it."),
     no.WorkerLost: _server("The model's worker ended", "Ask again: it restarts.", 503, 1),
     no.ApprovalRequired: Wire(

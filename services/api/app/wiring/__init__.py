@@ -198,6 +198,7 @@ def _services(
         keys=authority.keys,
         inference=Inference(asked_of_models),
         computing=Computing(asked_of_models),
+        responses=authority.responses,
         execution=execution,
         reading=reading,
         questions=Questions(

@@ -34,8 +34,9 @@ from app.authority.ledger.reserve import DiskWatch, Reserve
 from app.authority.ledger.sinks import Sinks, further_sink, own_sink
 from app.authority.ledger.usage_digests import UsageDigests
 from app.authority.ledger.watching import Watching
-from app.authority.permissions import Permission, grant
+from app.authority.permissions import Access, Permission, grant
 from app.authority.policy.routing import Routing, load_routing
+from app.authority.responses.store import Keeping, Responses
 from app.authority.rules import rules_digest
 from app.clock import SystemClock
 from app.database import REVISIONS, migrate, open_engine
@@ -70,6 +71,7 @@ class Authority:
     refusals: RefusalRecorder
     reads: ReadRecorder
     watching: Watching
+    responses: Responses
 
 
 def open_authority(settings: Settings, *, home: Path, version: str) -> Authority:
@@ -139,6 +141,12 @@ def open_authority(settings: Settings, *, home: Path, version: str) -> Authority
         refusals=RefusalRecorder(ledger, clock=clock),
         reads=ReadRecorder(ledger, clock=clock),
         watching=Watching(ledger, DiskWatch(home)),
+        responses=Responses(
+            database,
+            clock,
+            Keeping(frozenset(settings.responses.keep_for), settings.responses.keep_hours),
+            Access(inference_needs_key=settings.inference_requires_key),
+        ),
     )
 
 

@@ -66,6 +66,7 @@ def _jobs(authority: Authority) -> list[tuple[float, Callable[[], object]]]:
         (COUNTS_S, authority.refusals.flush_due),
         (COUNTS_S, authority.reads.flush_due),
         (USAGE_S, authority.usage_digests.tick),
+        (PURGES_S, authority.responses.sweep),
     ]
 
 
