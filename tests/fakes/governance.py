@@ -33,6 +33,9 @@ from app.evidence.decision_proof import decision_proof
 Json = dict[str, Any]
 
 KIND = "model_delete"
+PULL = "model_pull"
+PULL_BYTES = 1_000
+KINDS = {KIND: Permission.MODEL_DELETE, PULL: Permission.MODEL_PULL}
 NOW_US = 1_790_000_000_000_000
 DAY_US = 86_400_000_000
 _CAUSES = {"approve": Cause.QUORUM, "reject": Cause.REJECT, "veto": Cause.VETO}
@@ -82,14 +85,24 @@ class FakeGovernance:
         }
     )
 
-    def add(self, ask_id: str, state: State, reason: str = "", subject: str = "lab/echo") -> Json:
-        made = plan_of(subject, ask_id, reason)
+    def add(
+        self,
+        ask_id: str,
+        state: State,
+        reason: str = "",
+        subject: str = "lab/echo",
+        *,
+        act: str = KIND,
+        params: Mapping[str, Any] | None = None,
+    ) -> Json:
+        changed = {"effects": {"fetch_bytes": PULL_BYTES}} if act == PULL else {}
+        made = plan_of(subject, ask_id, reason, **changed)
         self.plans[ask_id] = made
         self.asks[ask_id] = {
             "id": ask_id,
-            "act": KIND,
+            "act": act,
             "subject": subject,
-            "params": {"model": subject},
+            "params": dict(params or {"model": subject}),
             "state": str(state),
             "reason": reason,
             "plan_hash": made.hash,
@@ -115,11 +128,12 @@ class FakeGovernance:
         reason: str = "",
         request_id: str | None = None,
     ) -> Json:
-        grant(actor, Permission.MODEL_DELETE, subject=act)
-        if act != KIND:
+        grant(actor, KINDS.get(act, Permission.MODEL_DELETE), subject=act)
+        if act not in KINDS:
             raise InvalidRequest(f"There is no act called {act}.", param="act")
         ask_id = f"{len(self.asks) + 1:08x}"
-        self.add(ask_id, State.PENDING, reason, str(params.get("model", "lab/echo")))
+        subject = str(params.get("name", params.get("model", "lab/echo")))
+        self.add(ask_id, State.PENDING, reason, subject, act=act, params=params)
         return self._shown(actor, ask_id)
 
     async def list(self, actor: Actor, *, state: str | None = None, **how: Any) -> Json:

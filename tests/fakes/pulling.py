@@ -10,16 +10,34 @@ from app.domain.actors import Actor
 
 Json = dict[str, Any]
 PLAN = "ab" * 32
+COMMIT = "c0ffee" + "0" * 34
+ENDPOINT = "https://hub.example"
 
 
 @dataclass
 class FakePulling:
+    """`fetched`: how much is here of what is pulled now; `held`: what is in the catalog."""
+
     acts: list[tuple[Any, ...]] = field(default_factory=list)
+    fetched: dict[str, int] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
+
+    async def fetched_bytes(self, actor: Actor, name: str) -> int | None:
+        grant(actor, Permission.MODEL_PULL, subject=name)
+        return self.fetched.get(name)
 
     async def plan(self, actor: Actor, repo: str, revision: str | None, name: str | None) -> Json:
         grant(actor, Permission.MODEL_PULL, subject=repo)
         self.acts.append(("plan", repo, revision, name))
-        return {"plan": PLAN, "repo": repo, "files": []}
+        return {
+            "plan": PLAN,
+            "repo": repo,
+            "commit": COMMIT,
+            "name": name or repo,
+            "endpoint": ENDPOINT,
+            "here_already": repo in self.held,
+            "files": [],
+        }
 
     def subject(self, actor: Actor, plan: str) -> str:
         return "lab/new" if plan == PLAN else f"pull {plan[:12]}"

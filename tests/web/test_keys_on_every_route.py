@@ -224,6 +224,23 @@ def test_every_route_on_v1_identifies_its_caller(house: House) -> None:
     assert all(isinstance(route, ClientRoute) for route in routes)
 
 
+ACTS_UNDER_API = {
+    "/api/v1/models/load",
+    "/api/v1/models/unload",
+    "/api/v1/models/download",
+    "/api/v1/models/download/status/{job_id}",
+}
+"""What of LM Studio's surface acts, and so needs a key; how it answers is in test_lmstudio_acts."""
+
+
+def test_every_route_under_api_identifies_its_caller_and_acts_need_a_key(house: House) -> None:
+    routes = [route for route in _flat(house.app().routes) if _path(route).startswith("/api/")]
+    assert len(routes) == 11
+    for route in routes:
+        acts = _path(route) in ACTS_UNDER_API
+        assert isinstance(route, KeyedRoute if acts else ClientRoute), _path(route)
+
+
 def _path(route: BaseRoute) -> str:
     return getattr(route, "path", "")
 
@@ -308,6 +325,9 @@ async def test_v1_refuses_a_revoked_key(client: httpx.AsyncClient, house: House)
         ("GET", "/v1/models/lab/echo", None),
         ("POST", "/v1/chat/completions", chat()),
         ("POST", "/v1/completions", {"model": "lab/echo", "prompt": "a"}),
+        ("GET", "/api/v0/models", None),
+        ("GET", "/api/v0/models/lab/echo", None),
+        ("POST", "/api/v0/chat/completions", chat()),
     ],
 )
 async def test_v1_closed_with_one_setting(method: str, path: str, body: Any, house: House) -> None:

@@ -243,6 +243,21 @@ async def test_one_pull_of_a_model_at_a_time(station: Station) -> None:
     assert (await station.pull(plan))[-1]["done"]["id"] == REPO
 
 
+async def test_how_much_is_here_is_told_while_a_model_is_pulled(station: Station) -> None:
+    plan = await station.plan()
+    assert await station.pulling.fetched_bytes(OPERATOR, REPO) is None
+    station.hub.drip_s = 0.02
+    pulling = station.pulling.pull(OPERATOR, plan["plan"])
+    await anext(aiter(pulling))
+    here = await station.pulling.fetched_bytes(OPERATOR, REPO)
+    assert here is not None
+    assert 0 <= here <= plan["size_bytes"]
+    await pulling.aclose()  # type: ignore[attr-defined]
+    assert await station.pulling.fetched_bytes(OPERATOR, REPO) is None
+    with pytest.raises(Forbidden):
+        await station.pulling.fetched_bytes(CLIENT, REPO)
+
+
 async def test_a_pull_that_policy_would_deny_is_not_even_planned(station: Station) -> None:
     pulling = Pulling(replace(station.ports, policy=HardPolicy(require_signature=True)))
     with pytest.raises(PolicyDenied, match="signature"):

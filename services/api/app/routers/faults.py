@@ -7,6 +7,9 @@ from typing import Any
 
 _INVALID = "invalid_request_error"
 _LM_STUDIO_TYPES = frozenset({"job_not_found", "model_not_found", "not_implemented"})
+_LM_STUDIO_NAMES = {"context": "context_length", "slots": "parallel", "repo": "model"}
+"""What the authority calls a field that has another name there."""
+
 _ANTHROPIC_TYPES: Mapping[int, str] = {
     401: "authentication_error",
     403: "permission_error",
@@ -63,7 +66,8 @@ class Fault:
         )
         kind = self.code if self.code in _LM_STUDIO_TYPES else kind
         told = {"type": kind, "message": self.message, "code": self.code}
-        return {"error": told | ({"param": self.param} if self.param else {})}
+        param = _LM_STUDIO_NAMES.get(self.param or "", self.param)
+        return {"error": told | ({"param": param} if param else {})}
 
     def problem(self, request_id: str) -> dict[str, Any]:
         """An RFC 9457 problem document; the refusal's own details stand beside the members."""

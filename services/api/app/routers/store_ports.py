@@ -29,6 +29,7 @@ class Housekeeping(Protocol):
 
 
 class Pulling(Protocol):
+    async def fetched_bytes(self, actor: Actor, name: str) -> int | None: ...
     async def plan(
         self, actor: Actor, repo: str, revision: str | None, name: str | None
     ) -> Json: ...

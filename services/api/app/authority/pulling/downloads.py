@@ -45,6 +45,7 @@ class Pulling:
         self._ports = ports
         self._plans: Plans[Verdict] = Plans(ports.clock)
         self._busy: set[str] = set()
+        self._fetching: dict[str, Planned] = {}
 
     @property
     def ports(self) -> PullingPorts:
@@ -54,6 +55,12 @@ class Pulling:
         """Directories that pulls work in now, relative to the state directory. From any thread."""
         revisions = [name for name in self._busy.copy() if "@" in name]
         return [f"store/downloads/{folder_of(revision)}" for revision in revisions]
+
+    async def fetched_bytes(self, actor: Actor, name: str) -> int | None:
+        """How much of `name` is here while it is pulled; None when nobody pulls it."""
+        grant(actor, Permission.MODEL_PULL, subject=name)
+        planned = self._fetching.get(name)
+        return None if planned is None else await asyncio.to_thread(self._have, planned)
 
     # --- plan -------------------------------------------------------------------------------
 
@@ -188,9 +195,13 @@ class Pulling:
             request_id=request_id,
         )
         with self.alone(planned):
-            async with aclosing(self._follow(may, planned, recording)) as steps:
-                async for step in steps:
-                    yield step
+            self._fetching[planned.name] = planned
+            try:
+                async with aclosing(self._follow(may, planned, recording)) as steps:
+                    async for step in steps:
+                        yield step
+            finally:
+                del self._fetching[planned.name]
 
     async def _follow(
         self, may: Grant, planned: Planned, recording: Recording
