@@ -40,6 +40,7 @@ from app.routers.lmstudio import models as lmstudio_models
 from app.routers.lmstudio import v0 as lmstudio_v0
 from app.routers.openai import completions, embeddings, rerank, tokens
 from app.routers.openai import models as openai_models
+from app.routers.openai.responses import routes as openai_responses
 from app.routers.refused import note_refusal
 
 NO_TELEMETRY: TelemetryConfig = {
@@ -71,6 +72,7 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
     for router in (
         completions.router,  # first: routes are tried in this order
         anthropic_messages.router,
+        openai_responses.router,
         lmstudio_v0.router,
         lmstudio_chat.router,
         lmstudio_models.reads,
