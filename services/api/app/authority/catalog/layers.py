@@ -17,6 +17,8 @@ MAX_DIM = 1 << 20
 MAX_WINDOW = 1 << 32
 
 SLIDING = "sliding_attention"
+# They read whole texts at once and keep nothing.
+ENCODERS = ("bert", "roberta", "xlm-roberta", "camembert")
 # Recurrent layers of unknown make: twice the hidden size times this many states of four bytes.
 STATE_COLUMNS = 256
 
@@ -154,6 +156,7 @@ _LAYER_TYPES = ("llama", "mistral", "ministral3", "iquestcoder")
 _LATENT = ("deepseek_v3", "kimi_k2", "joyai_llm_flash", "glm4_moe_lite", "mistral4")
 
 _RULES: dict[str, Callable[[Config], Attention]] = {
+    **dict.fromkeys(ENCODERS, lambda config: Attention((), head_dim(config))),
     **dict.fromkeys(_GROUPED, _grouped),
     **dict.fromkeys(_LAYER_TYPES, _by_layer_types(None)),
     **dict.fromkeys(_LATENT, _latent),

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from app.authority.catalog import layers
 from app.authority.catalog.config import Config
 from app.authority.catalog.safetensors import Tensor
-from app.domain.shapes import ModelShape
+from app.domain.shapes import ModelShape, Task
 
 MAX_VOCAB = 1 << 26
 MAX_CONTEXT = 1 << 27
@@ -43,10 +43,27 @@ def model_shape(
         expanded_per_token=attention.expanded_per_token,
         state_bytes_per_slot=attention.state_bytes_per_slot,
         tokenizer_bytes=tokenizer_bytes,
+        task=_task(config),
     )
 
 
+def _task(config: Config) -> Task:
+    """Of an encoder: one with a classifier's head ranks. Everything else generates."""
+    if config.model_type not in layers.ENCODERS:
+        return Task.GENERATE
+    kinds = config.words("architectures") or []
+    ranks = any(kind.endswith("ForSequenceClassification") for kind in kinds)
+    return Task.RERANK if ranks else Task.EMBED
+
+
 def _max_context(config: Config) -> int:
+    if config.text("model_type") in layers.ENCODERS[1:]:  # their positions begin behind the pad's
+        first = config.number("pad_token_id", high=MAX_CONTEXT, default=1, low=0) + 1
+        return max(1, _positions(config) - first)
+    return _positions(config)
+
+
+def _positions(config: Config) -> int:
     return config.number(
         "max_position_embeddings",
         "n_positions",
