@@ -268,7 +268,7 @@ BROKEN: dict[str, tuple[Callable[[Path, dict[str, Any]], object], str]] = {
     "activation": (lambda _, config: config.update(hidden_act="mish"), "activation"),
     "no tokenizer": (lambda made, _: (made / "tokenizer.json").unlink(), "tokenizer.json"),
     "no weights": (lambda made, _: (made / "model.safetensors").unlink(), "no weights"),
-    "no pooling": (lambda made, _: (made / "1_Pooling/config.json").unlink(), "is missing"),
+    "no pooling": (lambda made, _: (made / "1_Pooling/config.json").unlink(), "copy that file to pooling.json"),
     "max pooling": (
         lambda made, _: (made / "1_Pooling/config.json").write_text(
             '{"pooling_mode_max_tokens": true}'

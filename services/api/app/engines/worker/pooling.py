@@ -8,6 +8,10 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+FOLDER = "1_Pooling"
+FLAT = "pooling.json"
+"""The same file for a store that keeps no folders."""
+
 _PLAIN = frozenset({"Transformer", "Pooling", "Normalize"})
 
 
@@ -32,17 +36,27 @@ _OLD_NAMES = {
 
 def pooling_of(directory: Path, *, default: Pooling) -> Pooling:
     """What the model's files say; `default` where they say nothing. Raises `NotReadable`."""
-    modules = _json(directory / "modules.json") or []
-    kinds = {str(module.get("type")).rpartition(".")[2]: module for module in modules}
-    if foreign := kinds.keys() - _PLAIN:
+    kinds = _steps(_json(directory / "modules.json"))
+    if foreign := kinds - _PLAIN:
         raise NotReadable(f"its modules.json has a step that is not supported ({min(foreign)})")
-    folder = str(kinds["Pooling"].get("path") or ".") if "Pooling" in kinds else "1_Pooling"
-    config = _json(directory / folder / "config.json") if folder != "." else None
-    if config is None:
-        if "Pooling" in kinds:
-            raise NotReadable(f"{folder}/config.json, which says how it pools, is missing")
-        return default
-    return _named(config)
+    for path in (directory / FOLDER / "config.json", directory / FLAT):
+        if (config := _json(path)) is not None:
+            return _named(config)
+    if "Pooling" in kinds:
+        raise NotReadable(
+            f"how it pools is said in {FOLDER}/config.json, which is no part of what was imported; "
+            f"copy that file to {FLAT} beside config.json and import the directory again"
+        )
+    return default
+
+
+def _steps(modules: Any) -> set[str]:
+    """The last parts of the modules' names, which have moved between packages."""
+    if modules is None:
+        return set()
+    if not isinstance(modules, list) or not all(isinstance(one, dict) for one in modules):
+        raise NotReadable("its modules.json is no list of objects")
+    return {str(module.get("type")).rpartition(".")[2] for module in modules}
 
 
 def _named(config: Any) -> Pooling:
