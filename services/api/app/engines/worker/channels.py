@@ -49,6 +49,7 @@ class Parts:
         self._space = ""  # before the block that is read: content, if the block is no call
         self._fresh = thinking  # nothing was said since a marker, so white space is layout
         self._may_think = markers.thinks and not thinking
+        self._said = self._called = False  # any content at all; a call, since the last of it
         self._last = False
         self.calls = 0
         self.reasoning_tokens = 0
@@ -56,7 +57,7 @@ class Parts:
     @property
     def pending(self) -> bool:
         if self._part is _Part.CONTENT:
-            return bool(self._text if not self._fresh else self._text.strip())
+            return bool(self._text.strip() if self._fresh or self._called else self._text)
         return self._part is _Part.CALL
 
     def feed(self, text: str, tokens: int) -> list[Piece]:
@@ -159,7 +160,8 @@ class Parts:
             self.calls += 1
         if found:
             self._part = _Part.CONTENT if self._use.parallel else _Part.OVER
-            self._fresh, self._may_think = True, self._markers.thinks
+            self._fresh, self._called = not self._said, True
+            self._may_think = self._markers.thinks
         return bool(found)
 
     def _expected(self) -> tuple[str, ...]:
@@ -178,8 +180,9 @@ class Parts:
 
     def _say(self, text: str) -> None:
         text = text.lstrip() if self._fresh else text
-        if text:
-            self._fresh = False
+        if text.strip() or (text and not self._called):
+            self._fresh = self._called = False
+            self._said = True
             self._may_think = self._may_think and not text.strip()
             self._pieces.append(Delta(text, self._spent()))
 

@@ -43,6 +43,9 @@ class Chats:
                 raise _rejected(error) from error
         raise _rejected(refused) from refused
 
+    def close(self) -> None:
+        self._templates.close()
+
     def _name(self, prompt: ChatPrompt) -> str:
         """A template for tools, where the model has one, also for calls that were made earlier."""
         called = any(message.get("tool_calls") for message in prompt.messages)

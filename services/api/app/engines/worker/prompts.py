@@ -44,6 +44,11 @@ class Prompts:
         constraint = self._constraint(asked, rendered)
         return Prepared(asked.handle, tokens, limit, asked, rendered, constraint)
 
+    def close(self) -> None:
+        """End the process that renders; the worker's end does it, too."""
+        if self._chats is not None:
+            self._chats.close()
+
     def tokens(self, work: Tokenize) -> Tokens:
         """Raises `PromptRejected`."""
         _, tokens = self._rendered(work.prompt, special=work.special)
