@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from app.authority.feasibility import MAX_SLOTS, budget, decide, need
 from app.domain.feasibility import DoesNotFit, Fits, Need
 from app.domain.memory import MemoryReading
-from app.domain.shapes import KvGroup, ModelShape
+from app.domain.shapes import Format, KvGroup, ModelShape
 
 SIZE = st.integers(0, 1 << 44)
 DIM = st.integers(1, 4096)
@@ -39,6 +39,7 @@ SHAPES = st.builds(
     expanded_per_token=st.integers(0, 1 << 16),
     state_bytes_per_slot=st.integers(0, 1 << 24),
     tokenizer_bytes=st.integers(0, 1 << 26),
+    format=st.sampled_from(Format),
 )
 READINGS = st.builds(
     MemoryReading,

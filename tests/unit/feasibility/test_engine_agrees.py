@@ -11,7 +11,7 @@ import pytest
 from app.authority.catalog.config import Config
 from app.authority.catalog.safetensors import Tensor
 from app.authority.catalog.shapes import model_shape
-from app.authority.feasibility import kv_bytes
+from app.authority.feasibility.mlx_terms import kv_bytes
 from app.domain.feasibility import PREFILL_BATCH
 
 pytestmark = pytest.mark.slow

@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from app.authority.feasibility import (
+from app.authority.feasibility import MAX_SLOTS, need
+from app.authority.feasibility.mlx_terms import (
     HIDDEN_COPIES,
-    MAX_SLOTS,
     RUNTIME_BYTES,
     TOKEN_BYTES,
     TOKEN_BYTES_AT_LOAD,
     kv_bytes,
-    need,
     workspace_bytes,
 )
 from app.domain.feasibility import PREFILL_BATCH, PREFILL_CHUNK_TOKENS

@@ -93,7 +93,7 @@ class Facts:
 
 
 def gguf_shape(header: Header, tensors: Iterable[Tensor], *, path: str) -> ModelShape:
-    """The shape of a model by the metadata of its first file. Raises IntakeRefused."""
+    """The shape of a model with these tensors, one at least. Raises IntakeRefused."""
     kept = tuple(tensors)
     facts = Facts(header.metadata, path)
     hidden = facts.number("embedding_length", high=MAX_DIM)
@@ -110,6 +110,7 @@ def gguf_shape(header: Header, tensors: Iterable[Tensor], *, path: str) -> Model
         head_dim=head_dim,
         vocab=_vocab(header, facts, kept),
         kv=_groups(facts, heads, head_dim),
+        load_extra_bytes=max(t.size for t in kept),
         format=Format.GGUF,
         task=_task(facts),
         parameters=sum(t.elements for t in kept),
