@@ -19,7 +19,10 @@ from bench.table import Row, missed, render, write
 
 BENCHMARKS = {
     "decode": "one stream beside bare BatchGenerator",
-    "streams": "1, 2, 4, 8 streams beside mlx_lm.server",
+    "streams": "1 to 16 streams beside mlx_lm.server and the bare generator, two models",
+    "gguf": "1 and 4 streams beside llama.cpp's own server",
+    "constrained": "answers under a JSON schema beside free ones",
+    "remembered": "prompts whose beginning was read before",
     "authority": "the authority's own work before the first token",
     "footprint": "idle memory and start of the server",
     "approvals": "an ask on its whole way, racing executors, the plan of a deletion",

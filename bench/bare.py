@@ -21,12 +21,28 @@ class Bare:
         self._generator = BatchGenerator(self._model, stop_tokens=ends)
 
     def answer(self, question: Json) -> Json:
-        ids = self._tokenizer.apply_chat_template(
-            [{"role": "user", "content": question["prompt"]}], add_generation_prompt=True
-        )
+        if question["how"] == "together":
+            return self._together(question["prompts"], question["max_tokens"])
         run = {"batch": self._batch, "stream": self._stream}[question["how"]]
-        times = run(list(ids), question["max_tokens"])
+        times = run(self._ids(question["prompt"]), question["max_tokens"])
         return {"tokens": len(times), "decode_s": times[-1] - times[0]}
+
+    def _ids(self, prompt: str) -> list[int]:
+        messages = [{"role": "user", "content": prompt}]
+        return list(self._tokenizer.apply_chat_template(messages, add_generation_prompt=True))
+
+    def _together(self, prompts: list[str], max_tokens: int) -> Json:
+        """All prompts in one batch, from the first one's reading to the last one's end."""
+        started = time.perf_counter()
+        self._generator.insert(
+            [self._ids(prompt) for prompt in prompts], [max_tokens] * len(prompts)
+        )
+        tokens, ended = 0, 0
+        while ended < len(prompts):
+            responses = self._generator.next_generated()
+            tokens += len(responses)
+            ended += sum(response.finish_reason is not None for response in responses)
+        return {"tokens": tokens, "wall_s": time.perf_counter() - started}
 
     def _batch(self, ids: list[int], max_tokens: int) -> list[float]:
         self._generator.insert([ids], [max_tokens])

@@ -13,6 +13,7 @@ from bench.child import Json, answer_questions
 
 CONTENT = re.compile(rb'"content":\s*"[^"]')
 USAGE = re.compile(rb'"completion_tokens":\s*(\d+)')
+CACHED = re.compile(rb'"cached_tokens":\s*(\d+)')
 DONE = b"data: [DONE]"
 
 
@@ -70,6 +71,7 @@ async def stream(port: int, body: bytes) -> Json:
         "first_s": answer.first - started,
         "ended_s": answer.ended - started,
         "tokens": int(counted[-1]),
+        "cached": int(cached[-1]) if (cached := CACHED.findall(answer.received)) else 0,
     }
 
 
@@ -79,7 +81,7 @@ async def streams(port: int, bodies: list[bytes]) -> Json:
     return {"wall_s": time.perf_counter() - started, "answers": answers}
 
 
-def body_of(model: str, prompt: str, max_tokens: int) -> bytes:
+def body_of(model: str, prompt: str, max_tokens: int, more: Json) -> bytes:
     asked: dict[str, Any] = {
         "model": model,
         "messages": [{"role": "user", "content": prompt}],
@@ -87,14 +89,14 @@ def body_of(model: str, prompt: str, max_tokens: int) -> bytes:
         "temperature": 0,
         "stream": True,
         "stream_options": {"include_usage": True},
+        **more,
     }
     return json.dumps(asked).encode()
 
 
 def answer(question: Json) -> Json:
-    bodies = [
-        body_of(question["model"], prompt, question["max_tokens"]) for prompt in question["prompts"]
-    ]
+    model, max_tokens, more = question["model"], question["max_tokens"], question.get("more", {})
+    bodies = [body_of(model, prompt, max_tokens, more) for prompt in question["prompts"]]
     return asyncio.run(streams(question["port"], bodies))
 
 

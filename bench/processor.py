@@ -17,6 +17,11 @@ def spent_by(pid: int) -> Seconds:
     return seconds
 
 
+def spent_by_one(pid: int) -> Seconds:
+    """A clock that shows the processor time of process `pid` alone."""
+    return lambda: _of(psutil.Process(pid))
+
+
 def others_percent(seconds: float = 1.0) -> float:
     """How busy the machine is while nothing of ours runs: 0 is idle, 100 is every core."""
     return psutil.cpu_percent(interval=seconds)

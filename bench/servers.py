@@ -1,6 +1,7 @@
 """Starts and stops the servers that are compared: ours as users start it, and `mlx_lm.server`."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 
 from bench.child import ROOT, ChildFailed, environment
 
-SLOTS = 8
+SLOTS = 16
 POLL_S = 0.01
 
 
@@ -45,21 +46,35 @@ def mlx_lm_server(model: Path) -> Iterator[Running]:
         yield running
 
 
+@contextmanager
+def llama_cpp_server(file: Path, *, slots: int) -> Iterator[Running]:
+    """llama.cpp's own server, from the library that the product's worker uses."""
+    port = free_port()
+    command = ["-m", "bench.llama_server", str(file), str(port), str(slots), str(os.cpu_count())]
+    log = file.parent / "llama_server.log"
+    with _started(command, port=port, path="/health", log=log) as running:
+        yield running
+
+
 def quiet_home(home: Path) -> Path:
     """A state directory whose server loads nothing by itself and has as many slots as streams."""
     home.mkdir(mode=0o700, parents=True)
     settings = home / "config.yaml"
-    settings.write_text(f"version: 1\npreload: []\nslots: {SLOTS}\n")
+    settings.write_text(f"version: 1\npreload: []\nslots: {SLOTS}\nqueue_limit: 256\n")
     settings.chmod(0o600)
     return home
 
 
-def bring_in(running: Running, home: Path, model: Path, name: str) -> None:
+def bring_in(
+    running: Running, home: Path, model: Path, name: str, *, slots: int = SLOTS, context: int = 1024
+) -> None:
     """Import `model` by the way every model takes, and load it."""
     imported = _ask(running, home, "/authority/models/import", {"path": str(model), "name": name})
     if "done" not in imported:
         raise ChildFailed(f"the import of {name} was refused: {imported}")
-    loaded = _ask(running, home, f"/authority/models/{name}/load", {"slots": SLOTS})
+    loaded = _ask(
+        running, home, f"/authority/models/{name}/load", {"slots": slots, "context": context}
+    )
     if "code" in loaded:
         raise ChildFailed(f"the load of {name} was refused: {loaded}")
 

@@ -1,23 +1,35 @@
-"""The product beside `mlx_lm.server` on the same weights, at 1, 2, 4 and 8 streams at once."""
+"""The product beside `mlx_lm.server` and the bare generator, same weights, 1 to 16 streams."""
 
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from bench.child import Child
-from bench.models import bench_model, prompts
-from bench.processor import spent_by
+from bench.models import bench_model, prompts, random_model
+from bench.processor import spent_by, spent_by_one
 from bench.rounds import interleaved, paired_ratio
 from bench.servers import Running, bring_in, mlx_lm_server, product, quiet_home
 from bench.statistics import median, spread
-from bench.table import Row, at_least, no_more_than, orientation
+from bench.table import Row, at_least, below, no_more_than, orientation
 
-STREAMS = (1, 2, 4, 8)
+STREAMS = (1, 2, 4, 8, 16)
+FASTER: Mapping[int, float] = {1: 1.1, 2: 1.2, 4: 1.05, 8: 1.05, 16: 1.05}
+"""Output over `mlx_lm.server`'s, at least."""
+OVER_BARE = 0.95
+SOONER, FROM_STREAMS = 0.7, 4
+"""Time to the first token over `mlx_lm.server`'s, at most, from so many streams on."""
+OWN_MICROSECONDS, OWN_STREAMS = 60, 8
+"""Processor time of the server's own process for each streamed token, at so many streams."""
+
 MAX_TOKENS = 96
 FIRST_TOKENS = 8
 """Answers are this short where only their first token is timed, so that there can be more."""
-MODEL = "bench/streams"
+MODELS: Mapping[str, Callable[[Path], tuple[Path, str]]] = {
+    "bench/starter": bench_model,
+    "bench/random": random_model,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,52 +42,67 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One round of one server."""
+    """One round of one side."""
 
     tokens_per_s: float
-    first_ms: float
-    processor_ms: float
+    first_ms: float = 0.0
+    processor_ms: float = 0.0
     """Processor time per token, of the server and its children."""
+    own_us: float = 0.0
+    """Of the server's own process alone."""
 
 
 def run(quick: bool) -> list[Row]:
-    rounds, max_tokens = (3, 48) if quick else (7, MAX_TOKENS)
-    with tempfile.TemporaryDirectory(prefix="lmx-bench-") as scratch:
-        model, what = bench_model(Path(scratch) / "model")
-        home = quiet_home(Path(scratch) / "home")
-        with (
-            product(home) as ours,
-            mlx_lm_server(model) as theirs,
-            Child("bench.client") as client,
-        ):
-            bring_in(ours, home, model, MODEL)
-            rows: list[Row] = []
-            asked = 0
-            for count in STREAMS:
+    rows: list[Row] = []
+    for name, make in MODELS.items():
+        with tempfile.TemporaryDirectory(prefix="lmx-bench-") as scratch:
+            model, what = make(Path(scratch) / "model")
+            home = quiet_home(Path(scratch) / "home")
+            with (
+                product(home) as ours,
+                mlx_lm_server(model) as theirs,
+                Child("bench.client") as client,
+                Child("bench.bare", str(model)) as bare,
+            ):
+                bring_in(ours, home, model, name)
                 sides = {
-                    "ours": partial(_ask, client, ours, MODEL),
+                    "ours": partial(_ask, client, ours, name),
                     "theirs": partial(_ask, client, theirs, "default_model"),
+                    "bare": partial(_ask_bare, bare),
                 }
-                for each_tokens, each_rounds, rows_of in (
-                    (max_tokens, rounds, _output_rows),
-                    (FIRST_TOKENS, rounds * 2, _first_rows),
-                ):
-                    batches = [
-                        Batch(prompts(count, first=asked + n * count), each_tokens)
-                        for n in range(each_rounds + 2)
-                    ]
-                    asked += count * len(batches)
-                    measured = interleaved(sides, prompts=batches, warm_ups=2)
-                    rows += rows_of(count, measured["ours"], measured["theirs"], what)
+                rows += _compared(sides, what, quick=quick)
+    return rows
+
+
+def _compared(
+    sides: Mapping[str, Callable[[Batch], Measured]], what: str, *, quick: bool
+) -> list[Row]:
+    rounds, max_tokens = (3, 32) if quick else (5, MAX_TOKENS)
+    servers = {name: sides[name] for name in ("ours", "theirs")}
+    rows: list[Row] = []
+    asked = 0
+
+    def batches(count: int, how_many: int, each_tokens: int) -> list[Batch]:
+        nonlocal asked
+        first, asked = asked, asked + count * (how_many + 2)
+        return [
+            Batch(prompts(count, first=first + n * count), each_tokens) for n in range(how_many + 2)
+        ]
+
+    for count in STREAMS:
+        long = interleaved(sides, prompts=batches(count, rounds, max_tokens), warm_ups=2)
+        rows += _output_rows(count, long, what)
+        short = batches(count, rounds * 2, FIRST_TOKENS)
+        rows.append(_first_row(count, interleaved(servers, prompts=short, warm_ups=2), what))
     return rows
 
 
 def _ask(client: Child, server: Running, model: str, batch: Batch) -> Measured:
     max_tokens = batch.max_tokens
-    spent = spent_by(server.process.pid)
-    before = spent()
+    spent, own = spent_by(server.process.pid), spent_by_one(server.process.pid)
+    before, own_before = spent(), own()
     answer = client.ask(port=server.port, model=model, prompts=batch.prompts, max_tokens=max_tokens)
-    processor_s = spent() - before
+    processor_s, own_s = spent() - before, own() - own_before
     answers = answer["answers"]
     for one in answers:
         if one.get("tokens") != max_tokens:
@@ -85,43 +112,58 @@ def _ask(client: Child, server: Running, model: str, batch: Batch) -> Measured:
         tokens_per_s=tokens / answer["wall_s"],
         first_ms=median([one["first_s"] * 1000 for one in answers]),
         processor_ms=processor_s * 1000 / tokens,
+        own_us=own_s * 1e6 / tokens,
     )
 
 
-def _output_rows(count: int, ours: list[Measured], theirs: list[Measured], what: str) -> list[Row]:
-    our_rates, their_rates = ([m.tokens_per_s for m in side] for side in (ours, theirs))
-    our_cost, their_cost = (median([m.processor_ms for m in side]) for side in (ours, theirs))
-    return [
+def _ask_bare(bare: Child, batch: Batch) -> Measured:
+    answer = bare.ask(how="together", prompts=batch.prompts, max_tokens=batch.max_tokens)
+    return Measured(answer["tokens"] / answer["wall_s"])
+
+
+def _output_rows(count: int, measured: Mapping[str, list[Measured]], what: str) -> list[Row]:
+    rates = {name: [m.tokens_per_s for m in side] for name, side in measured.items()}
+    ours = measured["ours"]
+    rows = [
         at_least(
-            f"output, {_streams(count)} / mlx_lm.server",
-            median(our_rates),
-            median(their_rates),
+            f"output, {_streams(count)} / {shown}",
+            median(rates["ours"]),
+            median(rates[name]),
             "tok/s",
-            ratio=1.0,
-            measured=paired_ratio(our_rates, their_rates),
-            note=f"{what}; {spread(our_rates)}",
-        ),
-        orientation(
-            f"processor time per token, {_streams(count)} / mlx_lm.server",
-            our_cost,
-            their_cost,
-            "ms",
-        ),
+            ratio=ratio,
+            measured=paired_ratio(rates["ours"], rates[name]),
+            note=f"{what}; {spread(rates['ours'])}",
+        )
+        for name, shown, ratio in (
+            ("theirs", "mlx_lm.server", FASTER[count]),
+            ("bare", "bare BatchGenerator", OVER_BARE),
+        )
     ]
+    costs = (median([m.processor_ms for m in measured[name]]) for name in ("ours", "theirs"))
+    title = f"processor time per token, {_streams(count)} / mlx_lm.server"
+    rows.append(orientation(title, *costs, "ms", note=what))
+    if count == OWN_STREAMS:
+        title = f"the server's own process, per token at {_streams(count)}"
+        own = median([m.own_us for m in ours])
+        rows.append(below(title, own, "us", limit=OWN_MICROSECONDS, note=what))
+    return rows
 
 
-def _first_rows(count: int, ours: list[Measured], theirs: list[Measured], _: str) -> list[Row]:
-    our_firsts, their_firsts = ([m.first_ms for m in side] for side in (ours, theirs))
-    return [
-        no_more_than(
-            f"time to first token, {_streams(count)} / mlx_lm.server",
-            median(our_firsts),
-            median(their_firsts),
-            "ms",
-            measured=paired_ratio(our_firsts, their_firsts),
-            note=f"median of all streams; {spread(our_firsts)}",
-        ),
-    ]
+def _first_row(count: int, measured: Mapping[str, list[Measured]], what: str) -> Row:
+    ours, theirs = ([m.first_ms for m in measured[name]] for name in ("ours", "theirs"))
+    title = f"time to first token, {_streams(count)} / mlx_lm.server"
+    note = f"{what}; median of all streams; {spread(ours)}"
+    if count < FROM_STREAMS:
+        return orientation(title, median(ours), median(theirs), "ms", note=note)
+    return no_more_than(
+        title,
+        median(ours),
+        median(theirs),
+        "ms",
+        ratio=SOONER,
+        measured=paired_ratio(ours, theirs),
+        note=note,
+    )
 
 
 def _streams(count: int) -> str:
