@@ -7,11 +7,13 @@ from typing import Any
 import httpx
 import pytest
 from openai.types import completion_create_params as sdk_completions
+from openai.types.chat import ChatCompletionMessageParam, ChatCompletionStreamOptionsParam
 from openai.types.chat import completion_create_params as sdk_chat
 
 from app.domain.generation import InferenceRequest
 from app.routers.fields import Field, Support
-from app.routers.openai.fields import CHAT, COMPLETIONS, ENDPOINTS
+from app.routers.openai.fields import CHAT, COMPLETIONS, ENDPOINTS, MESSAGE, STREAM_OPTIONS
+from app.routers.openai.messages import Message
 from app.routers.openai.schemas import ChatRequest, CompletionRequest
 from tests.fakes.house import House, assert_openai_error, chat
 
@@ -102,7 +104,42 @@ async def test_a_refused_field_is_a_400_by_its_name_unless_it_asks_for_nothing(
         assert await domain_of(client, house, path, {field.name: nothing}) == plain
 
 
+def test_every_field_of_the_official_clients_messages_has_one_row() -> None:
+    names = [field.name for field in MESSAGE]
+    kinds = typing.get_args(ChatCompletionMessageParam)
+    assert len(kinds) == 6
+    assert set().union(*(typing.get_type_hints(kind) for kind in kinds)) - set(names) == set()
+    assert set(names) == set(Message.model_fields)
+    assert set(typing.get_type_hints(ChatCompletionStreamOptionsParam)) <= {
+        field.name for field in STREAM_OPTIONS
+    }
+
+
+@pytest.mark.parametrize("field", MESSAGE, ids=lambda field: field.name)
+async def test_a_field_of_a_message_is_handed_on_or_refused(
+    field: Field, client: httpx.AsyncClient, house: House
+) -> None:
+    message = {"role": "assistant", "content": "a", field.name: field.example}
+    response = await client.post(CHAT_PATH, json=chat() | {"messages": [message]})
+    if field.support is Support.REFUSED:
+        assert assert_openai_error(response, 400)["param"] == f"messages[0].{field.name}"
+    else:
+        assert response.status_code == 200, response.text
+
+
+@pytest.mark.parametrize("field", STREAM_OPTIONS, ids=lambda field: field.name)
+async def test_a_stream_option_is_heard_ignored_or_refused(
+    field: Field, client: httpx.AsyncClient
+) -> None:
+    asked = chat(stream=True, stream_options={field.name: field.example})
+    response = await client.post(CHAT_PATH, json=asked)
+    if field.support is Support.REFUSED:
+        assert assert_openai_error(response, 400)["param"] == f"stream_options.{field.name}"
+    else:
+        assert ('"usage"' in response.text) is (field.support is Support.SUPPORTED)
+
+
 def test_a_table_says_something_of_every_field() -> None:
-    for field in (*CHAT, *COMPLETIONS):
+    for field in (*CHAT, *COMPLETIONS, *MESSAGE, *STREAM_OPTIONS):
         assert field.note, field.name
         assert field.example is not None, field.name

@@ -1,4 +1,4 @@
-"""Streams: their exact bytes, their failures, and that they say what an unstreamed answer says."""
+"""Streams: their exact bytes and their failures."""
 
 import asyncio
 from pathlib import Path

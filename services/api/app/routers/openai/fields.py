@@ -164,3 +164,24 @@ ENDPOINTS: Mapping[str, tuple[Field, ...]] = {
     "/v1/chat/completions": CHAT,
     "/v1/completions": COMPLETIONS,
 }
+
+MESSAGE = (
+    _yes("role", "system, developer, user, assistant or tool; function was replaced by it", "user"),
+    _yes("content", "text, or a list of text parts; null beside calls", "hello"),
+    _yes("name", "handed to the chat template; a tool's is found by its call's id", "ann"),
+    _yes("tool_calls", "an assistant's; arguments are JSON of an object", []),
+    _yes("tool_call_id", "a tool's", "call_1"),
+    _yes("reasoning_content", "an assistant's; handed to the chat template", "so"),
+    _yes("reasoning", "vLLM's name of reasoning_content", "so"),
+    _yes("refusal", "an assistant's; its text where content is null", "I will not."),
+    _no("audio", "text only", {"id": "a"}),
+    _no("function_call", "send tool_calls, which replaced it", {"name": "f", "arguments": "{}"}),
+)
+"""The fields of each of `messages`."""
+
+STREAM_OPTIONS = (
+    _yes("include_usage", "a last chunk without choices has the usage", True),
+    _hint("include_obfuscation", "nothing is added to chunks", True),
+    _no("continuous_usage_stats", "vLLM's; the usage comes once", True, False),
+)
+"""The fields of `stream_options`."""
