@@ -1,4 +1,4 @@
-"""`python -m bench.llama_server FILE PORT SLOTS THREADS`: llama.cpp's own server, from the wheel."""
+"""`python -m bench.llama_server FILE PORT SLOTS THREADS`: llama.cpp's own server."""
 
 import signal
 import sys
