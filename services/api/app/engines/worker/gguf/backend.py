@@ -9,6 +9,7 @@ import numpy as np
 
 from app.engines.protocol import Load
 from app.engines.worker.backend import CannotLoad, Loop, Preparing, Send
+from app.engines.worker.constraints import Constraints
 from app.engines.worker.gguf.batch import Batch, Voicing
 from app.engines.worker.gguf.decoder import Decoder, Feed
 from app.engines.worker.gguf.drawing import defaults_of
@@ -35,9 +36,15 @@ class GgufBackend:
         self._decoder = Decoder(
             library, self._weights, context=spec.context, slots=spec.slots, threads=1
         )
-        self._remembers = spec.prompt_cache_bytes > 0
         self.vocab_size = self._language.vocab_size
-        self._prompts = Prompts(self._language, context=spec.context)
+        constraints = Constraints(
+            self._language,
+            vocab_size=self.vocab_size,
+            ends=self._language.end_tokens,
+            special=self._language.special_tokens,
+            markers=self._language.markers,
+        )
+        self._prompts = Prompts(self._language, context=spec.context, constraints=constraints)
         answer, prompt = choose_threads(self._decoder, self._some_token)
         _say(f"llama.cpp uses {answer} of {cores()} cores for answers and {prompt} for prompts")
 
@@ -61,7 +68,7 @@ class GgufBackend:
 
     def loop(self, send: Send, over_memory: Callable[[], bool]) -> Loop:  # noqa: ARG002 - fixed
         """llama.cpp has taken all of its memory already, so there is none to watch over."""
-        slots = Slots(self._decoder, remembers=self._remembers, window=self._weights.sliding_window)
+        slots = Slots(self._decoder, window=self._weights.sliding_window)
         voicing = Voicing(self._language, defaults_of(self._weights.meta))
         return Batch(self._decoder, slots, voicing, send)
 

@@ -114,6 +114,9 @@ class Batch:
             own, at = rows[at : at + feed.outputs], at + feed.outputs
             try:
                 self._advance_one(self._running[handle], own, out)
+            except Refusal as refusal:
+                out.end(_rejected(handle, refusal))
+                self._drop(handle)
             except Exception as error:  # noqa: BLE001 - rejects this sequence only
                 out.end(failed(handle, error))
                 self._drop(handle)
@@ -171,7 +174,7 @@ class Batch:
             self._send([Computed(job.handle, done.value)])
         except Refusal as refusal:
             self._jobs.popleft()
-            self._send([SequenceRejected(job.handle, refusal.code, refusal.message, refusal.param)])
+            self._send([_rejected(job.handle, refusal)])
         except Exception as error:  # noqa: BLE001 - a poison input rejects itself only
             self._jobs.popleft()
             self._send([failed(job.handle, error)])
@@ -230,6 +233,10 @@ class Batch:
         language = self._voicing.language
         voice = new_voice(language, prepared, self._voicing.telling)
         echo = Echo(language, prepared) if sampling.echo else None
+        if echo is not None and prepared.max_tokens == 0 and not echo.tells:
+            ended = voice.finished(prepared.handle, FinishReason.LENGTH, prompt_tokens=len(tokens))
+            self._send([echo.message(), ended])
+            return
         sampler = Sampler(self._voicing.draw.of(sampling), seed=sampling.seed)
         penalties = Penalties(sampling, tokens, vocab_size=self._decoder.vocab_size)
         slot = self._slots.take(
@@ -239,3 +246,7 @@ class Batch:
         self._running[prepared.handle] = Speaker(
             prepared, slot, voice, sampler, penalties, tokens[cached:], cached, echo
         )
+
+
+def _rejected(handle: int, refusal: Refusal) -> SequenceRejected:
+    return SequenceRejected(handle, refusal.code, refusal.message, refusal.param)

@@ -8,13 +8,12 @@ import numpy as np
 
 from app.engines.worker.gguf.library import Library
 from app.engines.worker.gguf.weights import Weights
-from app.engines.worker.markers import NO_MARKERS, Markers
+from app.engines.worker.markers import control_tokens, markers_of
 from app.engines.worker.text import ByteTextStream, TextStream
 
 _CONTROL = 1 << 3
 _USER_DEFINED = 1 << 4
 _PIECE_BYTES = 4096
-_BRACKETS = {"<": ">", "[": "]"}
 
 
 class GgufLanguage:
@@ -29,18 +28,26 @@ class GgufLanguage:
             self._call.llama_vocab_get_attr(self._vocabulary, n) for n in range(self.vocab_size)
         ]
         self._control = [n for n, attribute in enumerate(attributes) if attribute & _CONTROL]
-        added = [n for n, attribute in enumerate(attributes) if attribute & _USER_DEFINED]
+        added = {
+            self._text(n): bool(attribute & _CONTROL)
+            for n, attribute in enumerate(attributes)
+            if attribute & (_CONTROL | _USER_DEFINED) and self._bytes[n]
+        }
         self.longest_token = max(1, *(len(piece) for piece in self._bytes))
-        self.control_tokens: Sequence[str] = tuple(
-            text for text in map(self._text, self._control) if text
-        ) + tuple(text for text in map(self._text, added) if _is_a_marker(text))
-        self.chat_templates: Mapping[str, str] = _templates(weights)
+        self.chat_templates = _templates(weights)
+        self.markers = markers_of(
+            self.chat_templates,
+            added.keys(),
+            tuple(text for text, special in added.items() if special),
+            lambda text: self.encode(text, special=False),
+        )
+        own = (self.markers.think_start, self.markers.think_end)
+        self.control_tokens: Sequence[str] = control_tokens(added, self.chat_templates, own)
         self.template_constants: Mapping[str, str] = {
             name: self._text(token)
             for name, token in (("bos_token", self.begin), ("eos_token", self.end))
             if token is not None
         }
-        self.markers: Markers = NO_MARKERS
         self._tables: dict[tuple[str, ...], Sequence[bytes]] = {}
 
     @cached_property
@@ -112,8 +119,3 @@ def _templates(weights: Weights) -> dict[str, str]:
     keys = {"default": "tokenizer.chat_template", "tool_use": "tokenizer.chat_template.tool_use"}
     found = {name: weights.meta(key) for name, key in keys.items()}
     return {name: template for name, template in found.items() if template}
-
-
-def _is_a_marker(text: str) -> bool:
-    """Added tokens are runs of blanks too; those that templates use stand in brackets."""
-    return len(text) > 2 and _BRACKETS.get(text[0]) == text[-1]

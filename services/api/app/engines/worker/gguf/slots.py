@@ -25,11 +25,10 @@ class Slot:
 
 
 class Slots:
-    """`remembers` False: every prompt is read anew."""
+    """`window` is over how many tokens the model looks back, where it forgets."""
 
-    def __init__(self, decoder: Decoder, *, remembers: bool, window: int = 0) -> None:
+    def __init__(self, decoder: Decoder, *, window: int = 0) -> None:
         self._decoder = decoder
-        self._remembers = remembers
         self._window = window
         self._slots = [Slot(number) for number in range(decoder.slots)]
         self._uses = 0
@@ -71,7 +70,7 @@ class Slots:
             slot.tokens, slot.busy = [], False
 
     def _common(self, slot: Slot, scope: str, tokens: Sequence[int]) -> int:
-        if not self._remembers or slot.scope != scope:
+        if slot.scope != scope:
             return 0
         most = min(len(slot.tokens), len(tokens) - 1)
         differs = (n for n in range(most) if slot.tokens[n] != tokens[n])

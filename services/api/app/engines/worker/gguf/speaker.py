@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from app.domain.generation import FinishReason, TokenLogprob
+from app.domain.refusals import ConstraintRejected
 from app.engines.protocol import SequenceEchoed, SequenceFinished
 from app.engines.worker.backend import Prepared
+from app.engines.worker.constraints import Enforcing
 from app.engines.worker.gguf.decoder import Feed, Logits
 from app.engines.worker.gguf.drawing import Row, Sampler, log_probabilities
 from app.engines.worker.gguf.penalties import Penalties
@@ -51,10 +53,20 @@ class Speaker:
         return not self.unread
 
     def draw(self, row: Row, *, tells: bool) -> tuple[int, Row]:
-        """The next token, and the row it was drawn from."""
+        """The next token, and the row it was drawn from. Raises `ConstraintRejected`.
+
+        The constraint comes last: a bias never makes a token likely that it forbids.
+        """
+        enforcing = self.prepared.constraint
         self.penalties.apply(row)
+        if isinstance(enforcing, Enforcing):
+            row[~enforcing.allowed] = -np.inf
         token = self.sampler(row)
         self.penalties.hear(token)
+        if isinstance(enforcing, Enforcing):
+            enforcing.draw(token)
+            if enforcing.error is not None:
+                raise ConstraintRejected(enforcing.error)
         self.unread = [token]
         return token, log_probabilities(row) if tells else row
 
