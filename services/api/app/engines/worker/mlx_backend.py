@@ -8,6 +8,7 @@ import mlx.core as mx
 from app.engines.protocol import Load
 from app.engines.worker.backend import Backend, CannotLoad, Send
 from app.engines.worker.batch import Batch
+from app.engines.worker.constraints import Constraints
 from app.engines.worker.embedding import Decoder
 from app.engines.worker.encoders import EncoderBackend, is_encoder
 from app.engines.worker.generator import new_generator
@@ -30,7 +31,10 @@ class MlxBackend:
         self._model = load(directory, memory_limit_bytes=spec.memory_limit_bytes)
         self.vocab_size = self._model.vocab_size
         self.preparing = Prompts(
-            self._model, context=spec.context, vectors=Decoder(self._model.model, directory)
+            self._model,
+            context=spec.context,
+            constraints=constraints_of(self._model),
+            vectors=Decoder(self._model.model, directory),
         )
 
     def sing(self) -> None:
@@ -44,6 +48,15 @@ class MlxBackend:
             over_memory=over_memory,
             prefixes=Prefixes(limit_bytes=self._spec.prompt_cache_bytes),
         )
+
+
+def constraints_of(model: LoadedModel) -> Constraints:
+    return Constraints(
+        model.tokenizer,
+        vocab_size=model.vocab_size,
+        ends=model.end_tokens,
+        markers=model.markers,
+    )
 
 
 def sing(model: LoadedModel) -> None:

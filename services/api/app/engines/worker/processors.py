@@ -40,7 +40,7 @@ def _constraint(enforcing: Enforcing) -> Processor:
     def process(tokens: mx.array, logits: mx.array) -> mx.array:
         nonlocal begun
         if begun:
-            enforcing.draw(int(tokens[-1].item()))
+            enforcing.draw(tokens[-1:].tolist()[0])
         begun = True
         allowed = mx.array(enforcing.allowed)
         return mx.where(allowed, logits, mx.array(_NEVER, dtype=logits.dtype))

@@ -57,7 +57,7 @@ def exact(schema: Any, at: str = "") -> dict[str, Any]:
     Raises `NotExact`.
     """
     walk = _Walk(at)
-    written = walk.schema(schema, "#", 0)
+    written: bool | dict[str, Any] = walk.schema(schema, "#", 0)
     walk.check_whole()
     if isinstance(written, bool):
         return {} if written else {"enum": []}
