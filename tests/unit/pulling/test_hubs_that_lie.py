@@ -127,7 +127,7 @@ async def test_more_files_than_a_model_has_are_refused(station: Station) -> None
     ("files", "says"),
     [
         ({"config.json": b"{}", "pytorch_model.bin": b"\x80"}, "pickles"),
-        ({"config.json": b"{}", "model.gguf": b"GGUF"}, "GGUF"),
+        ({"config.json": b"{}", "model.onnx": b"x"}, "only in a format"),
         ({"config.json": b"{}"}, "nowhere"),
         ({WEIGHTS: b"x"}, "config.json"),
         ({"sub/config.json": b"{}", "sub/model.safetensors": b"x"}, "config.json"),

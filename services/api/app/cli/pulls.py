@@ -28,13 +28,21 @@ def pull(
         str | None,
         typer.Option("--name", metavar="PUBLISHER/NAME", help="Its name in the catalog."),
     ] = None,
+    *,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--file", metavar="F", help="Of a repository with several GGUF: a file, or Q4_K_M."
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask: pull what is shown.")] = False,
     server: ServerUrl = SERVER,
 ) -> None:
     """Download a model, verified; shows hosts, files, sizes and what is sent before it asks."""
     from app.cli.connection import connected
 
-    body = {"repo": repo, "revision": revision, "name": name}
+    chosen = repo if file is None else f"{repo}:{file}"
+    body = {"repo": chosen, "revision": revision, "name": name}
     with connected(server) as authority:
         plan = authority.post("/authority/models/pull/plan", body, patient=True)
         _show_plan(plan)

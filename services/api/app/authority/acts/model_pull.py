@@ -16,6 +16,7 @@ from app.domain.actors import SYSTEM, Actor
 from app.domain.refusals import InvalidRequest
 
 _PARAMS: Final = frozenset({"repo", "revision", "name"})
+_CHOICE: Final = "choice"
 KEPT: Final = 100
 
 
@@ -30,7 +31,8 @@ class Pulls(Protocol):
 
 
 class ModelPull:
-    """params: ``{"repo": "ORG/NAME", "revision": a commit, "name": the model's id here}``."""
+    """params: ``{"repo": "ORG/NAME", "revision": a commit, "name": the model's id here}``, and
+    ``"choice"`` where the repository holds several models in GGUF."""
 
     kind = PULL
     permission = Permission.MODEL_PULL
@@ -44,12 +46,16 @@ class ModelPull:
         self._seen: dict[tuple[str, str, str], Mapping[str, Any]] = {}
 
     def draw(self, params: Mapping[str, Any], actor: Actor) -> Drawn:
-        if params.keys() != _PARAMS or not all(isinstance(v, str) for v in params.values()):
+        if params.keys() - {_CHOICE} != _PARAMS or not all(
+            isinstance(v, str) for v in params.values()
+        ):
             raise InvalidRequest("A pull names a repo, a revision and a name.", param="params")
         name = params["name"]
         if name in self._catalog.ids():
             raise NotFeasible(f"{name} is in the catalog already. Pull it under another name.")
-        found = self._look(params["repo"], params["revision"], name, actor)
+        choice = params.get(_CHOICE)
+        repo = params["repo"] if choice is None else f"{params['repo']}:{choice}"
+        found = self._look(repo, params["revision"], name, actor)
         files = tuple(
             {"path": f["path"], "size": f["size"], "sha256": f.get("sha256") or "", "fate": "fetch"}
             for f in found["files"]
@@ -76,6 +82,7 @@ class ModelPull:
                 "fetch_bytes": found["size_bytes"],
                 "left_out": list(found["left_out"]),
                 "trust": found["trust"],
+                **({} if choice is None else {_CHOICE: choice}),
             },
         )
 

@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 
 from app.authority.catalog import signatures
 from app.authority.catalog.config import PATH
+from app.authority.catalog.gguf_files import ENDING, set_name, sets
 from app.authority.catalog.inspection import LOADED
 from app.authority.catalog.kinds import Kind, kind_of
 from app.authority.catalog.tree import MAX_FILE_BYTES, MAX_FILES
@@ -22,10 +23,12 @@ from app.domain.refusals import HubRefused, IntakeRefused
 MAX_PATH: Final = 500
 """Characters. What a plan names is kept for good: a hub must not decide how much that is."""
 
+MAX_NAMED: Final = 12
+"""Models that a refusal lists to choose from."""
+
 _PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _OTHER_FORMATS: Final = (
     (_PICKLES, "only as pickles, which run code when they are read"),
-    ((".gguf",), "only as GGUF, which this release cannot load"),
     ((".onnx", ".h5", ".msgpack", ".npz"), "only in a format that this release cannot load"),
 )
 
@@ -46,13 +49,17 @@ class Picked:
         return sum(file.size for file in self.taken)
 
 
-def pick(at: HubRevision) -> Picked:
-    """Raise HubRefused for a listing that cannot be used, or that holds no model to load."""
+def pick(at: HubRevision, choice: str | None = None) -> Picked:
+    """Raise HubRefused for a listing that cannot be used, or that holds no model to load.
+
+    `choice` names a GGUF file, or the quantization that its name ends with; without one, a model in
+    safetensors is taken where there is one, else the only GGUF.
+    """
     if len(at.files) > MAX_FILES:
         _refuse(at, f"lists {len(at.files)} files; at most {MAX_FILES} are looked at")
     for file in at.files:
         _check_path(at, file.path)
-    taken = tuple(sorted((f for f in at.files if _is_needed(f)), key=lambda f: f.path))
+    taken = _gguf(at, choice) or tuple(filter(_is_needed, sorted(at.files, key=_path)))
     _refuse_lookalikes(at, taken)
     for file in taken:
         if file.size > MAX_FILE_BYTES:
@@ -60,15 +67,51 @@ def pick(at: HubRevision) -> Picked:
         if file.sha256 is None and file.git_blob is None:
             _refuse(at, f"gives no digest of {file.path}, so its bytes could not be checked")
     paths = {file.path for file in taken}
-    if PATH not in paths:
-        _refuse(at, f"holds no {PATH}, so it is not a model that can be loaded")
-    if not any(fnmatchcase(path, LOADED) for path in paths):
-        _refuse(at, f"holds weights {_other_format(at.files)}; choose a safetensors version")
+    _refuse_without_weights(at, paths)
     signature = next((f for f in at.files if f.path == signatures.NAME), None)
     if signature is not None:
         _check_signature(at, signature)
         paths.add(signature.path)
     return Picked(taken, left_out(at, paths), signature)
+
+
+def _path(file: HubFile) -> str:
+    return file.path
+
+
+def _gguf(at: HubRevision, choice: str | None) -> tuple[HubFile, ...]:
+    """The files of one model in GGUF; none where the listing's safetensors are meant."""
+    files = {file.path: file for file in at.files if _kind(file) is Kind.GGUF}
+    if choice is None and (not files or any(fnmatchcase(f.path, LOADED) for f in at.files)):
+        return ()
+    found = sets(files)
+    fitting = found if choice is None else [name for name in found if _fits(name, choice)]
+    if len(fitting) != 1:
+        names = ", ".join(sorted(found)[:MAX_NAMED])
+        which = "" if choice is None else f" {len(fitting) or 'none'} called {choice[:80]!a}:"
+        _refuse(
+            at,
+            f"holds {len(found)} models in GGUF,{which} {names}; name one of them, as in "
+            f"lmx models pull {at.repo} --file {next(iter(found), 'NAME')}.gguf",
+        )
+    return tuple(files[path] for path in found[next(iter(fitting))])
+
+
+def _fits(name: str, choice: str) -> bool:
+    """A whole name, with or without shard and ending, or what it ends with: Q4_K_M."""
+    name, wanted = name.casefold(), set_name(choice).casefold()
+    return name == wanted or name.endswith((f"-{wanted}", f".{wanted}"))
+
+
+def _refuse_without_weights(at: HubRevision, paths: Collection[str]) -> None:
+    if any(path.lower().endswith(ENDING) for path in paths):
+        return
+    if PATH not in paths:
+        _refuse(at, f"holds no {PATH}, so it is not a model that can be loaded")
+    if not any(fnmatchcase(path, LOADED) for path in paths):
+        _refuse(
+            at, f"holds weights {_other_format(at.files)}; choose a version in safetensors or GGUF"
+        )
 
 
 def left_out(at: HubRevision, fetched: Collection[str]) -> tuple[str, ...]:
@@ -83,14 +126,19 @@ def _check_signature(at: HubRevision, file: HubFile) -> None:
         _refuse(at, f"gives no digest of {file.path}, so its bytes could not be checked")
 
 
-def _is_needed(file: HubFile) -> bool:
+def _kind(file: HubFile) -> Kind:
     try:
-        kind = kind_of(file.path)
+        return kind_of(file.path)
     except IntakeRefused:  # code, pickles, what nobody knows: an import refuses it, a pull skips it
-        return False
+        return Kind.LEFT_OUT
+
+
+def _is_needed(file: HubFile) -> bool:
+    """Of a model in safetensors."""
+    kind = _kind(file)
     if kind is Kind.WEIGHTS:
         return fnmatchcase(file.path, LOADED)
-    return kind.taken
+    return kind.taken and kind is not Kind.GGUF
 
 
 def _check_path(at: HubRevision, path: str) -> None:

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from typing import Final
 
+from app.authority.catalog import gguf
 from app.authority.catalog.config import MAX_JSON_BYTES, PATH, parse_config
+from app.authority.catalog.gguf_files import ENDING, shape_of
 from app.authority.catalog.hashing import FILES_AT_ONCE, matches
 from app.authority.catalog.inspection import LOADED, MAX_CONFIG_BYTES
 from app.authority.catalog.safetensors import LENGTH_BYTES, Header, header_length, parse_header
@@ -30,6 +32,9 @@ def preview(
 ) -> ModelShape:
     """The shape of the model in `taken`. Raises IntakeRefused, DigestMismatch, HubRefused."""
     files = {file.path: file for file in taken}
+    in_gguf = [file for file in taken if file.path.lower().endswith(ENDING)]
+    if in_gguf:
+        return shape_of({file.path: _gguf_header(hub, at, file, check) for file in in_gguf})
     config = parse_config(_small(hub, at, files[PATH], MAX_CONFIG_BYTES))
     weights = [file for file in taken if fnmatchcase(file.path, LOADED)]
 
@@ -44,6 +49,16 @@ def preview(
     tensors = [tensor for found in headers.values() for tensor in found.tensors]
     tokenizer = files.get("tokenizer.json") or files.get("tokenizer.model")
     return model_shape(config, tensors, tokenizer_bytes=tokenizer.size if tokenizer else 0)
+
+
+def _gguf_header(
+    hub: Hub, at: HubRevision, file: HubFile, check: Callable[[], None]
+) -> gguf.Header:
+    def read(count: int, offset: int) -> bytes:
+        check()
+        return hub.read(at, file, offset, min(offset + count, file.size))
+
+    return gguf.read_header(read, file_size=file.size, path=file.path)
 
 
 def _small(hub: Hub, at: HubRevision, file: HubFile, limit: int) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 from app.authority.permissions import Permission, grant
 from app.authority.policy.hard import PULL
 from app.authority.pulling.downloads import Pulling
-from app.authority.pulling.planned import name_of, repo_of, revision_of
+from app.authority.pulling.planned import choice_of, name_of, revision_of
 from app.authority.warrants import Warrant, require_warrant
 from app.domain.actors import SYSTEM, Actor, Role
 from app.domain.refusals import PlanStale
@@ -22,8 +22,9 @@ class ApprovedPulls:
 
     def document(self, actor: Actor, repo: str, revision: str, name: str) -> Mapping[str, Any]:
         """What the hub says of the commit. Blocks."""
-        repo, revision, name = repo_of(repo), revision_of(revision), name_of(name, repo)
-        planned, _ = self._pulling.look(actor, repo, revision, name)
+        (repo, choice), revision = choice_of(repo), revision_of(revision)
+        name = name_of(name, repo)
+        planned, _ = self._pulling.look(actor, repo, revision, name, choice=choice)
         return planned.document
 
     async def fetch(self, warrant: Warrant) -> Mapping[str, Any]:
@@ -36,7 +37,12 @@ class ApprovedPulls:
         may = grant(by, Permission.MODEL_PULL, subject=plan["subject"])
         effects, name = plan["effects"], plan["subject"]
         planned, shape = await asyncio.to_thread(
-            pulling.look, by, effects["repo"], effects["commit"], name
+            pulling.look,
+            by,
+            effects["repo"],
+            effects["commit"],
+            name,
+            choice=effects.get("choice"),
         )
         files = [(f.path, f.size, f.sha256 or "") for f in planned.files]
         if files != [(f["path"], f["size"], f["sha256"]) for f in plan["files"]]:

@@ -22,7 +22,7 @@ from app.authority.keys.confirmation import confirmed
 from app.authority.permissions import Grant, Permission, check, grant
 from app.authority.policy.admitting import NeedsApproval, admit
 from app.authority.policy.decisions import Question
-from app.authority.pulling.planned import Planned, Plans, name_of, repo_of, revision_of
+from app.authority.pulling.planned import Planned, Plans, choice_of, name_of, revision_of
 from app.authority.pulling.ports import Alone, PullingPorts
 from app.authority.pulling.recording import Recording
 from app.authority.reading import described
@@ -69,15 +69,18 @@ class Pulling:
     ) -> dict[str, Any]:
         """What a pull would do, with the digest to pull by; headers are read, weights are not.
 
+        `repo` is ``ORG/NAME``, or ``ORG/NAME:CHOICE`` for one of several models in GGUF.
         Raises HubUnreachable, HubRefused, IntakeRefused, ModelExists, PolicyDenied where it lacks a
         signature that is demanded, and ModelTooLarge for a model that cannot fit this machine even
         when nothing else runs.
         """
         with attempting(Permission.MODEL_PULL, repo=repo, revision=revision, name=name):
             grant(actor, Permission.MODEL_PULL, subject=name or repo)
-            repo, revision = repo_of(repo), revision_of(revision)
-            name = name_of(name, repo)
-            planned, shape = await asyncio.to_thread(self.look, actor, repo, revision, name)
+            (repo, choice), revision = choice_of(repo), revision_of(revision)
+            name = name_of(name, repo, choice)
+            planned, shape = await asyncio.to_thread(
+                self.look, actor, repo, revision, name, choice=choice
+            )
             self._admit_unsigned(actor, planned)
             verdict = await self.verdict(name, shape)
             self._plans.keep(planned, verdict)
@@ -93,7 +96,9 @@ class Pulling:
                 },
             }
 
-    def look(self, actor: Actor, repo: str, revision: str, name: str) -> tuple[Planned, ModelShape]:
+    def look(
+        self, actor: Actor, repo: str, revision: str, name: str, *, choice: str | None = None
+    ) -> tuple[Planned, ModelShape]:
         """What a pull would fetch, and the shape of it. Blocks; asks the hub."""
         ports = self._ports
         at = ports.hub.resolve(repo, revision, _go_on)
@@ -106,8 +111,10 @@ class Pulling:
             hub=ports.hub,
             known=ports.catalog.known.find(name),
             held=held,
+            choice=choice,
         )
         if held:
+            self._refuse_another(planned)
             return planned, ports.catalog.shape(name)
         return planned, preview(ports.hub, at, planned.files, _go_on)
 
@@ -119,6 +126,12 @@ class Pulling:
         if ports.publishing.origin(name) != (repo, commit):
             raise model_exists(name)
         return ports.catalog.get(name).trust.loadable
+
+    def _refuse_another(self, planned: Planned) -> None:
+        """Of one commit, several models can be chosen. Raises ModelExists."""
+        held = {artifact.path for artifact in self._ports.catalog.manifest(planned.name).artifacts}
+        if planned.choice is not None and held != {file.path for file in planned.files}:
+            raise model_exists(planned.name)
 
     def _have(self, planned: Planned) -> int:
         if planned.held:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
+from app.authority.catalog.gguf_files import set_name
 from app.authority.catalog.known import KnownModel
 from app.authority.catalog.names import MODEL_ID
 from app.authority.catalog.picking import Picked, left_out, pick
@@ -25,6 +26,7 @@ KEPT: Final = 32
 T = TypeVar("T")
 
 _ID: Final = re.compile(MODEL_ID.removesuffix("$"))
+_CHOICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 _REVISION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")
 
 
@@ -40,6 +42,7 @@ class Planned:
     signature: HubFile | None
     source: str
     document: Mapping[str, Any]
+    choice: str | None = None
 
     @classmethod
     def of(
@@ -52,9 +55,10 @@ class Planned:
         hub: Hub,
         known: KnownModel | None,
         held: bool,
+        choice: str | None = None,
     ) -> "Planned":
         """Raises HubRefused for a listing that cannot be used, or that contradicts `known`."""
-        picked = pick(at)
+        picked = pick(at, choice)
         if known is not None:
             picked = _as_known(at, picked, known)
         document = {
@@ -73,9 +77,19 @@ class Planned:
             "left_out": list(picked.left_out),
             "trust": str(Trust.VERIFIED if known else expected_trust(_known_by(picked.taken))),
             "here_already": held,
+            **_chosen(choice),
         }
-        source = f"{hub.endpoint}/{at.repo}@{at.commit}"
-        return cls(at, name, actor.id, picked.taken, held, picked.signature, source, document)
+        return cls(
+            at,
+            name,
+            actor.id,
+            picked.taken,
+            held,
+            picked.signature,
+            source=f"{hub.endpoint}/{at.repo}@{at.commit}",
+            document=document,
+            choice=choice,
+        )
 
     @property
     def bytes(self) -> bytes:
@@ -90,7 +104,8 @@ class Planned:
     @property
     def asked(self) -> dict[str, Any]:
         """What somebody asked for; all that follows from it is in the plan."""
-        return {name: self.document[name] for name in ("repo", "revision", "name")}
+        asked = {name: self.document[name] for name in ("repo", "revision", "name")}
+        return {**asked, **_chosen(self.choice)}
 
     @property
     def size_bytes(self) -> int:
@@ -102,7 +117,8 @@ class Planned:
 
     def facts(self) -> dict[str, Any]:
         """What policy is told, and what an ask for this pull is made with."""
-        return {"repo": self.at.repo, "revision": self.at.commit, "name": self.name}
+        facts = {"repo": self.at.repo, "revision": self.at.commit, "name": self.name}
+        return {**facts, **_chosen(self.choice)}
 
 
 class Plans(Generic[T]):
@@ -152,8 +168,28 @@ def revision_of(revision: str | None) -> str:
     return revision
 
 
-def name_of(name: str | None, repo: str) -> str:
-    """What the model is called here. Raises InvalidRequest."""
+def choice_of(repo: str) -> tuple[str, str | None]:
+    """`ORG/NAME:CHOICE` is one model of several in GGUF: its file, or how it is quantized.
+
+    Raises InvalidRequest.
+    """
+    plain, colon, choice = repo.partition(":")
+    if not colon:
+        return repo_of(repo), None
+    if not _CHOICE.fullmatch(choice):
+        raise InvalidRequest(
+            f"{choice[:200]!a} names no file of a repository: give one, or a quantization such as "
+            "Q4_K_M.",
+            param="repo",
+        )
+    return repo_of(plain), choice
+
+
+def name_of(name: str | None, repo: str, choice: str | None = None) -> str:
+    """What the model is called here; one of several has its own name. Raises InvalidRequest."""
+    if name is None and choice is not None:
+        chosen = set_name(choice)
+        name = f"{repo.partition('/')[0]}/{chosen}" if chosen != choice else f"{repo}-{choice}"
     if name is None:
         return repo
     if not _ID.fullmatch(name):
@@ -161,6 +197,10 @@ def name_of(name: str | None, repo: str) -> str:
             f"{name[:200]!a} cannot be a model's name: they read PUBLISHER/NAME.", param="name"
         )
     return name
+
+
+def _chosen(choice: str | None) -> dict[str, str]:
+    return {} if choice is None else {"choice": choice}
 
 
 def sent(hub: Hub) -> list[str]:
