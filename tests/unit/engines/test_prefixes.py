@@ -2,7 +2,6 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from mlx_lm.models.lfm2 import Model as Hybrid
 from mlx_lm.models.lfm2 import ModelArgs as HybridArgs
 
 from app.domain.generation import Sampling, TokenPrompt
-from app.engines.protocol import Cancel, Deltas, FromWorker, Generate, SequenceFinished
-from app.engines.worker.backend import Drain, Prepared
+from app.engines.protocol import Cancel, FromWorker, Generate, SequenceFinished
+from app.engines.worker.backend import Prepared
 from app.engines.worker.batch import Batch
 from app.engines.worker.loading import LoadedModel, load
 from app.engines.worker.prefixes import Prefixes
@@ -84,6 +83,9 @@ def recurrent(directory: Path) -> LoadedModel:
         "rope_theta": 10000.0,
     }
     hybrid = Hybrid(HybridArgs.from_dict(arguments))
+    for layer in hybrid.layers:
+        if layer.is_attention_layer:  # random weights hardly look back: answers would tell nothing
+            layer.self_attn.out_proj.weight *= 10
     mx.eval(hybrid.parameters())
     return replace(plain(directory), model=hybrid)
 
@@ -113,6 +115,20 @@ def prepared(handle: int, tokens: list[int], *, scope: str = "", max_tokens: int
     return Prepared(handle, list(tokens), max_tokens, asked)
 
 
+class Recording(Batch):
+    """Keeps every token, as text alone may hide a difference."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.drawn: dict[int, list[int]] = {}
+
+    def _advance(self, responses: list[Any]) -> None:
+        for response in responses:
+            handle = self._running[response.uid].prepared.handle
+            self.drawn.setdefault(handle, []).append(response.token)
+        super()._advance(responses)
+
+
 class Asking:
     """One loop that remembers, asked again and again."""
 
@@ -122,45 +138,33 @@ class Asking:
         self._slots = slots
         self._handles = iter(range(1, 10_000))
 
-    def together(
-        self, *prompts: list[int], scope: str = "", on: Callable[..., None] | None = None
-    ) -> list[tuple[str, int]]:
-        """Text and cached tokens of each."""
-        asked = [prepared(next(self._handles), prompt, scope=scope) for prompt in prompts]
+    def together(self, *prompts: list[int], scope: str = "") -> list[tuple[list[int], int]]:
+        """The tokens of each answer, and how many of its prompt were remembered."""
         sent: list[FromWorker] = []
-        batch = Batch(
+        batch = self.loop(sent)
+        asked = [prepared(next(self._handles), prompt, scope=scope) for prompt in prompts]
+        for item in asked:
+            batch._accept(item)
+        while batch._waiting or batch._running:
+            batch._fill()
+            batch._step()
+        cached = {m.handle: m.cached_tokens for m in sent if isinstance(m, SequenceFinished)}
+        return [(batch.drawn[one.handle], cached[one.handle]) for one in asked]
+
+    def loop(self, sent: list[FromWorker]) -> Recording:
+        return Recording(
             self.model,
             slots=self._slots,
             send=sent.extend,
             over_memory=lambda: False,
             prefixes=self.prefixes,
         )
-        if on:
-            batch._send = lambda messages: (sent.extend(messages), on(batch, asked, messages))  # type: ignore[assignment,return-value,func-returns-value]
-        waiting: Iterator[Any] = iter(asked)
-        for item in waiting:
-            batch.inbox.put(item)
-        batch._take()
-        batch.inbox.put(Drain())
-        while batch._waiting:
-            batch._fill()
-            batch._step()
-        batch.run()
-        text = {one.handle: "" for one in asked}
-        cached = {}
-        for message in sent:
-            if isinstance(message, Deltas):
-                for item in message.items:
-                    text[item.handle] += item.text
-            if isinstance(message, SequenceFinished):
-                cached[message.handle] = message.cached_tokens
-        return [(text[one.handle], cached.get(one.handle, -1)) for one in asked]
 
-    def __call__(self, prompt: list[int], *, scope: str = "") -> tuple[str, int]:
+    def __call__(self, prompt: list[int], *, scope: str = "") -> tuple[list[int], int]:
         return self.together(prompt, scope=scope)[0]
 
 
-def forgetful(model: LoadedModel, prompt: list[int]) -> str:
+def forgetful(model: LoadedModel, prompt: list[int]) -> list[int]:
     return Asking(model, limit=0)(prompt)[0]
 
 
@@ -169,8 +173,8 @@ def test_a_chat_that_shares_a_system_prompt_has_the_same_answer(any_model: Loade
     found = []
     for seed in range(2, 6):
         prompt = SYSTEM + words(20, seed)
-        text, cached = ask(prompt)
-        assert text == forgetful(any_model, prompt)
+        answer, cached = ask(prompt)
+        assert answer == forgetful(any_model, prompt)
         found.append(cached)
     assert found[0] == 0
     assert found[-1] in (len(SYSTEM), len(SYSTEM) // 16 * 16)
@@ -179,17 +183,13 @@ def test_a_chat_that_shares_a_system_prompt_has_the_same_answer(any_model: Loade
 def test_a_chat_that_grows_reads_only_what_is_new(any_model: LoadedModel) -> None:
     ask = Asking(any_model)
     prompt = words(100, 3)
-    text, cached = ask(prompt)
+    answer, _ = ask(prompt)
     for seed in range(4, 8):
-        before = len(prompt) + 8
-        prompt = [*prompt, *any_model.tokenizer.encode(text, add_special_tokens=False)]
-        if len(prompt) != before:  # some text is written with other tokens than were drawn
-            prompt = prompt[: before - 8] + words(8, seed)
-        prompt += words(10, seed)
-        text, cached = ask(prompt)
-        assert text == forgetful(any_model, prompt)
-        assert cached >= before - 8 - 10 - 16
-        assert cached < len(prompt)
+        known = len(prompt) + len(answer)
+        prompt = prompt + answer + words(10, seed)
+        answer, cached = ask(prompt)
+        assert answer == forgetful(any_model, prompt)
+        assert cached in (known, known // 16 * 16)
 
 
 def test_the_same_prompt_again_leaves_something_to_read(any_model: LoadedModel) -> None:
@@ -198,7 +198,7 @@ def test_the_same_prompt_again_leaves_something_to_read(any_model: LoadedModel) 
         prompt = words(length, length)
         whole = forgetful(any_model, prompt)
         answers = [ask(prompt) for _ in range(3)]
-        assert [text for text, _ in answers] == [whole] * 3
+        assert [answer for answer, _ in answers] == [whole] * 3
         assert answers[0][1] == 0
         assert answers[2][1] < length
 
@@ -209,7 +209,7 @@ def test_prompts_of_one_burst_answer_as_alone(any_model: LoadedModel) -> None:
     prompts = [SYSTEM + words(10 * n, 40 + n) for n in range(1, 4)] + [words(50, 9), words(700, 8)]
     expected = [forgetful(any_model, prompt) for prompt in prompts]
     for _ in range(2):
-        assert [text for text, _ in ask.together(*prompts)] == expected
+        assert [answer for answer, _ in ask.together(*prompts)] == expected
 
 
 def test_the_first_of_a_burst_has_read_the_prompt_for_all(model: LoadedModel) -> None:
@@ -236,17 +236,17 @@ def test_a_shared_beginning_becomes_of_use_to_a_cache_that_cannot_be_cut(
 
 
 def test_what_was_read_of_a_cancelled_prompt_is_remembered(any_model: LoadedModel) -> None:
-    ask = Asking(any_model)
-    long = words(1500, 21)
-
-    def cancel(batch: Batch, asked: list[Prepared], _: list[FromWorker]) -> None:
-        if asked[1].handle in {one.prepared.handle for one in batch._running.values()}:
-            batch._accept(Cancel(asked[1].handle))
-
-    ask.together(words(20, 20), long, on=cancel)
-    text, cached = ask(long)
-    assert cached >= 100
-    assert text == forgetful(any_model, long)
+    ask, long = Asking(any_model), words(1500, 21)
+    batch = ask.loop([])
+    batch._accept(prepared(1, words(20, 20), max_tokens=50))
+    batch._accept(prepared(2, long))
+    for _ in range(8):
+        batch._fill()
+        batch._step()
+    batch._accept(Cancel(2))
+    answer, cached = ask(long)
+    assert 100 <= cached < 1499
+    assert answer == forgetful(any_model, long)
 
 
 def test_a_remembered_cache_is_never_written_to(any_model: LoadedModel) -> None:
@@ -269,7 +269,7 @@ def test_many_prompts_stay_below_the_limit_in_truth(any_model: LoadedModel) -> N
     ask(words(100, 1))
     mx.clear_cache()
     before = mx.get_active_memory() - ask.prefixes.held_bytes
-    for seed in range(30):
+    for seed in range(14):
         ask.together(words(60 + seed * 7, seed), SYSTEM + words(30, seed))
         assert ask.prefixes.held_bytes <= limit
     assert ask.prefixes.held_bytes > limit // 4

@@ -6,51 +6,27 @@ Everything here belongs to one thread. Other threads put items into `inbox` and 
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
 import mlx.core as mx
 
-from app.domain.feasibility import PREFILL_CHUNK_TOKENS
 from app.domain.generation import FinishReason
 from app.domain.refusals import Refusal
-from app.engines.protocol import Cancel, Computed, SequenceRejected
+from app.engines.protocol import Cancel
 from app.engines.worker.backend import Drain, Item, Job, Prepared, Send, Steps, failed, lost
-from app.engines.worker.generator import new_generator, prompts_at_once
+from app.engines.worker.generator import chunk_tokens, new_generator, prompts_at_once
 from app.engines.worker.loading import LoadedModel
 from app.engines.worker.logprobs import RowTelling
 from app.engines.worker.memory import is_out_of_memory
 from app.engines.worker.prefixes import WORTH_TOKENS, Prefixes
-from app.engines.worker.processors import processors_of
+from app.engines.worker.processors import check_constraint, processors_of
 from app.engines.worker.prompt_logprobs import echoing, numbers_of
+from app.engines.worker.running import Running, refused, stepped
 from app.engines.worker.speaking import new_voice
 from app.engines.worker.voice import Outgoing, Voice
 
 MEMORY_CHECK_S = 0.25
-
-
-@dataclass(slots=True)
-class _Running:
-    """One sequence inside the generator. `cached` tokens of its prompt were remembered."""
-
-    prepared: Prepared
-    voice: Voice
-    cached: int = 0
-
-    @property
-    def length(self) -> int:
-        return len(self.prepared.tokens) + self.voice.tokens
-
-    @property
-    def is_about_to_begin(self) -> bool:
-        """Its first token is a few steps away; a prompt of many chunks may share its steps."""
-        return self.voice.tokens == 0 and self.unread <= PREFILL_CHUNK_TOKENS
-
-    @property
-    def unread(self) -> int:
-        """How much of its prompt had to be read."""
-        return len(self.prepared.tokens) - self.cached
 
 
 class Batch:
@@ -72,7 +48,7 @@ class Batch:
         self._over_memory = over_memory
         self._prefixes = prefixes or Prefixes(limit_bytes=0)
         self._waiting: deque[Prepared] = deque()
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, Running] = {}
         self._jobs: deque[Job] = deque()
         self._early_cancels: set[int] = set()
         self._draining = False
@@ -101,6 +77,8 @@ class Batch:
 
     def _step(self) -> None:
         """One step of all sequences. A response must not outlive it: an ended one holds a cache."""
+        others = any(running.voice.tokens for running in self._running.values())
+        self._generator.prefill_step_size = chunk_tokens(beside_others=others)
         try:
             read, responses = self._generator.next()
         except Exception as error:  # noqa: BLE001 - one bad step must not end the worker
@@ -112,19 +90,9 @@ class Batch:
 
     def _work(self) -> None:
         """One step of the first job."""
-        job = self._jobs[0]
-        try:
-            next(job.steps)
-        except StopIteration as done:
+        if (said := stepped(self._jobs[0])) is not None:
             self._jobs.popleft()
-            if done.value is not None:
-                self._send([Computed(job.handle, done.value)])
-        except Refusal as refusal:
-            self._jobs.popleft()
-            self._send([SequenceRejected(job.handle, refusal.code, refusal.message, refusal.param)])
-        except Exception as error:  # noqa: BLE001 - a poison input rejects itself only
-            self._jobs.popleft()
-            self._send([failed(job.handle, error)])
+            self._send(said)
 
     def _take(self) -> None:
         """Read the inbox; wait for an item only when there is nothing to do."""
@@ -211,7 +179,7 @@ class Batch:
             samplers=[self._model.defaults.sampler(sampling)],
             logits_processors=[processors_of(self._model, prepared)],
         )
-        self._running[uid] = _Running(prepared, voice, known.length)
+        self._running[uid] = Running(prepared, voice, known.length)
 
     def _advance(self, responses: list[Any]) -> None:
         out = Outgoing()
@@ -221,14 +189,19 @@ class Batch:
                 continue
             try:
                 self._advance_one(running, response, out)
+            except Refusal as refusal:
+                out.end(refused(running.prepared.handle, refusal))
+                self._drop(response.uid)
             except Exception as error:  # noqa: BLE001 - rejects this sequence only
                 out.end(failed(running.prepared.handle, error))
                 self._drop(response.uid)
         if messages := out.messages():
             self._send(messages)
 
-    def _advance_one(self, running: _Running, response: Any, out: Outgoing) -> None:
+    def _advance_one(self, running: Running, response: Any, out: Outgoing) -> None:
         voice, handle, reason = running.voice, running.prepared.handle, response.finish_reason
+        if reason is None:
+            check_constraint(running.prepared)
         pieces = []
         if response.token not in self._model.end_tokens:
             pieces = voice.hear(response.token, response.logprobs)
@@ -237,7 +210,7 @@ class Batch:
             return
         out.add(handle, pieces + voice.end())
         stopped = voice.stopped or reason == "stop"
-        out.end(self._finished(running, FinishReason.STOP if stopped else FinishReason.LENGTH))
+        out.end(running.finished(FinishReason.STOP if stopped else FinishReason.LENGTH))
         if reason is None:
             self._drop(response.uid)
         else:
@@ -265,7 +238,7 @@ class Batch:
                 cache, tokens = self._generator.extract_cache([one.uid])[one.uid]
                 self._remember(running, tokens, cache)
 
-    def _remember(self, running: _Running, tokens: list[int], cache: list[Any]) -> None:
+    def _remember(self, running: Running, tokens: list[int], cache: list[Any]) -> None:
         """What it costs is memory that may be short: a sequence never suffers from it."""
         try:
             self._prefixes.put(running.prepared.asked.cache_scope, tokens, cache)
@@ -305,19 +278,10 @@ class Batch:
             self._generator.remove([uid])
             mx.clear_cache()
 
-    def _cut_short(self, running: _Running, out: Outgoing) -> None:
-        out.add(running.prepared.handle, running.voice.end())
-        out.end(self._finished(running, FinishReason.LENGTH))
-
     @staticmethod
-    def _finished(running: _Running, reason: FinishReason) -> Any:
-        prepared = running.prepared
-        return running.voice.finished(
-            prepared.handle,
-            reason,
-            prompt_tokens=len(prepared.tokens),
-            cached_tokens=running.cached,
-        )
+    def _cut_short(running: Running, out: Outgoing) -> None:
+        out.add(running.prepared.handle, running.voice.end())
+        out.end(running.finished(FinishReason.LENGTH))
 
     def _new_generator(self) -> Any:
         model, ends = self._model.model, self._model.end_tokens
