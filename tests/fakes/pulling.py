@@ -29,11 +29,13 @@ class FakePulling:
     async def plan(self, actor: Actor, repo: str, revision: str | None, name: str | None) -> Json:
         grant(actor, Permission.MODEL_PULL, subject=repo)
         self.acts.append(("plan", repo, revision, name))
+        plain, colon, choice = repo.partition(":")
         return {
             "plan": PLAN,
-            "repo": repo,
+            "repo": plain,
             "commit": COMMIT,
-            "name": name or repo,
+            "name": name or (f"{plain}-{choice}" if colon else plain),
+            **({"choice": choice} if colon else {}),
             "endpoint": ENDPOINT,
             "here_already": repo in self.held,
             "files": [],

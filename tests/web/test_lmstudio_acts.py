@@ -161,6 +161,22 @@ async def test_a_download_waits_for_a_person(client: httpx.AsyncClient, house: H
     assert len(house.governance.asks) == 1
 
 
+async def test_a_quantization_chooses_one_of_several_models(
+    client: httpx.AsyncClient, house: House
+) -> None:
+    job = (await post(client, DOWNLOAD, model="lab/new", quantization="Q4_K_M")).json()
+    (made,) = house.governance.asks.values()
+    assert made["params"] == {
+        "repo": "lab/new",
+        "revision": COMMIT,
+        "name": "lab/new-Q4_K_M",
+        "choice": "Q4_K_M",
+    }
+    assert job["status"] == "paused"
+    other = (await post(client, DOWNLOAD, model="lab/new", quantization="Q8_0")).json()
+    assert other["job_id"] != job["job_id"]
+
+
 async def test_what_is_here_already_makes_no_ask(client: httpx.AsyncClient, house: House) -> None:
     house.pulling.held.add("lab/echo")
     response = await post(client, DOWNLOAD, model="lab/echo")

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Path, Request
+from pydantic import Field
 
 from app.authority.approvals.transitions import State
 from app.authority.policy.hard import PULL
@@ -25,7 +26,6 @@ from app.routers.dependencies import (
     request_id_of,
 )
 from app.routers.lmstudio.documents import ERRORS, Strict
-from app.routers.lmstudio.fields import DOWNLOAD, refuse_unsupported
 from app.routers.lmstudio.models import Name
 from app.routers.openai.documents import body_of
 from app.routers.openai.parsing import parse
@@ -61,18 +61,18 @@ _REASON = "Asked for over POST /api/v1/models/download."
 
 class Download(Strict):
     model: Name
-    quantization: Any = None
+    quantization: Annotated[str, Field(max_length=200)] | None = None
 
 
 @router.post("/download", openapi_extra=body_of(Download))
 async def download(request: Request, services: UseCases) -> Json:
     """Ask for a download. It is `paused` until a person has seen what comes from where."""
     body = parse(Download, await request.body())
-    refuse_unsupported(DOWNLOAD, body.model_dump())
     link, repo = _repo_of(body.model)
     name_subject(request, repo)
     actor = actor_of(request)
-    plan = await services.pulling.plan(actor, repo, None, None)
+    chosen = f"{repo}:{body.quantization}" if body.quantization else repo
+    plan = await services.pulling.plan(actor, chosen, None, None)
     _check_link(link, plan["endpoint"])
     if plan["here_already"]:
         return {"status": "already_downloaded"}
@@ -100,6 +100,7 @@ async def status(
 async def _ask(services: Services, actor: Actor, plan: Json, request_id: str) -> Json:
     """The ask for what was planned: the one that waits already, or a new one."""
     params = {"repo": plan["repo"], "revision": plan["commit"], "name": plan["name"]}
+    params |= {"choice": plan["choice"]} if "choice" in plan else {}
     found = await services.governance.list(
         actor, state="open", act=PULL, subject=plan["name"], cursor=None, limit=50
     )

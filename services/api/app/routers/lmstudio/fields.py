@@ -72,7 +72,7 @@ LOAD = (
 UNLOAD = (_yes("instance_id", "the model's id", "lab/echo"),)
 DOWNLOAD = (
     _yes("model", "ORG/NAME, or a link to it on the hub of the settings", "lab/new"),
-    _no("quantization", "name the repository that holds the files that you want", "Q4_K_M", ""),
+    _yes("quantization", "which of several models in GGUF a repository holds", "Q4_K_M"),
 )
 ENDPOINTS: Mapping[str, tuple[Field, ...]] = {
     "/api/v1/chat": CHAT,
