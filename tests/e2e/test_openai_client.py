@@ -1,17 +1,35 @@
 """The official client works unchanged, and does not repeat what repeating won't cure."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Literal
 
 import httpx
 import openai as sdk
 import pytest
 from openai import OpenAI
+from pydantic import BaseModel
 
 from tests.e2e.asking import TINY, edit, openai, stored_weights
 from tests.e2e.server import RunningServer
 from tests.models import tiny_model
+
+HELLO: Any = {"model": TINY, "messages": [{"role": "user", "content": "hello"}]}
+
+
+class Weather(BaseModel):
+    """Small enough that even random weights come to its end."""
+
+    sky: Literal["clear", "grey"]
+    warm: bool
+
+
+TOOLS: Any = [
+    sdk.pydantic_function_tool(Weather, name="tell_weather"),
+    {"type": "function", "function": {"name": "wait", "parameters": {"enum": [{}]}}},
+]
 
 
 @pytest.fixture
@@ -72,6 +90,96 @@ def test_a_completion_is_answered_and_streamed(client: OpenAI) -> None:
     answer = client.completions.create(model=TINY, prompt="go", max_tokens=9, seed=3)
     pieces = client.completions.create(model=TINY, prompt="go", max_tokens=9, seed=3, stream=True)
     assert "".join(p.choices[0].text for p in pieces if p.choices) == answer.choices[0].text
+
+
+def test_log_probabilities_join_to_the_text_streamed_or_not(client: OpenAI) -> None:
+    asked: Any = HELLO | {"max_tokens": 12, "seed": 5, "logprobs": True, "top_logprobs": 3}
+    (choice,) = client.chat.completions.create(**asked).choices
+    assert choice.logprobs is not None
+    entries = choice.logprobs.content or []
+    assert len(entries) == 12
+    assert b"".join(bytes(e.bytes or ()) for e in entries).decode() == choice.message.content
+    for entry in entries:
+        assert entry.logprob <= 0
+        told = [top.logprob for top in entry.top_logprobs]
+        assert told == sorted(told, reverse=True)
+        assert len(told) == 3
+    streamed = [
+        entry
+        for chunk in client.chat.completions.create(**asked, stream=True)
+        for logprobs in [chunk.choices[0].logprobs]
+        for entry in (logprobs and logprobs.content) or []
+    ]
+    assert [entry.bytes for entry in streamed] == [entry.bytes for entry in entries]
+
+
+def test_a_completion_echoes_its_prompt_with_log_probabilities(client: OpenAI) -> None:
+    answer = client.completions.create(
+        model=TINY, prompt="go on", max_tokens=0, echo=True, logprobs=1
+    )
+    (choice,) = answer.choices
+    assert choice.text == "go on"
+    assert choice.logprobs is not None
+    assert "".join(choice.logprobs.tokens or ()) == "go on"
+    first, *rest = choice.logprobs.token_logprobs or ()
+    assert first is None
+    assert all(value <= 0 for value in rest)
+    assert (choice.logprobs.text_offset or [])[0] == 0
+
+
+def test_an_answer_is_parsed_into_the_callers_own_class(client: OpenAI) -> None:
+    for seed in range(3):
+        parsed = client.chat.completions.parse(
+            **HELLO, response_format=Weather, max_tokens=200, seed=seed, temperature=1.5
+        )
+        (choice,) = parsed.choices
+        assert choice.finish_reason == "stop"
+        assert isinstance(choice.message.parsed, Weather)
+
+
+def test_the_stream_helper_parses_what_came(client: OpenAI) -> None:
+    with client.chat.completions.stream(
+        **HELLO, response_format=Weather, max_tokens=200, seed=4
+    ) as stream:
+        kinds = [event.type for event in stream]
+        final = stream.get_final_completion()
+    assert isinstance(final.choices[0].message.parsed, Weather)
+    assert {"chunk", "content.delta", "content.done"} <= set(kinds)
+
+
+def test_a_forced_call_has_arguments_that_the_schema_allows(client: OpenAI) -> None:
+    named: Any = {"type": "function", "function": {"name": "tell_weather"}}
+    parsed = client.chat.completions.parse(
+        **HELLO, tools=TOOLS[:1], tool_choice=named, max_tokens=200, seed=1
+    )
+    (choice,) = parsed.choices
+    assert choice.message.content is None
+    (call,) = choice.message.tool_calls or ()
+    assert isinstance(call.function.parsed_arguments, Weather)
+    required = client.chat.completions.create(
+        **HELLO, tools=TOOLS, tool_choice="required", parallel_tool_calls=False, max_tokens=200
+    )
+    (choice_of_one,) = required.choices
+    assert choice_of_one.finish_reason == "tool_calls"
+    (one,) = choice_of_one.message.tool_calls or ()
+    assert one.type == "function"
+    assert one.function.name in ("tell_weather", "wait")
+    json.loads(one.function.arguments)
+
+
+def test_a_forced_call_is_streamed_as_the_helper_expects(client: OpenAI) -> None:
+    asked: Any = HELLO | {
+        "tools": TOOLS[:1], "tool_choice": "required", "parallel_tool_calls": False,
+        "max_tokens": 200, "seed": 2,
+    }  # fmt: skip
+    with client.chat.completions.stream(**asked) as stream:
+        done = [e for e in stream if e.type == "tool_calls.function.arguments.done"]
+        final = stream.get_final_completion()
+    assert [event.name for event in done] == ["tell_weather"]
+    (call,) = final.choices[0].message.tool_calls or ()
+    assert call.id
+    whole = client.chat.completions.create(**asked).choices[0].message.tool_calls or ()
+    assert [one.function.arguments for one in whole] == [call.function.arguments]
 
 
 def test_the_raw_response_shows_the_request_id(client: OpenAI) -> None:
