@@ -12,6 +12,7 @@ ADVISORY = APP + "_experimental/"
 AUTHORITY = APP + "authority/"
 WORKER = APP + "engines/worker/"
 GRANT_MAKER = AUTHORITY + "permissions.py"
+TOOL_PARSERS = WORKER + "tool_parsers.py"
 
 # Everything advice needs. Not a list of dangers: what is not here is refused.
 ADVISORY_MAY_IMPORT = frozenset(
@@ -215,7 +216,9 @@ RULES: tuple[Rule, ...] = (
         APP,
         "Code is imported by statement, so that import contracts see it.",
         loads_code_by_name,
-        except_in=(ADVISORY,),  # X01 and X02 say it there, and more
+        # X01 and X02 say it of the first, and more. The second reads mlx-lm's parsers without
+        # importing mlx-lm, which would bring MLX into workers that run something else.
+        except_in=(ADVISORY, TOOL_PARSERS),
     ),
     Rule(
         "A02",

@@ -185,6 +185,47 @@ def test_log_probabilities_are_those_of_the_content(scripted: OpenAI) -> None:
         assert told == choice.message.content
 
 
+SWITCH: Any = {
+    "type": "function",
+    "function": {
+        "name": "switch",
+        "parameters": {
+            "type": "object",
+            "properties": {"lamp": {"enum": ["left", "right"]}, "on": {"type": "boolean"}},
+            "required": ["lamp", "on"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "choice", ["required", {"type": "function", "function": {"name": "switch"}}]
+)
+def test_random_weights_call_what_they_must_streamed_as_whole(
+    scripted: OpenAI, choice: Any
+) -> None:
+    asked: Any = {
+        "model": TINY,
+        "messages": [{"role": "user", "content": "hello"}],
+        "tools": [SWITCH],
+        "tool_choice": choice,
+        "parallel_tool_calls": False,
+        "temperature": 1,
+        "seed": 5,
+    }
+    content, thinking, calls, reason = whole(scripted.chat.completions.create(**asked))
+    assert (content, thinking, reason) == ("", "", "tool_calls")
+    ((name, arguments),) = calls
+    assert name == "switch"
+    assert json.loads(arguments)["lamp"] in ("left", "right")
+    assert json.loads(arguments)["on"] in (True, False)
+    streamed = list(scripted.chat.completions.create(**asked, stream=True))
+    assert put_together(streamed) == (content, thinking, calls, reason)
+    fragments = [c for chunk in streamed for c in chunk.choices[0].delta.tool_calls or []]
+    assert len(fragments) > 2
+
+
 def test_a_model_without_tools_in_its_template_is_asked_with_tools_all_the_same(
     tiny_server: RunningServer, scripted: OpenAI
 ) -> None:

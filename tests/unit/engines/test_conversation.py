@@ -127,6 +127,15 @@ def test_what_the_system_was_told_stays_before_the_tools(rendered: Rendering) ->
     assert text.count("[system|") == 1
 
 
+def test_a_model_without_a_system_is_told_of_tools_by_the_user(rendered: Rendering) -> None:
+    refuses = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    ) + MESSAGES
+    text = rendered(ChatPrompt((QUESTION,), ToolUse((LOOK,))), knows=False, default=refuses)
+    assert text.startswith("[user|You may call")
+    assert text.endswith("\n\nWhere is it?]")
+
+
 def test_a_model_without_tools_reads_earlier_calls_and_results_as_text(
     rendered: Rendering,
 ) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models
 
-from app.engines.worker.text import ByteTextStream, TextStream, WindowTextStream, TextStreams
+from app.engines.worker.text import ByteTextStream, TextStream, TextStreams, WindowTextStream
 from tests.models import tiny_model, vocabulary
 
 WORDS = ["▁the", "▁a", "s", "▁", "é", "世", "▁lamp", "</s>", "界", "."]

@@ -38,7 +38,8 @@ _KNOWS_NONE = re.compile(r"content\s*(['\"]\s*\])?\s+is\s+(not\s+)?none", re.IGN
 def variables(prompt: ChatPrompt, *, template: str, knows_tools: bool) -> Iterator[dict[str, Any]]:
     """The variables of `template`; then other ways to say the same, for one that refuses them.
 
-    Some templates want the arguments of earlier calls as text, some want ids of nine letters.
+    Some templates want the arguments of earlier calls as text, some want ids of nine letters, some
+    have no system message.
     """
     offered = [_plain(tool) for tool in prompt.use.tools] if prompt.use.offered else []
     messages: list[Message] = [_plain(message) for message in prompt.messages]
@@ -53,6 +54,8 @@ def variables(prompt: ChatPrompt, *, template: str, knows_tools: bool) -> Iterat
     }
     common.setdefault("documents", None)
     yield {**common, "messages": messages}
+    if offered and not knows_tools:
+        yield {**common, "messages": _without_system(messages)}
     if any(message.get("tool_calls") for message in messages):
         as_text = [_with_arguments_as_text(message) for message in messages]
         yield {**common, "messages": as_text}
@@ -74,6 +77,15 @@ def _told(messages: Sequence[Message], tools: Sequence[Message]) -> list[Message
         text = f"{messages[0].get('content') or ''}\n\n{told}".lstrip("\n")
         return [{**messages[0], "content": text}, *messages[1:]]
     return [{"role": "system", "content": told}, *messages]
+
+
+def _without_system(messages: Sequence[Message]) -> list[Message]:
+    """What the system was told, at the beginning of what the user says."""
+    told, *rest = messages
+    if not rest or rest[0].get("role") != "user":
+        return [{**told, "role": "user"}, *rest]
+    text = f"{told['content']}\n\n{rest[0].get('content') or ''}"
+    return [{**rest[0], "content": text}, *rest[1:]]
 
 
 def _spelled_out(messages: Sequence[Message]) -> list[Message]:

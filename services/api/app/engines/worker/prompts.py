@@ -93,8 +93,11 @@ class Prompts:
     def _constraint(self, asked: Generate, rendered: str) -> object | None:
         if self._constraints is not None:
             return self._constraints.compile(asked, rendered)
-        if asked.sampling.constraint is not None:
-            raise ConstraintRejected("This model's engine has no constraints.", param=None)
+        prompt = asked.prompt
+        forced = isinstance(prompt, ChatPrompt) and prompt.use.forced
+        if forced or asked.sampling.constraint is not None:
+            param = "tool_choice" if forced else "response_format"
+            raise ConstraintRejected("This model's engine has no constraints.", param=param)
         return None
 
     def _check(self, tokens: list[int]) -> None:
