@@ -192,6 +192,14 @@ async def test_a_chat_loads_nothing_anew_for_another_context(
     assert len(house.inference.asked) == 1
 
 
+async def test_a_load_on_demand_is_timed_and_told(client: httpx.AsyncClient, house: House) -> None:
+    stats = (await client.post("/api/v1/chat", json=turn())).json()["stats"]
+    assert stats["model_load_time_seconds"] >= 0
+    house.reading.told["lab/echo"] = LOADED
+    stats = (await client.post("/api/v1/chat", json=turn())).json()["stats"]
+    assert "model_load_time_seconds" not in stats
+
+
 async def test_a_client_that_leaves_cancels_the_answer(house: House) -> None:
     gate = asyncio.Event()
     house.inference.scripts["lab/echo"] = Script(steps=[Say("a"), Hold(gate), End()])

@@ -103,6 +103,7 @@ class ChatWriter:
 
     def _result(self, said: Said, usage: Usage) -> dict[str, Any]:
         pace = self._generation.pace
+        loaded = {} if pace.load_s is None else {"model_load_time_seconds": round(pace.load_s, 3)}
         return {
             "model_instance_id": self._generation.model_id,
             "output": _output(said),
@@ -112,6 +113,7 @@ class ChatWriter:
                 "reasoning_output_tokens": usage.reasoning_tokens,
                 "tokens_per_second": pace.tokens_per_second(usage.completion_tokens),
                 "time_to_first_token_seconds": round(pace.time_to_first_token_s, 6),
+                **loaded,
             },
         }
 

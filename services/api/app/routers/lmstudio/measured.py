@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from app.domain.actors import Actor
 from app.domain.generation import AnswerEvent, Echoed, InferenceRequest
 from app.routers.dependencies import Generation, Services
-from app.routers.lmstudio.described import Model, known
+from app.routers.lmstudio.described import Model, known, named
 
 _AT_ONCE_S = 0.001
 """Tokens that came within so short a time came in one piece: it tells no speed."""
@@ -15,8 +15,12 @@ _AT_ONCE_S = 0.001
 
 @dataclass(slots=True)
 class Pace:
-    """When an answer's parts came, in seconds since its prompt was accepted."""
+    """When an answer's parts came, in seconds since its prompt was accepted.
 
+    `load_s`: how long that took, where the model had to be loaded first.
+    """
+
+    load_s: float | None = None
     began: float = field(default_factory=time.monotonic)
     first_s: float | None = None
     last_s: float = 0.0
@@ -73,10 +77,14 @@ class _Measuring:
     services: Services
 
     async def open(self, actor: Actor, request: InferenceRequest) -> Measured:
+        reading, asked = self.services.reading, time.monotonic()
+        before = named(await reading.described_models(actor), request.model)
         generation = await self.services.inference.open(actor, request)
         pace = Pace()
+        if before is not None and not before["loaded"]:
+            pace.load_s = pace.began - asked
         try:
-            models = await self.services.reading.described_models(actor)
+            models = await reading.described_models(actor)
             return Measured(generation, known(models, generation.model_id), pace)
         except BaseException:
             await generation.aclose()
