@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from app.engines.protocol import Load
-from app.engines.worker.backend import CannotLoad, Loop, Preparing, Send
+from app.engines.worker.backend import CannotLoad, Loop, Send
 from app.engines.worker.constraints import Constraints
 from app.engines.worker.gguf.batch import Batch, Voicing
 from app.engines.worker.gguf.decoder import Decoder, Feed
@@ -32,29 +32,25 @@ class GgufBackend:
         library.on_abort = _say
         path = find_gguf(Path(spec.directory))
         self._weights = Weights(library, path)
-        self._language = GgufLanguage(library, self._weights)
+        self.language = GgufLanguage(library, self._weights)
         self._decoder = Decoder(
             library, self._weights, context=spec.context, slots=spec.slots, threads=1
         )
-        self.vocab_size = self._language.vocab_size
+        self.vocab_size = self.language.vocab_size
         constraints = Constraints(
-            self._language,
+            self.language,
             vocab_size=self.vocab_size,
-            ends=self._language.end_tokens,
-            special=self._language.special_tokens,
-            markers=self._language.markers,
+            ends=self.language.end_tokens,
+            special=self.language.special_tokens,
+            markers=self.language.markers,
         )
-        self._prompts = Prompts(self._language, context=spec.context, constraints=constraints)
+        self.preparing = Prompts(self.language, context=spec.context, constraints=constraints)
         answer, prompt = choose_threads(self._decoder, self._some_token)
         _say(f"llama.cpp uses {answer} of {cores()} cores for answers and {prompt} for prompts")
 
     @property
-    def preparing(self) -> Preparing:
-        return self._prompts
-
-    @property
     def _some_token(self) -> int:
-        return min(self._language.end_tokens, default=0)
+        return min(self.language.end_tokens, default=0)
 
     def sing(self) -> None:
         """The canary: a short greedy generation whose numbers must be numbers."""
@@ -69,7 +65,7 @@ class GgufBackend:
     def loop(self, send: Send, over_memory: Callable[[], bool]) -> Loop:  # noqa: ARG002 - fixed
         """llama.cpp has taken all of its memory already, so there is none to watch over."""
         slots = Slots(self._decoder, window=self._weights.sliding_window)
-        voicing = Voicing(self._language, defaults_of(self._weights.meta))
+        voicing = Voicing(self.language, defaults_of(self._weights.meta))
         return Batch(self._decoder, slots, voicing, send)
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from app.engines.worker.gguf.decoder import Decoder
 
-# Copying a slot moves all of its memory; reading fewer tokens than this again is as fast.
+# Reading fewer tokens than these again is as fast; copying a slot moves all of its memory.
+WORTH_KEEPING = 16
 WORTH_COPYING = 64
 
 
@@ -75,10 +76,7 @@ class Slots:
         most = min(len(slot.tokens), len(tokens) - 1)
         differs = (n for n in range(most) if slot.tokens[n] != tokens[n])
         common = next(differs, most)
-        if (
-            common
-            and self._window
-            and self._decoder.first_held(slot.number) > max(0, common - self._window)
-        ):
+        if common < WORTH_KEEPING:
             return 0
-        return common
+        forgotten = self._window and self._decoder.first_held(slot.number)
+        return 0 if forgotten > max(0, common - self._window) else common

@@ -1,0 +1,46 @@
+"""As few threads as are about as fast as any, found in bounded time."""
+
+from app.engines.worker.gguf.threads import best, candidates
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def chosen(seconds: dict[int, float], *, budget_s: float = 10.0) -> tuple[int, list[int]]:
+    clock, tried = Clock(), list[int]()
+
+    def seconds_with(count: int) -> float:
+        tried.append(count)
+        clock.now += seconds[count]
+        return seconds[count]
+
+    return best(seconds, seconds_with, budget_s=budget_s, now=clock), tried
+
+
+def test_every_core_is_used_where_it_pays() -> None:
+    assert chosen({4: 0.1, 3: 0.14, 2: 0.2, 1: 0.4})[0] == 4
+
+
+def test_a_core_is_left_to_the_others_where_it_costs_nothing() -> None:
+    assert chosen({4: 0.1, 3: 0.1, 2: 0.101, 1: 0.2})[0] == 2
+
+
+def test_cores_that_are_taken_are_not_waited_for() -> None:
+    assert chosen({2: 5.0, 1: 0.1})[0] == 1
+
+
+def test_a_slow_model_is_measured_for_a_bounded_time() -> None:
+    count, tried = chosen({8: 1.0, 7: 0.9, 6: 0.8, 1: 8.0}, budget_s=0.5)
+    assert tried == [8, 7]
+    assert count == 7
+
+
+def test_what_is_tried_is_never_more_than_there_is() -> None:
+    assert candidates(1) == [1]
+    assert candidates(2) == [2, 1]
+    assert candidates(16) == [16, 15, 12, 8, 4, 1]
