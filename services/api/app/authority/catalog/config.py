@@ -56,6 +56,11 @@ class Config:
         value = self._fields.get(name)
         return value if isinstance(value, str) else None
 
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """An object, as it is; empty where it is none."""
+        value = self._fields.get(name)
+        return value if isinstance(value, dict) else {}
+
     def language_part(self, silent: Mapping[str, int]) -> "Config":
         """The language model's own fields; `silent` stands in for those that nobody set."""
         nested: Mapping[str, Any] = {}

@@ -48,7 +48,8 @@ def preview(
         check_index(_small(hub, at, files[INDEX], MAX_JSON_BYTES), headers)
     tensors = [tensor for found in headers.values() for tensor in found.tensors]
     tokenizer = files.get("tokenizer.json") or files.get("tokenizer.model")
-    return model_shape(config, tensors, tokenizer_bytes=tokenizer.size if tokenizer else 0)
+    size = tokenizer.size if tokenizer else 0
+    return model_shape(config, tensors, tokenizer_bytes=size, files=files)
 
 
 def _gguf_header(

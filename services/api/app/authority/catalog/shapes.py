@@ -1,9 +1,10 @@
 """From a model's configuration and headers to its `ModelShape`."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from app.authority.catalog import layers
 from app.authority.catalog.config import Config
+from app.authority.catalog.parameters import parameters_of, quantization_of
 from app.authority.catalog.safetensors import Tensor
 from app.domain.shapes import ModelShape, Task
 
@@ -12,6 +13,8 @@ MAX_CONTEXT = 1 << 27
 MAX_WIDTH = 1 << 24
 # What a configuration that is silent about its length gets.
 DEFAULT_CONTEXT = 4096
+# What sentence-transformers put beside a model that gives vectors, also beside a decoder.
+MODULES = "modules.json"
 
 FLOAT_BYTES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}
 # Parts whose dtype decides in which precision the text flows, hence what the cache holds.
@@ -22,9 +25,16 @@ _SILENT = {"gemma3": {"num_attention_heads": 8, "num_key_value_heads": 4, "head_
 
 
 def model_shape(
-    config: Config, tensors: Iterable[Tensor], *, tokenizer_bytes: int = 0
+    config: Config,
+    tensors: Iterable[Tensor],
+    *,
+    tokenizer_bytes: int = 0,
+    files: Collection[str] = (),
 ) -> ModelShape:
-    """The shape of a model whose loadable files hold `tensors`. Raises IntakeRefused."""
+    """The shape of a model whose loadable files hold `tensors`. Raises IntakeRefused.
+
+    `files` are the names beside them, some of which say what the model is for.
+    """
     kept = tuple(tensors)
     inner = config.language_part(_SILENT.get(config.model_type, {}))
     attention = layers.attention(inner)
@@ -43,14 +53,16 @@ def model_shape(
         expanded_per_token=attention.expanded_per_token,
         state_bytes_per_slot=attention.state_bytes_per_slot,
         tokenizer_bytes=tokenizer_bytes,
-        task=_task(config),
+        task=_task(config, files),
+        parameters=parameters_of(config, kept),
+        quantization=quantization_of(config),
     )
 
 
-def _task(config: Config) -> Task:
-    """Of an encoder: one with a classifier's head ranks. Everything else generates."""
+def _task(config: Config, files: Collection[str]) -> Task:
+    """Of an encoder: one with a classifier's head ranks. A decoder may be meant for vectors."""
     if config.model_type not in layers.ENCODERS:
-        return Task.GENERATE
+        return Task.EMBED if MODULES in files else Task.GENERATE
     kinds = config.words("architectures") or []
     ranks = any(kind.endswith("ForSequenceClassification") for kind in kinds)
     return Task.RERANK if ranks else Task.EMBED

@@ -77,7 +77,8 @@ def _activations_bytes(shape: ModelShape, context: int, slots: int) -> int:
 
     Nothing of a layer is reused before its successors ran, and the runtime runs ahead of itself.
     """
-    tokens = min(slots, PREFILL_BATCH) * min(context, PREFILL_CHUNK_TOKENS)
+    sequences, chunk = _read_at_once(shape, context, slots)
+    tokens = sequences * chunk
     width = (
         PROJECTION_COPIES * shape.heads * shape.head_dim
         + HIDDEN_COPIES * shape.hidden
@@ -88,11 +89,25 @@ def _activations_bytes(shape: ModelShape, context: int, slots: int) -> int:
 
 def _attention_bytes(shape: ModelShape, context: int, slots: int) -> int:
     """Scores of one layer, the mask, and keys and values where a layer has to unfold them."""
-    sequences, chunk = min(slots, PREFILL_BATCH), min(context, PREFILL_CHUNK_TOKENS)
+    sequences, chunk = _read_at_once(shape, context, slots)
     room = context + KV_STEP_TOKENS
-    copies = 2 if shape.expanded_per_token else 1
+    copies = 2 if shape.expanded_per_token or _reads_whole_texts(shape) else 1
     scores = copies * shape.heads * chunk * shape.element_bytes
     return sequences * room * (scores + chunk + shape.expanded_per_token * shape.element_bytes)
+
+
+def _read_at_once(shape: ModelShape, context: int, slots: int) -> tuple[int, int]:
+    """How many texts are read together, and how much of each.
+
+    An encoder takes one whole, or as many short ones as make up a chunk.
+    """
+    if _reads_whole_texts(shape):
+        return -(-PREFILL_CHUNK_TOKENS // context), context
+    return min(slots, PREFILL_BATCH), min(context, PREFILL_CHUNK_TOKENS)
+
+
+def _reads_whole_texts(shape: ModelShape) -> bool:
+    return shape.task is not Task.GENERATE and not shape.kv
 
 
 def _moved_kv_bytes(shape: ModelShape, context: int, slots: int) -> int:
