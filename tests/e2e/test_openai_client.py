@@ -56,6 +56,15 @@ def test_models_are_listed_and_retrieved_by_ids_with_slashes(
     assert escaped["id"] == TINY
 
 
+def test_a_model_tells_what_it_is_and_whether_it_is_loaded(client: OpenAI) -> None:
+    client.completions.create(model=TINY, prompt="a", max_tokens=1)
+    told = client.models.retrieve(TINY).model_extra or {}
+    assert (told["state"], told["context"], told["max_context"]) == ("loaded", 8192, 8192)
+    assert (told["format"], told["task"], told["quantization"]) == ("mlx", "generate", None)
+    assert len(told["digest"]) == 64
+    assert told["size_bytes"] > 10_000
+
+
 def test_a_chat_is_answered(client: OpenAI) -> None:
     answer = client.chat.completions.create(
         model=TINY, messages=[{"role": "user", "content": "hello"}], max_completion_tokens=6, n=2
