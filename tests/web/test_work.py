@@ -14,35 +14,11 @@ from app.domain.actors import Actor
 from app.domain.generation import ChatPrompt, TextPrompt, TokenPrompt
 from app.domain.refusals import PromptRejected
 from app.domain.work import Detokenize, Embed, Rerank, Tokenize, Vectors, Work
-from app.routers.fields import Field, Support
-from app.routers.openai.embeddings import EmbeddingsRequest
-from app.routers.openai.rerank import RerankRequest
-from app.routers.openai.tokens import DetokenizeRequest, TokenizeRequest
 from app.routers.openai.work_fields import ENDPOINTS
 from tests.fakes.authority import FakeReading
 from tests.fakes.house import House, assert_openai_error
 from tests.fakes.inference import Done, FakeComputing, Script
-
-SCHEMAS: dict[str, Any] = {
-    "embeddings": EmbeddingsRequest,
-    "rerank": RerankRequest,
-    "tokenize": TokenizeRequest,
-    "detokenize": DetokenizeRequest,
-}
-BODIES: dict[str, dict[str, Any]] = {
-    "embeddings": {"input": "one two"},
-    "rerank": {"query": "one two", "documents": ["one", "three"]},
-    "tokenize": {"prompt": "one two"},
-    "detokenize": {"tokens": [1]},
-}
-
-
-def name_of(path: str) -> str:
-    return path.rpartition("/")[2]
-
-
-def body_of(path: str, **fields: Any) -> dict[str, Any]:
-    return {"model": "lab/echo", **BODIES[name_of(path)], **fields}
+from tests.fakes.working import BODIES, asked, body_of, name_of
 
 
 @pytest.fixture
@@ -50,17 +26,6 @@ def house() -> House:
     made = House()
     made.computing = FakeComputing(made.inference)
     return made
-
-
-async def asked(
-    client: httpx.AsyncClient, house: House, path: str, body: dict[str, Any]
-) -> tuple[list[Work], Any]:
-    """What the use case was asked, and the answer."""
-    response = await client.post(path, json=body)
-    assert response.status_code == 200, response.text
-    assert response.headers["content-type"] == "application/json"
-    assert house.computing is not None
-    return house.computing.asked[-1][2], response.json()
 
 
 # --- embeddings -------------------------------------------------------------------------------
@@ -318,40 +283,3 @@ async def test_a_conversation_is_tokenized_as_chat_completions_read_it(
         await client.post("/tokenize", json=body | {"add_special_tokens": True}), 400
     )
     assert error["param"] == "add_special_tokens"
-
-
-# --- the tables -------------------------------------------------------------------------------
-
-
-def rows(support: Support) -> list[Any]:
-    return [
-        pytest.param(path, field, id=f"{path} {field.name}")
-        for path, table in ENDPOINTS.items()
-        for field in table
-        if field.support is support
-    ]
-
-
-@pytest.mark.parametrize("path", ENDPOINTS)
-def test_the_schema_reads_the_supported_fields_and_no_other(path: str) -> None:
-    supported = {f.name for f in ENDPOINTS[path] if f.support is Support.SUPPORTED}
-    assert supported == set(SCHEMAS[name_of(path)].model_fields)
-
-
-@pytest.mark.parametrize(("path", "field"), rows(Support.IGNORED))
-async def test_an_ignored_field_changes_nothing(
-    path: str, field: Field, client: httpx.AsyncClient, house: House
-) -> None:
-    plain, _ = await asked(client, house, path, body_of(path))
-    same, _ = await asked(client, house, path, body_of(path, **{field.name: field.example}))
-    assert same == plain
-
-
-@pytest.mark.parametrize(("path", "field"), rows(Support.REFUSED))
-async def test_a_refused_field_is_a_400_by_its_name_unless_it_asks_for_nothing(
-    path: str, field: Field, client: httpx.AsyncClient, house: House
-) -> None:
-    response = await client.post(path, json=body_of(path, **{field.name: field.example}))
-    assert assert_openai_error(response, 400)["param"] == field.name
-    for nothing in (None, *field.nothing):
-        await asked(client, house, path, body_of(path, **{field.name: nothing}))

@@ -7,9 +7,9 @@ import time
 from collections import deque
 from queue import Empty, SimpleQueue
 
-from app.domain.refusals import Refusal
-from app.engines.protocol import Cancel, Computed, SequenceRejected
-from app.engines.worker.backend import Drain, Item, Job, Prepared, Send, failed, lost
+from app.engines.protocol import Cancel
+from app.engines.worker.backend import Drain, Item, Job, Prepared, Send, lost
+from app.engines.worker.running import stepped
 
 
 class Jobs:
@@ -39,16 +39,11 @@ class Jobs:
                 self._busy_since = None
 
     def _work(self, job: Job) -> None:
-        try:
-            next(job.steps)
-        except StopIteration as done:
-            self._send([Computed(job.handle, done.value)])
-        except Refusal as refusal:
-            self._send([SequenceRejected(job.handle, refusal.code, refusal.message, refusal.param)])
-        except Exception as error:  # noqa: BLE001 - a poison input rejects itself only
-            self._send([failed(job.handle, error)])
-        else:
+        last = stepped(job)
+        if last is None:
             self._jobs.append(job)
+        else:
+            self._send(last)
 
     def _take(self) -> None:
         """Read the inbox; wait for an item only when there is nothing to do."""
