@@ -95,8 +95,8 @@ def _copied(leaf: Any) -> Any:
 
 
 def _nbytes(layer: Any) -> int:
-    leaves = tree_flatten(layer.state)
-    return sum(leaf.nbytes for _, leaf in leaves if isinstance(leaf, mx.array))
+    leaves: Any = tree_flatten(layer.state)
+    return sum(int(leaf.nbytes) for _, leaf in leaves if isinstance(leaf, mx.array))
 
 
 def _common(one: list[int], other: list[int]) -> int:
@@ -105,4 +105,4 @@ def _common(one: list[int], other: list[int]) -> int:
     while start < end and one[start : start + _STRIDE] == other[start : start + _STRIDE]:
         start += _STRIDE
     pairs = map(eq, one[start : start + _STRIDE], other[start : start + _STRIDE])
-    return min(end, start + sum(takewhile(bool, pairs)))
+    return min(end, start + sum(1 for _ in takewhile(bool, pairs)))
