@@ -19,7 +19,13 @@ from app.engines.worker.grammars import grammar_of, grammar_of_calls
 from app.engines.worker.markers import NO_MARKERS, Markers
 from app.engines.worker.patterns import NotExact
 
-_LIMITS = LLParserLimits(max_lexer_states=60_000, max_grammar_size=200_000, verbose_errors=False)
+_LIMITS = LLParserLimits(
+    max_lexer_states=60_000,
+    max_grammar_size=50_000,
+    initial_lexer_fuel=200_000,
+    step_max_items=20_000,
+    verbose_errors=False,
+)
 """Beyond these a matcher fails, at compiling or at a token: a mask takes tens of milliseconds at
 most, and a matcher some tens of megabytes."""
 
@@ -65,13 +71,15 @@ class Enforcing:
 
     @property
     def allowed(self) -> Bits:
-        """What may come next. `error` says when that cannot be told: the sequence has to end."""
-        if self._thinking:
-            return self._but_ends
+        """What may come next. Once there is an `error` the engine has to end the sequence: it is no
+        answer, so nothing that looks like an end is allowed any more."""
         words = self._words
-        self._matcher.unsafe_compute_mask_ptr(words.ctypes.data, words.nbytes)
-        if self._matcher.is_error():
-            self._fail()
+        if not self._thinking and self.error is None:
+            self._matcher.unsafe_compute_mask_ptr(words.ctypes.data, words.nbytes)
+            if self._matcher.is_error():
+                self._fail()
+        if self._thinking or self.error is not None:
+            return self._but_ends
         bits = np.unpackbits(words.view(np.uint8), bitorder="little", count=self._size)
         return bits.view(np.bool_)
 

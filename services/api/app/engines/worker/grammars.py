@@ -1,5 +1,6 @@
 """What a request wants of an answer, written as the grammar that llguidance enforces."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,7 +9,7 @@ from llguidance import regex_to_lark
 
 from app.domain.generation import Constraint, Form, ToolMode, ToolUse
 from app.engines.worker.patterns import MAX_CHARACTERS, NotExact
-from app.engines.worker.schemas import exact, text_of
+from app.engines.worker.schemas import exact
 
 MAX_CHOICES = 10_000
 MAX_TEXT = 256 * 1024
@@ -132,7 +133,8 @@ def _of_grammar(body: Any) -> str:
 
 def _json(schema: Mapping[str, Any], spaces: Mapping[str, Any]) -> str:
     options = {"json_allowed_escapes": _ESCAPES, **spaces}
-    text = text_of({**schema, "x-guidance": options})
+    whole = {**schema, "x-guidance": options}
+    text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
     if len(text) > MAX_TEXT:
         raise NotExact(f"it is longer than {MAX_TEXT} characters")
     return f"{_HEAD}start: %json {text}"

@@ -1,5 +1,7 @@
 """What changes logits before a token is drawn: biases, penalties, constraints."""
 
+from typing import Any
+
 import mlx.core as mx
 
 from app.domain.refusals import ConstraintRejected
@@ -40,7 +42,8 @@ def _constraint(enforcing: Enforcing) -> Processor:
     def process(tokens: mx.array, logits: mx.array) -> mx.array:
         nonlocal begun
         if begun:
-            enforcing.draw(tokens[-1:].tolist()[0])
+            last: Any = tokens[-1].item()
+            enforcing.draw(last)
         begun = True
         allowed = mx.array(enforcing.allowed)
         return mx.where(allowed, logits, mx.array(_NEVER, dtype=logits.dtype))

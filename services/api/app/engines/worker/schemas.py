@@ -5,7 +5,6 @@ values in its own way. So nothing reaches it that is not in the tables here: eve
 that it enforces, or one that asserts nothing and is left out.
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -24,6 +23,8 @@ MAX_PATTERNS = 250
 MAX_JOINED_PATTERNS = 12
 """Where one text may have to match several: telling whether any can is exponential."""
 MAX_NAME_PATTERNS = 32
+MAX_ALTERNATIVES = 100
+"""What the options of schemas that are joined multiply to."""
 MAX_BOUNDS = 500
 MAX_PATTERN_TEXT = 32_768
 MAX_NUMBER = 2**53
@@ -78,6 +79,7 @@ class _Walk:
         self._deepest = 0
         self._patterns: list[int] = []
         self._bounds = 0
+        self._alternatives: dict[str, int] = {}
 
     def schema(self, schema: Any, place: str, depth: int) -> Any:
         self._places.add(place)
@@ -96,6 +98,7 @@ class _Walk:
             self._keyword(written, name, value, f"{place}/{_escaped(str(name))}", depth)
         _check_together(schema, place)
         self._count(written)
+        self._multiply(written, place)
         self._levels[place] = self._deepest - depth + 1
         self._deepest = max(self._deepest, above)
         return written
@@ -106,6 +109,18 @@ class _Walk:
         self._bounds += len(written.keys() & _BOUNDS)
         self._patterns += [len(written[word]) for word in ("pattern", "format") if word in written]
         self._patterns += [len(pattern) for pattern in written.get("patternProperties", ())]
+
+    def _multiply(self, written: Mapping[str, Any], place: str) -> None:
+        known = self._alternatives
+        found = 1
+        for word in ("anyOf", "oneOf", "allOf"):
+            below = [
+                known.get(f"{place}/{word}/{at}", 1) for at in range(len(written.get(word, ())))
+            ]
+            found *= max(1, math.prod(below) if word == "allOf" else sum(below))
+        if _joins(written) and found > MAX_ALTERNATIVES:
+            raise NotExact(f"{place}: joins schemas with more than {MAX_ALTERNATIVES} combinations")
+        known[place] = found
 
     def _keyword(
         self, written: dict[str, Any], name: str, value: Any, place: str, depth: int
@@ -306,10 +321,6 @@ def _is_number(value: Any) -> bool:
 
 def _escaped(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
-
-
-def text_of(schema: Mapping[str, Any]) -> str:
-    return json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
 
 
 _BOUNDS = frozenset(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"))
