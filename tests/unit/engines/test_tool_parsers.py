@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,7 @@ from app.domain.generation import (
     ToolMode,
     ToolUse,
 )
+from app.engines.worker.calls import calls_in
 from app.engines.worker.channels import Parts
 from app.engines.worker.markers import Markers
 from app.engines.worker.tool_parsers import FORMS, parser_of
@@ -238,3 +240,23 @@ def test_a_block_of_anything_is_a_call_or_content_and_never_an_error(text: str, 
     content, _, calls = joined(said(name, list(answer)))
     if not calls:
         assert content == answer
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("gemma4", "call:a{"),
+        ("gemma4", 'call:a{x:<|"|>'),
+        ("kimi_k3", "<|open|>call"),
+        ("function_gemma", "call:a{"),
+        ("glm47", "a<arg_key>b</arg_key>"),
+        ("pythonic", "[a("),
+        ("minimax_m2", "<invoke name="),
+        ("muse_spark", '<atem:invoke name="a"><atem:parameter'),
+        ("json_tools", "["),
+    ],
+)
+def test_a_model_that_repeats_itself_does_not_hold_up_the_others(name: str, text: str) -> None:
+    begun = time.monotonic()
+    assert calls_in(text * 4_000, FORMS[name], USE.tools) == []
+    assert time.monotonic() - begun < 5

@@ -50,6 +50,7 @@ class Parts:
         self._fresh = thinking  # nothing was said since a marker, so white space is layout
         self._may_think = markers.thinks and not thinking
         self._said = self._called = False  # any content at all; a call, since the last of it
+        self._looked = 0  # up to here, the block that is read has no end
         self._last = False
         self.calls = 0
         self.reasoning_tokens = 0
@@ -133,6 +134,7 @@ class Parts:
         if at < 0:
             return False
         block, self._text = self._text[:at], self._text[at + len(end) :]
+        self._looked = 0
         if not self._call(block):
             self._part = _Part.CONTENT
             self._say(self._space + start + block + end)
@@ -144,12 +146,13 @@ class Parts:
 
     def _end_of_block(self, end: str) -> int:
         """Where its end marker is; one inside a text of JSON is none, unless nothing else comes."""
-        first = at = self._text.find(end)
+        at = self._text.find(end, self._looked)
         if self._markers.form.parser != "json_tools":
             return at
         while at >= 0 and _ends_in_a_string(self._text[:at]):
-            at = self._text.find(end, at + 1)
-        return first if at < 0 and self._last else at
+            self._looked = at + 1
+            at = self._text.find(end, self._looked)
+        return self._text.find(end) if at < 0 and self._last else at
 
     def _call(self, block: str) -> bool:
         """Whether the block holds calls; then they are made."""

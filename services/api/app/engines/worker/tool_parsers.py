@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
+
+import regex
 
 Parse = Callable[[str, Any], Any]
 """The text between the markers and the tools offered, to one call or a list of them."""
+
+PATTERN_LIMIT_S = 0.2
 
 _PACKAGE = "lmx_tool_parsers"
 
@@ -67,13 +70,36 @@ OWN_FORM = FORMS["json_tools"]
 @cache
 def parser_of(name: str) -> Parse:
     """Raises `ImportError` where mlx-lm has no such parser."""
-    parse: Parse = _module(name).parse_tool_call
+    _open_package()
+    module = importlib.import_module(f"{_PACKAGE}.{name}")
+    for title, value in list(vars(module).items()):
+        if isinstance(value, regex.Pattern):
+            setattr(module, title, _Timed(value))
+    parse: Parse = module.parse_tool_call
     return parse
 
 
-def _module(name: str) -> ModuleType:
-    _open_package()
-    return importlib.import_module(f"{_PACKAGE}.{name}")
+class _Timed:
+    """A parser's pattern that raises `TimeoutError`.
+
+    Some take the third power of the text's length where a model repeats itself, and all sequences
+    would wait.
+    """
+
+    def __init__(self, pattern: Any) -> None:
+        self._pattern = pattern
+
+    def search(self, *asked: Any) -> Any:
+        return self._pattern.search(*asked, timeout=PATTERN_LIMIT_S)
+
+    def match(self, *asked: Any) -> Any:
+        return self._pattern.match(*asked, timeout=PATTERN_LIMIT_S)
+
+    def findall(self, *asked: Any) -> Any:
+        return self._pattern.findall(*asked, timeout=PATTERN_LIMIT_S)
+
+    def finditer(self, *asked: Any) -> Any:
+        return self._pattern.finditer(*asked, timeout=PATTERN_LIMIT_S)
 
 
 def _open_package() -> None:
