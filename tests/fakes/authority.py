@@ -155,10 +155,6 @@ class FakeReading:
     catalog: list[CatalogModel] = field(default_factory=lambda: [ECHO])
     told: dict[str, Json] = field(default_factory=dict)
 
-    async def served_models(self, actor: Actor) -> list[CatalogModel]:
-        grant(actor, Permission.MODELS_READ)
-        return self.catalog
-
     async def described_models(self, actor: Actor) -> list[Json]:
         grant(actor, Permission.MODELS_READ)
         return [{**_description(model), **self.told.get(model.id, {})} for model in self.catalog]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +58,6 @@ class Reading:
     """Strict rules that are set aside now: what holds instead, until when, by whom."""
     _facts: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False)
     """What never changes of a model, by its digest, so that no listing reads a file."""
-
-    async def served_models(self, actor: Actor) -> list[CatalogModel]:
-        """What a request may name, aliases first."""
-        grant(actor, Permission.MODELS_READ, access=self.access)
-        models = [m for m in self.catalog.list() if m.trust.loadable]
-        by_id = {m.id: m for m in models}
-        routes = self.routing.routes(by_id)
-        return [replace(by_id[model_id], id=alias) for alias, model_id in routes] + models
 
     async def described_models(self, actor: Actor) -> list[dict[str, Any]]:
         """Each model that a request may name, by id, with what clients choose one by.

@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from app.domain.actors import ANONYMOUS, Actor
 from app.domain.generation import AnswerEvent, InferenceRequest
-from app.domain.models import CatalogModel
 from app.domain.refusals import Refusal
 from app.domain.work import Work, WorkResult
 from app.routers.metrics import Metrics
@@ -96,7 +95,6 @@ class Execution(Protocol):
 
 
 class Reading(Protocol):
-    async def served_models(self, actor: Actor) -> Sequence[CatalogModel]: ...
     async def described_models(self, actor: Actor) -> list[Json]: ...
     async def models(self, actor: Actor) -> list[Json]: ...
     async def model(self, actor: Actor, model_id: str) -> Json: ...
