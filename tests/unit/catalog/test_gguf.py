@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.authority.catalog import Catalog
+from app.authority.catalog.abilities import capabilities, chat_template
 from app.authority.catalog.gguf import MAX_NUMBERS, Array, read_header
 from app.authority.catalog.inspection import inspect_directory
 from app.domain.refusals import IntakeRefused
@@ -338,3 +339,17 @@ def test_a_file_that_is_a_link_or_is_not_there_is_refused(take: Import, tmp_path
         take(tmp_path / "link.gguf")
     with pytest.raises(IntakeRefused, match="does not exist"):
         take(tmp_path / "none.gguf")
+
+
+def test_what_a_model_can_do_is_read_from_the_template_inside(tmp_path: Path) -> None:
+    takes_tools = "{% if tools %}{{ tools }}{% endif %}"
+    model(
+        tmp_path,
+        **{"tokenizer.chat_template": "{{ m }}", "tokenizer.chat_template.tool": takes_tools},
+    )
+    assert capabilities(chat_template(tmp_path))["tools"]
+
+
+def test_a_broken_file_has_no_template(tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(b"GGUF" + bytes(30))
+    assert chat_template(tmp_path) == ""

@@ -118,8 +118,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         id="C06",
         tier=Tier.CRITICAL,
-        sentence="No code from a model runs: safetensors only, no pickle, no remote code; chat "
-        "templates render in the worker's sandbox. Dependencies are pinned by hash.",
+        sentence="No code from a model runs: safetensors and GGUF only, no pickle, no remote code; "
+        "chat templates render in the worker's sandbox. Dependencies are pinned by hash.",
         enforced_in=("app.authority.catalog.intake", "app.engines.worker", ".importlinter"),
         tests=(
             "tests/faults/catalog/test_bad_models.py",

@@ -1,10 +1,15 @@
 """What a chat template says that its model can do, read without rendering it."""
 
 import json
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
+
+from app.authority.catalog.gguf_files import ENDING
+from app.authority.catalog.inspection import read_gguf
+from app.domain.refusals import IntakeRefused
 
 MAX_TEMPLATE_BYTES: Final = 32 << 20
 """Of a file that holds a template; some hold a tokenizer's settings too."""
@@ -12,6 +17,7 @@ MAX_TEMPLATE_BYTES: Final = 32 << 20
 # The engine's tokenizer library takes the template of the first of these that has one.
 _OWN_FILE: Final = "chat_template.jinja"
 _IN_JSON: Final = ("chat_template.json", "tokenizer_config.json")
+GGUF_TEMPLATE: Final = "tokenizer.chat_template"
 _ENDS: Final = re.compile(r"[%}]\}")
 _BEGINS: Final = re.compile(r"\{[%{]")
 _TOOLS: Final = re.compile(r"\btools\b")
@@ -56,11 +62,30 @@ def chat_template(directory: Path) -> str:
 
     What cannot be read has none: this is for people, and decides nothing.
     """
+    weights = sorted(directory.glob(f"*{ENDING}"))
+    if weights:
+        return _in_gguf(weights[0])
     own = _read(directory / _OWN_FILE)
     if own:
         return own
     found = (_templates(_read(directory / name)) for name in _IN_JSON)
     return next((text for text in found if text), "")
+
+
+def _in_gguf(path: Path) -> str:
+    """The engine of these files takes the template that the first of them brings."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        said = read_gguf(descriptor, path=path.name).metadata
+    except (IntakeRefused, OSError):
+        return ""
+    finally:
+        os.close(descriptor)
+    found = (text for key, text in said.items() if key.startswith(GGUF_TEMPLATE))
+    return "\n".join(text for text in found if isinstance(text, str))
 
 
 def _templates(text: str) -> str:

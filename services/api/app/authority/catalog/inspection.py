@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -14,13 +14,11 @@ from app.authority.catalog.safetensors import LENGTH_BYTES, Header, header_lengt
 from app.authority.catalog.shapes import model_shape
 from app.authority.catalog.shards import INDEX, check_index
 from app.authority.catalog.tree import Found, Tree, read_exactly, refuse
-from app.domain.shapes import ModelShape, Task
+from app.domain.shapes import ModelShape
 
 # The files that the engine loads weights from.
 LOADED = "model*.safetensors"
 MAX_CONFIG_BYTES = 1 << 20
-# What a model that was trained for embeddings says how it makes them.
-EMBEDS = "modules.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +82,7 @@ def _safetensors_shape(tree: Tree, weights: list[str], sizes: Mapping[str, int])
         refuse(str(tree.directory), f"holds no {LOADED}, so there are no weights to load")
     tensors = [tensor for header in loaded for tensor in header.tensors]
     tokenizer_bytes = sizes.get("tokenizer.json") or sizes.get("tokenizer.model", 0)
-    shape = model_shape(config, tensors, tokenizer_bytes=tokenizer_bytes)
-    if shape.task is Task.GENERATE and EMBEDS in sizes:
-        return replace(shape, task=Task.EMBED)
-    return shape
+    return model_shape(config, tensors, tokenizer_bytes=tokenizer_bytes, files=sizes)
 
 
 def _check_others(tree: Tree, kinds: Mapping[Found, Kind]) -> None:
