@@ -14,7 +14,7 @@ from app.domain.work import Vectors
 from app.engines.worker.embedding import Decoder, body_of, groups
 from app.engines.worker.loading import load
 from app.engines.worker.pooling import NotReadable, Pooling, packed, pool, pooling_of
-from tests.models import tiny_model
+from tests.models import tiny_model, write_safetensors
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,22 @@ def test_a_model_whose_states_cannot_be_told_is_refused(model: Any, directory: P
     assert body_of(model) is model.model
     with pytest.raises(TaskNotSupported):
         body_of(Odd())
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_body_saved_without_its_output_matrix_gives_the_same_vectors(
+    tied: bool, model: Any, directory: Path, tmp_path: Path
+) -> None:
+    made = tiny_model(tmp_path / "m", context=4096)
+    config = json.loads((made / "config.json").read_text())
+    (made / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": tied}))
+    saved: Any = mx.load(str(made / "model.safetensors"))
+    body = {n.removeprefix("model."): np.array(w) for n, w in saved.items() if "lm_head" not in n}
+    write_safetensors(made / "model.safetensors", body)
+    loaded = load(made, memory_limit_bytes=1 << 30).model
+    ((expected,), _) = vectors(Decoder(model, directory), some(40))
+    ((found,), _) = vectors(Decoder(loaded, made), some(40))
+    assert np.abs(found - expected).max() < 1e-5
 
 
 @pytest.mark.parametrize("field", ["use_bidirectional_attention", "is_causal"])

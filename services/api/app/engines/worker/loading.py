@@ -12,6 +12,7 @@ import mlx.core as mx
 from mlx_lm.utils import MODEL_REMAPPING, load_model, load_tokenizer
 
 from app.engines.worker.backend import CannotLoad
+from app.engines.worker.bodies import classes_of_body, is_body_only
 from app.engines.worker.markers import NO_MARKERS, Markers, control_tokens, markers_of
 from app.engines.worker.sampling import Defaults
 from app.engines.worker.templates import named_templates
@@ -58,7 +59,10 @@ def load(directory: Path, *, memory_limit_bytes: int) -> LoadedModel:
     refuse_code(_read_config(directory))
     mx.set_cache_limit(CACHE_LIMIT_BYTES)
     mx.set_memory_limit(memory_limit_bytes)
-    model, config = load_model(directory, lazy=False, strict=True, trust_remote_code=False)
+    special = {"get_model_classes": classes_of_body} if is_body_only(directory) else {}
+    model, config = load_model(
+        directory, lazy=False, strict=True, trust_remote_code=False, **special
+    )
     wrapper = load_tokenizer(
         directory,
         {"trust_remote_code": False, "local_files_only": True},
