@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import pytest
 
@@ -18,70 +19,8 @@ from app.engines.worker.backend import CannotLoad, Steps
 from app.engines.worker.encoders import EncoderBackend, is_encoder
 from app.engines.worker.mlx_backend import open_model
 from tests.encoder_models import encoder_config, encoder_weights, tiny_bert, vocabulary
-from tests.models import tiny_model
-
-Array = np.ndarray
-_erf = np.vectorize(math.erf)
-
-
-# --- the reference: one text, no batch, float64 -------------------------------------------------
-
-
-def states(w: dict[str, Array], config: dict[str, Any], tokens: list[int], kinds: Any) -> Array:
-    first = config["pad_token_id"] + 1 if config["model_type"] == "xlm-roberta" else 0
-    places = np.arange(len(tokens)) + first
-    h = (
-        w["embeddings.word_embeddings.weight"][tokens]
-        + w["embeddings.position_embeddings.weight"][places]
-        + w["embeddings.token_type_embeddings.weight"][kinds]
-    )
-    h = normed(w, "embeddings.LayerNorm", h, config)
-    for layer in range(config["num_hidden_layers"]):
-        at = f"encoder.layer.{layer}"
-        mixed = attention(w, f"{at}.attention.self", h, config["num_attention_heads"])
-        mixed = dense(w, f"{at}.attention.output.dense", mixed)
-        h = normed(w, f"{at}.attention.output.LayerNorm", h + mixed, config)
-        wide = dense(w, f"{at}.intermediate.dense", h)
-        wide = wide * 0.5 * (1 + _erf(wide / math.sqrt(2)))
-        h = normed(w, f"{at}.output.LayerNorm", h + dense(w, f"{at}.output.dense", wide), config)
-    return h
-
-
-def dense(w: dict[str, Array], name: str, x: Array) -> Array:
-    return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
-
-
-def normed(w: dict[str, Array], name: str, x: Array, config: dict[str, Any]) -> Array:
-    centred = x - x.mean(-1, keepdims=True)
-    scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + config["layer_norm_eps"])
-    return scaled * w[f"{name}.weight"] + w[f"{name}.bias"]
-
-
-def attention(w: dict[str, Array], name: str, x: Array, heads: int) -> Array:
-    out = []
-    q, k, v = (dense(w, f"{name}.{part}", x) for part in ("query", "key", "value"))
-    size = x.shape[1] // heads
-    for head in range(heads):
-        cut = slice(head * size, (head + 1) * size)
-        scores = np.exp(q[:, cut] @ k[:, cut].T / math.sqrt(size))
-        out.append(scores / scores.sum(-1, keepdims=True) @ v[:, cut])
-    return np.concatenate(out, axis=1)
-
-
-def unit(vector: Array) -> Array:
-    return vector / np.linalg.norm(vector)
-
-
-def reference_of(directory: Path, labels: int = 0) -> tuple[dict[str, Array], dict[str, Any]]:
-    config = json.loads((directory / "config.json").read_text())
-    weights = {
-        name.removeprefix("bert.").removeprefix("roberta."): weight.astype(np.float64)
-        for name, weight in encoder_weights(config, 0, labels).items()
-    }
-    return weights, config
-
-
-# --- asking -------------------------------------------------------------------------------------
+from tests.encoder_reference import Array, dense, reference_of, states, unit
+from tests.models import tiny_model, write_safetensors
 
 
 def opened(directory: Path, context: int = 64) -> Any:
@@ -251,6 +190,46 @@ def test_tokens_have_their_bytes_and_go_back_to_text(bert: Path) -> None:
     assert back.split() == ["[CLS]", "the", "cats", "[SEP]"]
 
 
+@pytest.mark.parametrize("ranks", [False, True])
+def test_a_quantized_encoder_is_near_the_whole_one(ranks: bool, tmp_path: Path) -> None:
+    whole = opened(tiny_bert(tmp_path / "whole", ranks=ranks))
+    made = tiny_bert(tmp_path / "m", ranks=ranks)
+    found: dict[str, Any] = {}
+    for name, weight in mx.load(str(made / "model.safetensors")).items():  # type: ignore[union-attr]
+        if name.endswith(".weight") and weight.ndim == 2 and "embeddings" not in name:
+            parts = mx.quantize(weight, group_size=32, bits=8)
+            endings = (".weight", ".scales", ".biases")
+            for ending, part in zip(endings, parts, strict=True):
+                found[name.removesuffix(".weight") + ending] = part
+        else:
+            found[name] = weight
+    mx.save_safetensors(str(made / "model.safetensors"), found)
+    config = json.loads((made / "config.json").read_text())
+    config["quantization"] = {"group_size": 32, "bits": 8}
+    (made / "config.json").write_text(json.dumps(config))
+    if ranks:
+        asked = Rerank("query", ("the cat", "rain"))
+        near, exact = (done(one.steps(asked)).scores for one in (opened(made), whole))
+    else:
+        near, exact = (embed(one, TextPrompt(TEXT))[0] for one in (opened(made), whole))
+    assert 0 < np.abs(np.array(near) - np.array(exact)).max() < 0.02
+
+
+def test_tensors_under_their_old_names_are_found(tmp_path: Path) -> None:
+    made = tiny_bert(tmp_path / "m")
+    (before,) = embed(opened(made), TextPrompt(TEXT))
+    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    weights = {}
+    for name, weight in encoder_weights(reference_of(made)[1], 0).items():
+        ending = ".".join(name.split(".")[-2:])
+        weights["bert." + name.removesuffix(ending) + old.get(ending, ending)] = weight
+    weights["embeddings.position_ids"] = np.zeros((1, 64), np.float32)
+    weights["cls.predictions.bias"] = np.zeros(3, np.float32)
+    write_safetensors(made / "model.safetensors", weights)
+    (after,) = embed(opened(made), TextPrompt(TEXT))
+    assert np.array_equal(before, after)
+
+
 def broken(change: Callable[[Path, dict[str, Any]], None], directory: Path) -> Path:
     made = tiny_bert(directory / "m", pooling="mean")
     config = json.loads((made / "config.json").read_text())
@@ -268,7 +247,10 @@ BROKEN: dict[str, tuple[Callable[[Path, dict[str, Any]], object], str]] = {
     "activation": (lambda _, config: config.update(hidden_act="mish"), "activation"),
     "no tokenizer": (lambda made, _: (made / "tokenizer.json").unlink(), "tokenizer.json"),
     "no weights": (lambda made, _: (made / "model.safetensors").unlink(), "no weights"),
-    "no pooling": (lambda made, _: (made / "1_Pooling/config.json").unlink(), "copy that file to pooling.json"),
+    "no pooling": (
+        lambda made, _: (made / "1_Pooling/config.json").unlink(),
+        "copy that file to pooling.json",
+    ),
     "max pooling": (
         lambda made, _: (made / "1_Pooling/config.json").write_text(
             '{"pooling_mode_max_tokens": true}'

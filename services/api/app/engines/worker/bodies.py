@@ -27,9 +27,10 @@ def is_body_only(directory: Path) -> bool:
 
 def classes_of_body(config: dict[str, Any]) -> tuple[type[Any], type[Any]]:
     """The model's class, which takes such tensors, and that of its arguments."""
-    whole, arguments = _get_classes(config)
+    found: tuple[Any, Any] = _get_classes(config)
+    whole: Any = found[0]
 
-    class Body(whole):  # type: ignore[misc] - known only now
+    class Body(whole):  # type: ignore[misc]
         def sanitize(self, weights: Mapping[str, mx.array]) -> Any:
             named = {_BODY + name: weight for name, weight in weights.items()}
             if "lm_head" in self:
@@ -41,4 +42,4 @@ def classes_of_body(config: dict[str, Any]) -> tuple[type[Any], type[Any]]:
             further = getattr(super(), "sanitize", None)
             return named if further is None else further(named)
 
-    return Body, arguments
+    return Body, found[1]
