@@ -45,11 +45,15 @@ def tiny_gguf(
     directory: Path,
     *,
     kind: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F32,
+    pooling: gguf.PoolingType | None = None,
     **model: Any,
 ) -> Path:
-    """Write `tiny_model(**model)` as GGUF to `directory` (made if absent) and return it."""
+    """Write `tiny_model(**model)` as GGUF to `directory` (made if absent) and return it.
+
+    With `pooling` it is a model of embeddings.
+    """
     source = tiny_model(directory.parent / f"{directory.name}-source", **model)
-    return convert(source, directory, cuts=TINY_CUTS, kind=kind)
+    return convert(source, directory, cuts=TINY_CUTS, kind=kind, pooling=pooling)
 
 
 def starter_gguf(
@@ -59,12 +63,21 @@ def starter_gguf(
     return convert(STARTER, directory, cuts=STARTER_CUTS, kind=kind)
 
 
-def convert(source: Path, directory: Path, *, cuts: str, kind: gguf.GGMLQuantizationType) -> Path:
+def convert(
+    source: Path,
+    directory: Path,
+    *,
+    cuts: str,
+    kind: gguf.GGMLQuantizationType,
+    pooling: gguf.PoolingType | None = None,
+) -> Path:
     """A Llama in MLX's format, plain or in affine quantization, as ``model.gguf``."""
     directory.mkdir(parents=True, exist_ok=True)
     config = _read_json(source / "config.json")
     writer = gguf.GGUFWriter(directory / "model.gguf", "llama")
     _write_shape(writer, config)
+    if pooling is not None:
+        writer.add_pooling_type(pooling)
     _write_vocabulary(writer, source, config, cuts)
     for name, tensor in _tensors(source / "model.safetensors", config):
         _write_tensor(writer, _gguf_name(name), _arranged(name, tensor, config), kind)

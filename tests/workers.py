@@ -8,12 +8,14 @@ from app.engines.protocol import (
     Deltas,
     FromWorker,
     Generate,
+    Load,
     SequenceEchoed,
     SequenceFinished,
     SequencePieces,
     SequenceRejected,
 )
 from app.engines.worker.backend import Backend, Drain, Loop, Prepared
+from app.engines.worker.gguf.backend import GgufBackend, open_model
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,13 @@ class Answer:
     def finished(self) -> SequenceFinished:
         assert isinstance(self.end, SequenceFinished), self.end
         return self.end
+
+
+def opened_gguf(spec: Load) -> GgufBackend:
+    """A model that generates, and no other. Raises `CannotLoad`."""
+    backend = open_model(spec)
+    assert isinstance(backend, GgufBackend)
+    return backend
 
 
 class Asking:

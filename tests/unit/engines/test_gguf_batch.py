@@ -24,7 +24,7 @@ from app.engines.worker.backend import Drain, Prepared
 from app.engines.worker.gguf.backend import GgufBackend
 from app.engines.worker.gguf.batch import Batch
 from tests.gguf_models import tiny_gguf
-from tests.workers import Asking
+from tests.workers import Asking, opened_gguf
 
 CONTEXT = 1024
 SLOTS = 3
@@ -35,7 +35,7 @@ HELLO = "hello there, how is everybody"
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GgufBackend]:
     directory = tiny_gguf(tmp_path_factory.mktemp("gguf") / "tiny", context=CONTEXT)
     spec = Load(VERSION, "tests/tiny", str(directory), CONTEXT, SLOTS, 2**32, 0, Format.GGUF)
-    backend = GgufBackend(spec)
+    backend = opened_gguf(spec)
     yield backend
     backend.preparing.close()
 
@@ -269,7 +269,7 @@ def test_special_tokens_are_shown_to_those_who_look_for_them(tmp_path: Path) -> 
     template = "{{ messages }}{{ tools }}<|im_start|> <tool_call>"
     directory = tiny_gguf(tmp_path / "m", chat_template=template)
     spec = Load(VERSION, "m", str(directory), 256, 1, 2**32, 0, Format.GGUF)
-    backend = GgufBackend(spec)
+    backend = opened_gguf(spec)
     backend.preparing.close()
     language = backend.language
     assert set(language.control_tokens) >= {"<|im_start|>", "<|im_end|>"}

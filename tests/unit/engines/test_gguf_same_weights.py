@@ -13,12 +13,11 @@ from app.domain.generation import ChatPrompt, Sampling
 from app.domain.shapes import Format
 from app.engines.protocol import VERSION, Generate, Load
 from app.engines.worker.backend import Backend, Prepared
-from app.engines.worker.gguf.backend import GgufBackend
 from app.engines.worker.loading import load
 from app.engines.worker.mlx_backend import MlxBackend
 from tests.gguf_models import STARTER, starter_gguf, tiny_gguf
 from tests.models import tiny_model
-from tests.workers import Asking
+from tests.workers import Asking, opened_gguf
 
 QUESTIONS = Path(__file__).parents[3] / "starter" / "questions.yaml"
 CONTEXT = 512
@@ -32,7 +31,7 @@ def spec(directory: Path, kind: Format) -> Load:
 def starters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Backend, Backend]]:
     converted = starter_gguf(tmp_path_factory.mktemp("gguf") / "starter")
     mlx = MlxBackend(spec(STARTER, Format.MLX))
-    gguf = GgufBackend(spec(converted, Format.GGUF))
+    gguf = opened_gguf(spec(converted, Format.GGUF))
     yield mlx, gguf
     mlx.preparing.close()
     gguf.preparing.close()
@@ -84,7 +83,7 @@ def test_any_text_has_the_same_tokens(tmp_path: Path) -> None:
     letters = "etaoin shrdlu etaoin 0129 !?.,'\n\té漢🙂 <|im_end|>"
     mlx = load(tiny_model(tmp_path / "mlx"), memory_limit_bytes=2**30)
     directory = tiny_gguf(tmp_path / "gguf", chat_template=None)
-    gguf = GgufBackend(spec(directory, Format.GGUF)).language
+    gguf = opened_gguf(spec(directory, Format.GGUF)).language
     for _ in range(300):
         text = "".join(draw.choice(letters) for _ in range(draw.randint(1, 40)))
         tokens = gguf.encode(text, special=False)

@@ -13,6 +13,7 @@ from app.engines.worker.gguf.backend import GgufBackend
 from app.engines.worker.gguf.library import open_library
 from app.engines.worker.gguf.weights import find_gguf
 from tests.gguf_models import tiny_gguf
+from tests.workers import opened_gguf
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def load(directory: Path) -> GgufBackend:
-    return GgufBackend(Load(VERSION, "tests/model", str(directory), 256, 2, 2**32, 0, Format.GGUF))
+    return opened_gguf(Load(VERSION, "tests/model", str(directory), 256, 2, 2**32, 0, Format.GGUF))
 
 
 def names(directory: Path, *files: str) -> Path:

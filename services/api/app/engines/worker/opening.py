@@ -21,9 +21,9 @@ class Runtime:
 
 def runtime_of(kind: Format) -> Runtime:
     if kind is Format.GGUF:
-        from app.engines.worker.gguf.backend import GgufBackend
+        from app.engines.worker.gguf.backend import open_model as open_gguf
 
-        return Runtime(GgufBackend, lambda: 0)
+        return Runtime(open_gguf, lambda: 0)
     from app.engines.worker.mlx_backend import held_on_device, open_model
 
     return Runtime(open_model, held_on_device)

@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from app.engines.protocol import Load
-from app.engines.worker.backend import CannotLoad, Loop, Send
+from app.engines.worker.backend import Backend, CannotLoad, Loop, Send
 from app.engines.worker.constraints import Constraints
 from app.engines.worker.gguf.batch import Batch, Voicing
 from app.engines.worker.gguf.decoder import Decoder, Feed
 from app.engines.worker.gguf.drawing import defaults_of
 from app.engines.worker.gguf.language import GgufLanguage
-from app.engines.worker.gguf.library import open_library
+from app.engines.worker.gguf.library import Library, open_library
 from app.engines.worker.gguf.slots import Slots
 from app.engines.worker.gguf.threads import best, candidates, cores
+from app.engines.worker.gguf.vectors import EmbeddingBackend, Pooling, pooling_of
 from app.engines.worker.gguf.weights import Weights, find_gguf
 from app.engines.worker.prompts import Prompts
 
@@ -24,15 +25,25 @@ CANARY_TOKENS = 2
 _TIMED_PROMPT = 64
 
 
+def open_model(spec: Load) -> Backend:
+    """Raises `CannotLoad`, or whatever ctypes raises."""
+    library = open_library()
+    library.on_abort = _say
+    weights = Weights(library, find_gguf(Path(spec.directory)))
+    language = GgufLanguage(library, weights)
+    if pooling_of(weights) is not Pooling.NONE:
+        return EmbeddingBackend(spec, library, weights, language)
+    return GgufBackend(spec, library, weights, language)
+
+
 class GgufBackend:
     """Implements `Backend`."""
 
-    def __init__(self, spec: Load) -> None:
-        library = open_library()
-        library.on_abort = _say
-        path = find_gguf(Path(spec.directory))
-        self._weights = Weights(library, path)
-        self.language = GgufLanguage(library, self._weights)
+    def __init__(
+        self, spec: Load, library: Library, weights: Weights, language: GgufLanguage
+    ) -> None:
+        self._weights = weights
+        self.language = language
         self._decoder = Decoder(
             library, self._weights, context=spec.context, slots=spec.slots, threads=1
         )

@@ -57,7 +57,7 @@ class Decoder:
         self._memory = self._call.llama_get_memory(made)
         if self._memory is None:
             raise CannotLoad(f"{weights.architecture} generates no text.")
-        self._batch = _Buffers(self.tokens_at_once, slots)
+        self._batch = Buffers(self.tokens_at_once, slots)
         self.complaints = library.complaints
 
     def use_threads(self, answer: int, prompt: int) -> None:
@@ -100,7 +100,7 @@ class Decoder:
         self._call.llama_memory_clear(self._memory, True)
 
 
-class _Buffers:
+class Buffers:
     """The arrays of a batch, made once."""
 
     def __init__(self, size: int, slots: int) -> None:
