@@ -29,10 +29,12 @@ CHAT_TEMPLATE = (
 """Knows tools. The variable `script` chooses the answer."""
 
 
-def scripted_model(directory: Path, scripts: Mapping[str, Sequence[str]]) -> Path:
+def scripted_model(
+    directory: Path, scripts: Mapping[str, Sequence[str]], *, chat_template: str = CHAT_TEMPLATE
+) -> Path:
     """A loadable model that answers with the pieces of a script, then ends.
 
-    No piece may be in two places. Pieces that are markers are tokens as real models have them.
+    No piece may be in two places. Pieces like `<|this|>` are special tokens.
     """
     tiny_model(
         directory, layers=1, hidden=_HIDDEN, vocab=_VOCABULARY, context=4096, chat_template=None
@@ -43,9 +45,8 @@ def scripted_model(directory: Path, scripts: Mapping[str, Sequence[str]]) -> Pat
         raise ValueError("a piece is in two places, or there are too many")
     tokens = {text: _FIRST_FREE + number for number, text in enumerate(texts)}
     _rewrite(directory / "tokenizer.json", lambda was: _with_tokens(was, tokens))
-    _rewrite(
-        directory / "tokenizer_config.json", lambda was: was | {"chat_template": CHAT_TEMPLATE}
-    )
+    told = {"chat_template": chat_template}
+    _rewrite(directory / "tokenizer_config.json", lambda was: was | told)
     _write_weights(directory / "model.safetensors", chains, tokens)
     return directory
 
@@ -59,7 +60,7 @@ def _with_tokens(tokenizer: dict[str, Any], tokens: Mapping[str, int]) -> dict[s
     spare = range(_FIRST_FREE + len(tokens), _VOCABULARY - len(tokenizer["added_tokens"]))
     every = {**tokens, **{f"<|spare:{number}|>": number for number in spare}}
     tokenizer["added_tokens"] += [
-        {**plain, "id": number, "content": text, "special": text.startswith("<|s")}
+        {**plain, "id": number, "content": text, "special": text.startswith("<|")}
         for text, number in every.items()
     ]
     tokenizer["added_tokens"].sort(key=lambda token: token["id"])
