@@ -41,6 +41,23 @@ def test_a_model_has_the_shape_that_its_metadata_says(tmp_path: Path) -> None:
     assert shape.kv == (KvGroup(2, 2, 16, 16),)
 
 
+@pytest.mark.parametrize(
+    ("kind", "names", "times"),
+    [
+        (2, ["token_embd.weight"], 2),
+        (0, ["token_embd.weight"], 1),
+        (2, ["token_embd.weight", "output.weight"], 1),
+    ],
+)
+def test_a_quantized_embedding_that_is_the_output_too_is_kept_twice(
+    tmp_path: Path, kind: int, names: list[str], times: int
+) -> None:
+    tensors = [T(name, (64, 4), kind) for name in names]
+    (tmp_path / "model.gguf").write_bytes(gguf(tensors=tensors))
+    size = 1024 if kind == 0 else 144
+    assert inspect_directory(tmp_path).weights_bytes == size * len(names) * times
+
+
 def test_layers_with_heads_of_their_own_are_grouped(tmp_path: Path) -> None:
     shape = of(tmp_path, {"llama.block_count": 4, "llama.attention.head_count_kv": [4, 2, 2, 0]})
     assert shape.kv == (KvGroup(2, 2, 16, 16), KvGroup(1, 4, 16, 16))

@@ -9,7 +9,7 @@ import pytest
 
 from app.authority.catalog.inspection import inspect_directory
 from app.authority.feasibility import gguf_terms, need
-from app.domain.shapes import Format, KvGroup, ModelShape
+from app.domain.shapes import Format, KvGroup, ModelShape, Task
 from tests.gguf_models import tiny_gguf
 
 MEASURE = """
@@ -77,6 +77,12 @@ def test_each_slot_and_each_token_of_the_vocabulary_needs_more() -> None:
     rows = gguf_terms.ROW_COPIES * (gguf_terms.TOLD_ROWS + 1) + gguf_terms.DRAWING_COPIES
     known = gguf_terms.workspace_bytes(more, context=256, slots=1) - one
     assert known == gguf_terms.TOKEN_BYTES + rows * 4
+
+
+def test_an_encoder_has_room_for_the_scores_of_a_whole_text() -> None:
+    encoder = ModelShape(**{**_fields(), "kv": (), "task": Task.EMBED})
+    found = gguf_terms.workspace_bytes(encoder, context=4096, slots=1)
+    assert found > 4096 * 4096 * encoder.heads * gguf_terms.FLOAT32_BYTES
 
 
 def _fields() -> dict[str, object]:

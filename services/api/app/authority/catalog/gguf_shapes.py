@@ -102,7 +102,7 @@ def gguf_shape(header: Header, tensors: Iterable[Tensor], *, path: str) -> Model
     return ModelShape(
         architecture=facts.architecture,
         max_context=facts.number("context_length", high=MAX_CONTEXT),
-        weights_bytes=sum(t.size for t in kept),
+        weights_bytes=sum(t.size for t in kept) + _kept_twice(kept),
         element_bytes=HALF_BYTES,
         hidden=hidden,
         intermediate=_intermediate(facts, hidden),
@@ -116,6 +116,15 @@ def gguf_shape(header: Header, tensors: Iterable[Tensor], *, path: str) -> Model
         parameters=sum(t.elements for t in kept),
         quantization=_quantization(header, kept),
     )
+
+
+def _kept_twice(tensors: tuple[Tensor, ...]) -> int:
+    """An embedding that is the output too is kept once more, arranged for products of matrices."""
+    named = {tensor.name: tensor for tensor in tensors}
+    embedding = named.get("token_embd.weight")
+    if embedding is None or "output.weight" in named or embedding.kind.block == 1:
+        return 0
+    return embedding.size
 
 
 def _groups(facts: Facts, heads: int, key_dim: int) -> tuple[KvGroup, ...]:

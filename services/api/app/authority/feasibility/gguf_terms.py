@@ -6,7 +6,7 @@ attention). tests/unit/feasibility/test_llama_agrees.py holds this against the r
 """
 
 from app.domain.feasibility import PREFILL_CHUNK_TOKENS
-from app.domain.shapes import KvGroup, ModelShape
+from app.domain.shapes import KvGroup, ModelShape, Task
 
 # Caches are padded to so many tokens.
 STEP_TOKENS = 256
@@ -33,7 +33,7 @@ def kv_bytes(shape: ModelShape, *, context: int, slots: int) -> int:
     """Keys and values of `slots` full sequences; each has room of its own from the start."""
     room = _padded(_padded(context * slots) // slots)
     kept = sum(
-        group.layers * _kept_tokens(group, room) * group.bytes_per_token(shape.element_bytes)
+        group.layers * _kept_tokens(group, room, slots) * group.bytes_per_token(shape.element_bytes)
         for group in shape.kv
     )
     return slots * (kept + shape.state_bytes_per_slot)
@@ -53,15 +53,19 @@ def workspace_bytes(shape: ModelShape, *, context: int, slots: int) -> int:
     return tokens + max(work, at_load) + RUNTIME_BYTES
 
 
-def _kept_tokens(group: KvGroup, room: int) -> int:
+def _kept_tokens(group: KvGroup, room: int, slots: int) -> int:
     """A layer with a window keeps it and the step that is being read."""
     if group.window is None:
         return room
-    return min(room, _padded(group.window + PREFILL_CHUNK_TOKENS))
+    return min(room, _padded(group.window + PREFILL_CHUNK_TOKENS + slots))
 
 
 def _step_bytes(shape: ModelShape, context: int, slots: int) -> int:
     tokens = PREFILL_CHUNK_TOKENS
+    scores = 0
+    if shape.task is not Task.GENERATE:  # a whole text is read at once
+        tokens = max(tokens, context)
+        scores = 0 if shape.kv else shape.heads * tokens * FLOAT32_BYTES
     width = (
         HIDDEN_COPIES * shape.hidden
         + PROJECTION_COPIES * shape.heads * shape.head_dim
@@ -69,7 +73,7 @@ def _step_bytes(shape: ModelShape, context: int, slots: int) -> int:
     )
     masks = 2 if any(group.window is not None for group in shape.kv) else 1
     mask = masks * MASK_BYTES * _padded(_padded(context * slots) // slots)
-    return tokens * (width * FLOAT32_BYTES + mask)
+    return tokens * (width * FLOAT32_BYTES + mask + scores)
 
 
 def _logits_bytes(shape: ModelShape, slots: int) -> int:
