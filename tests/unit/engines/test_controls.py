@@ -15,6 +15,7 @@ from app.domain.refusals import PromptRejected
 from app.domain.work import Tokenize
 from app.engines.protocol import Generate
 from app.engines.worker.backend import Prepared
+from app.engines.worker.controls import MARKINGS, Controls
 from app.engines.worker.loading import LoadedModel, load
 from app.engines.worker.prompts import Prompts
 from app.engines.worker.templates import ChatTemplates
@@ -178,3 +179,25 @@ def test_a_template_that_fails_is_a_refusal(tmp_path: Path) -> None:
     directory = tiny_model(tmp_path, chat_template=source)
     with opened(directory) as broken, pytest.raises(PromptRejected, match="roles must alternate"):
         broken.tokens(user("<|im_end|>"))
+
+
+def test_what_is_nested_too_deeply_is_a_refusal(tiny: Chat) -> None:
+    deep: Any = "x"
+    for _ in range(5_000):
+        deep = {"items": deep}
+    use = ToolUse(({"type": "function", "function": {"name": "f", "parameters": deep}},))
+    with pytest.raises(PromptRejected):
+        tiny.tokens(user("<hello>"), use=use)
+    assert tiny.tokens(user("hello"))
+
+
+def test_thinking_that_the_model_did_earlier_stays_visible_to_its_template() -> None:
+    controls = Controls(["<|end|>", "<think>", "</think>"], own=["<think>", "</think>"])
+    text = "<think>a < b</think> <|end|>"
+    said = {"role": "assistant", "content": text}
+    marked = controls.marked({"messages": [said, user(text)]}, MARKINGS[0], "#")["messages"]
+    assert marked[0]["content"] == "<think>a <# b</think> <#|end|#>"
+    assert marked[1]["content"] == "<#think#>a <# b<#/think#> <#|end|#>"
+    assert controls.split("x<|end|>" + marked[1]["content"], "#") == [
+        "x<|end|><", "think", ">a < b<", "/think", "> <", "|end|", ">",
+    ]  # fmt: skip

@@ -31,6 +31,15 @@ class Chats:
 
     def pieces(self, prompt: ChatPrompt) -> list[str]:
         """To be tokenized each by itself; joined they are the prompt. Raises `PromptRejected`."""
+        try:
+            return self._pieces(prompt)
+        except RecursionError as error:
+            raise _rejected(TemplateFailed("they are nested too deeply")) from error
+
+    def close(self) -> None:
+        self._templates.close()
+
+    def _pieces(self, prompt: ChatPrompt) -> list[str]:
         name = self._name(prompt)
         asked = variables(prompt, template=self._sources[name], knows_tools=self._knows_tools)
         refused: TemplateFailed | None = None
@@ -42,9 +51,6 @@ class Chats:
             except TemplateFailed as error:
                 raise _rejected(error) from error
         raise _rejected(refused) from refused
-
-    def close(self) -> None:
-        self._templates.close()
 
     def _name(self, prompt: ChatPrompt) -> str:
         """A template for tools, where the model has one, also for calls that were made earlier."""
