@@ -16,7 +16,7 @@ from app.domain.generation import (
     Prompt,
     TextPrompt,
 )
-from app.domain.refusals import ModelNotFound, TaskNotSupported
+from app.domain.refusals import InvalidRequest, ModelNotFound, TaskNotSupported
 from app.domain.work import (
     Detokenize,
     Embed,
@@ -31,6 +31,8 @@ from app.domain.work import (
 )
 
 Event = tuple[int, AnswerEvent]
+
+MOST_DIMENSIONS = 4096
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Script:
 
 @dataclass
 class FakeInference:
-    """Implements `app.routers.dependencies.Inference`; keeps what it was asked."""
+    """Implements `app.routers.inference_ports.Inference`; keeps what it was asked."""
 
     scripts: dict[str, Script] = field(default_factory=lambda: {"lab/echo": Script()})
     asked: list[tuple[Actor, InferenceRequest]] = field(default_factory=list)
@@ -189,9 +191,9 @@ class Done:
 
 @dataclass
 class FakeComputing:
-    """Implements `app.routers.dependencies.Computing`: words are tokens, vectors are their counts.
+    """Implements `app.routers.inference_ports.Computing`: words are tokens.
 
-    Models are those of the scripts; one whose name begins with `chat/` gives no vectors.
+    Vectors are of up to 4096 numbers, as models' own are. Models are those of the scripts; one whose name begins with `chat/` gives no vectors.
     """
 
     inference: FakeInference
@@ -217,6 +219,8 @@ def _worked(model: str, work: Work) -> WorkResult:
             return Text(" ".join(map(str, tokens)))
         case _ if model.startswith("chat/"):
             raise TaskNotSupported("This model gives no embeddings.", param="model")
+        case Embed(dimensions=int(dimensions)) if dimensions > MOST_DIMENSIONS:
+            raise InvalidRequest(f"dimensions is more than {MOST_DIMENSIONS}.", param="dimensions")
         case Embed(inputs=inputs, dimensions=dimensions):
             counts = [len(_words(prompt)) for prompt in inputs]
             vectors = [struct.pack(f"<{dimensions or 4}f", 1, *[0] * ((dimensions or 4) - 1))]

@@ -17,7 +17,7 @@ class Kept:
 
 @dataclass
 class FakeResponses:
-    """Implements `app.routers.dependencies.Responses`."""
+    """Implements `app.routers.inference_ports.Responses`."""
 
     keys: set[str] = field(default_factory=set)
     kept: dict[tuple[str, str], Kept] = field(default_factory=dict)

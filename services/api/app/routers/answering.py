@@ -26,10 +26,11 @@ from app.domain.generation import (
     TokenLogprob,
 )
 from app.domain.refusals import Refusal
-from app.routers.dependencies import Generation, Services
+from app.routers.dependencies import Services
 from app.routers.disconnect import while_connected
 from app.routers.errors import Fault, fault_of
 from app.routers.funnel import Funnel
+from app.routers.inference_ports import Generation
 from app.routers.refused import note_refusal
 
 log = logging.getLogger(__name__)

@@ -9,14 +9,8 @@ from app.routers.answering import Answer, Asked
 from app.routers.anthropic.documents import ERRORS
 from app.routers.anthropic.schemas import CountRequest, MessagesRequest
 from app.routers.anthropic.wire import AnthropicWriter, Header
-from app.routers.dependencies import (
-    ClientRoute,
-    Generation,
-    actor_of,
-    name_subject,
-    request_id_of,
-    services_of,
-)
+from app.routers.dependencies import ClientRoute, actor_of, name_subject, request_id_of, services_of
+from app.routers.inference_ports import Generation
 from app.routers.openai.documents import body_of
 from app.routers.openai.parsing import parse
 

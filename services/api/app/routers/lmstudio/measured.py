@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from app.domain.actors import Actor
 from app.domain.generation import AnswerEvent, Echoed, InferenceRequest
-from app.routers.dependencies import Generation, Services
+from app.routers.dependencies import Services
+from app.routers.inference_ports import Generation
 from app.routers.lmstudio.described import Model, known, named
 
 _AT_ONCE_S = 0.001

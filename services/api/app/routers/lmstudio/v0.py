@@ -6,14 +6,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from app.routers.answering import Answer, Asked, Writer
-from app.routers.dependencies import (
-    ClientRoute,
-    Generation,
-    UseCases,
-    actor_of,
-    name_subject,
-    services_of,
-)
+from app.routers.dependencies import ClientRoute, UseCases, actor_of, name_subject, services_of
+from app.routers.inference_ports import Generation
 from app.routers.lmstudio.described import known, listed, v0_entry
 from app.routers.lmstudio.measured import measured, measuring
 from app.routers.lmstudio.stats_writer import StatsWriter

@@ -5,14 +5,8 @@ import time
 from fastapi import APIRouter, Request
 
 from app.routers.answering import Answer, Asked
-from app.routers.dependencies import (
-    ClientRoute,
-    Generation,
-    actor_of,
-    name_subject,
-    request_id_of,
-    services_of,
-)
+from app.routers.dependencies import ClientRoute, actor_of, name_subject, request_id_of, services_of
+from app.routers.inference_ports import Generation
 from app.routers.openai.documents import ERRORS, body_of
 from app.routers.openai.parsing import parse
 from app.routers.openai.schemas import ChatRequest, CompletionRequest

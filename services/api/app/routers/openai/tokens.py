@@ -9,14 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.domain.generation import ChatPrompt, Prompt, TextPrompt
 from app.domain.refusals import InvalidRequest
 from app.domain.work import Detokenize, Text, Tokenize, Tokens
-from app.routers.dependencies import (
-    ClientRoute,
-    WorkDone,
-    actor_of,
-    name_subject,
-    request_id_of,
-    services_of,
-)
+from app.routers.dependencies import ClientRoute, actor_of, name_subject, request_id_of, services_of
+from app.routers.inference_ports import WorkDone
 from app.routers.openai.documents import ERRORS, body_of
 from app.routers.openai.formats import finite
 from app.routers.openai.messages import Message, conversation

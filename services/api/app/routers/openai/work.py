@@ -10,8 +10,9 @@ from starlette.types import Receive, Scope, Send
 
 from app.domain.actors import Actor
 from app.domain.work import Work
-from app.routers.dependencies import Services, WorkDone
+from app.routers.dependencies import Services
 from app.routers.disconnect import while_connected
+from app.routers.inference_ports import WorkDone
 
 AT_ONCE = 32
 """Texts in one piece of work: frames stay small, and a cancel is heard between two pieces."""

@@ -11,7 +11,6 @@ from app.domain.actors import Actor
 from app.routers.answering import Answer, Asked, Said
 from app.routers.dependencies import (
     ClientRoute,
-    Generation,
     Services,
     UseCases,
     actor_of,
@@ -19,6 +18,7 @@ from app.routers.dependencies import (
     request_id_of,
     services_of,
 )
+from app.routers.inference_ports import Generation
 from app.routers.openai.documents import ERRORS, body_of
 from app.routers.openai.parsing import parse
 from app.routers.openai.responses.conversations import answer_of, input_items
