@@ -10,13 +10,20 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from app.engines.worker.patterns import NotExact, has_control, of_schema
+from app.engines.worker.keywords import (
+    BOUNDS,
+    MAX_NUMBER,
+    MAX_PROPERTIES,
+    PLAIN,
+    SAID_ABOUT,
+    is_number,
+    pattern_of,
+)
+from app.engines.worker.patterns import NotExact, has_control
 
 MAX_DEPTH = 48
 MAX_SCHEMAS = 4_000
-MAX_PROPERTIES = 500
 MAX_VALUES = 20_000
-MAX_COUNT = 1_000_000
 MAX_LEVELS = 600
 """Levels of everything that is referred to, together: the compiler goes down them recursively."""
 MAX_PATTERNS = 250
@@ -27,12 +34,9 @@ MAX_ALTERNATIVES = 100
 """What the options of schemas that are joined multiply to."""
 MAX_BOUNDS = 500
 MAX_PATTERN_TEXT = 32_768
-MAX_NUMBER = 2**53
 MAX_STEPS = 10_000
 """Remainders that `multipleOf` keeps apart: compile time and memory grow with them."""
 
-TYPES = frozenset(("null", "boolean", "integer", "number", "string", "array", "object"))
-FORMATS = frozenset("date-time time date duration email hostname ipv4 ipv6 uuid uri".split())
 _SAYS_NOTHING = frozenset(
     (
         "$comment $anchor $dynamicAnchor title description default examples example deprecated "
@@ -106,7 +110,7 @@ class _Walk:
     def _count(self, written: Mapping[str, Any]) -> None:
         """What takes time to compile, by how many there are of it in the whole schema."""
         self._joins = self._joins or _joins(written)
-        self._bounds += len(written.keys() & _BOUNDS)
+        self._bounds += len(written.keys() & BOUNDS)
         self._patterns += [len(written[word]) for word in ("pattern", "format") if word in written]
         self._patterns += [len(pattern) for pattern in written.get("patternProperties", ())]
 
@@ -127,12 +131,12 @@ class _Walk:
     ) -> None:
         if name in _SAYS_NOTHING or (name.startswith("x-") and name not in _ADVICE):
             return
-        if name in _ROOT_ONLY:
-            _ROOT_ONLY[name](value, place)
+        if name in SAID_ABOUT:
+            SAID_ABOUT[name](value, place)
         elif name in ("nullable", "uniqueItems") and value is False:
             return
-        elif name in _CHECKS:
-            written[name] = _CHECKS[name](value, place)
+        elif name in PLAIN:
+            written[name] = PLAIN[name](value, place)
         elif name in _NESTED:
             _NESTED[name](self, written, value, place, depth + 1)
         else:
@@ -172,7 +176,7 @@ class _Walk:
         if patterns and len(value) > MAX_NAME_PATTERNS:
             raise NotExact(f"{place}: holds more than {MAX_NAME_PATTERNS} patterns")
         written[keyword] = {
-            (_pattern(name, place) if patterns else name): self.schema(
+            (pattern_of(name, place) if patterns else name): self.schema(
                 one, f"{place}/{_escaped(name)}", depth
             )
             for name, one in value.items()
@@ -193,7 +197,7 @@ class _Walk:
         written["const"] = self._value(value, place, 0)
 
     def step(self, written: dict[str, Any], value: Any, place: str, _depth: int) -> None:
-        if not _is_number(value) or value <= 0:
+        if not is_number(value) or value <= 0:
             raise NotExact(f"{place}: must be a number above 0")
         step = Fraction(repr(value))
         if max(step.numerator, step.denominator) > MAX_STEPS:
@@ -263,81 +267,10 @@ def _check_together(schema: Mapping[str, Any], place: str) -> None:
         raise NotExact(f"{place}/minProperties: more than one beyond those required")
 
 
-def _type(value: Any, place: str) -> Any:
-    types = value if isinstance(value, list | tuple) else [value]
-    if not types or not all(isinstance(one, str) and one in TYPES for one in types):
-        raise NotExact(f"{place}: must be one or several of {', '.join(sorted(TYPES))}")
-    return list(types) if types is value else value
-
-
-def _count(value: Any, place: str) -> int:
-    if not _is_number(value) or value != int(value) or not 0 <= value <= MAX_COUNT:
-        raise NotExact(f"{place}: must be a whole number from 0 to {MAX_COUNT}")
-    return int(value)
-
-
-def _bound(value: Any, place: str) -> Any:
-    if not _is_number(value) or abs(value) > MAX_NUMBER:
-        raise NotExact(f"{place}: must be a number between -(2^53) and 2^53")
-    return value
-
-
-def _names(value: Any, place: str) -> list[str]:
-    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
-        raise NotExact(f"{place}: must be a list of names")
-    if len(value) > MAX_PROPERTIES:
-        raise NotExact(f"{place}: holds more than {MAX_PROPERTIES} names")
-    return list(value)
-
-
-def _pattern(value: Any, place: str) -> str:
-    if not isinstance(value, str):
-        raise NotExact(f"{place}: must be a pattern")
-    try:
-        return of_schema(value)
-    except NotExact as error:
-        raise NotExact(f"{place}: {error}") from error
-
-
-def _format(value: Any, place: str) -> str:
-    if not isinstance(value, str) or value not in FORMATS:
-        raise NotExact(f"{place}: must be one of {', '.join(sorted(FORMATS))}")
-    return value
-
-
-def _draft(value: Any, place: str) -> None:
-    if not isinstance(value, str) or "://json-schema.org/" not in value:
-        raise NotExact(f"{place}: must be a draft of json-schema.org")
-
-
-def _at_root(_value: Any, place: str) -> None:
-    if place.count("/") > 1:
-        raise NotExact(f"{place}: only the whole schema may have an id")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _escaped(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-_BOUNDS = frozenset(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"))
-_ROOT_ONLY: Mapping[str, Callable[[Any, str], None]] = {
-    "$schema": _draft,
-    "$id": _at_root,
-    "id": _at_root,
-}
-_CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
-    "type": _type,
-    "required": _names,
-    "pattern": _pattern,
-    "format": _format,
-    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), _count),
-    **dict.fromkeys(("minProperties", "maxProperties"), _count),
-    **dict.fromkeys(_BOUNDS, _bound),
-}
 _NESTED: Mapping[str, Callable[[_Walk, dict[str, Any], Any, str, int], None]] = {
     "items": _Walk.items,
     "additionalItems": _Walk.additional_items,
