@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 U32, I32, F32, BOOL, STRING, ARRAY, U64 = 4, 5, 6, 7, 8, 9, 10
@@ -120,3 +121,13 @@ def size_of(tensor: T) -> int:
 
 def padded(at: int, alignment: int) -> int:
     return -(-at // alignment) * alignment
+
+
+def gguf_model(directory: Path, *, name: str = "model.gguf", **changed: Any) -> Path:
+    """A directory with one GGUF; `changed` is metadata, `_` standing for the dots of llama's."""
+    directory.mkdir(parents=True, exist_ok=True)
+    metadata = {**LLAMA, **{key: v for key, v in changed.items() if v is not None}}
+    for key in [key for key, v in changed.items() if v is None]:
+        del metadata[key]
+    (directory / name).write_bytes(gguf(metadata))
+    return directory
