@@ -1,5 +1,12 @@
 """As few threads as are about as fast as any, found in bounded time."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from app.engines.worker.gguf import backend
+from app.engines.worker.gguf.decoder import Feed
 from app.engines.worker.gguf.threads import best, candidates
 
 
@@ -44,3 +51,31 @@ def test_what_is_tried_is_never_more_than_there_is() -> None:
     assert candidates(1) == [1]
     assert candidates(2) == [2, 1]
     assert candidates(16) == [16, 15, 12, 8, 4, 1]
+
+
+class Slow:
+    """A decoder that takes a second for every token, whatever the threads."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.read: list[int] = []
+        self.threads = (0, 0)
+        self.now = 0.0
+        monkeypatch.setattr(backend.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(backend, "cores", lambda: 4)
+
+    def use_threads(self, answer: int, prompt: int) -> None:
+        self.threads = (answer, prompt)
+
+    def step(self, feeds: Sequence[Feed]) -> None:
+        self.read.append(len(feeds[0].tokens))
+        self.now += self.read[-1]
+
+    def keep(self, slot: int, tokens: int) -> None:
+        assert (slot, tokens) == (0, 0)
+
+
+def test_a_slow_model_is_measured_with_few_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder: Any = Slow(monkeypatch)
+    assert backend.choose_threads(decoder, 0) == decoder.threads
+    assert max(decoder.read) == 2
+    assert sum(decoder.read) < 20

@@ -22,7 +22,8 @@ from app.engines.worker.gguf.weights import Weights, find_gguf
 from app.engines.worker.prompts import Prompts
 
 CANARY_TOKENS = 2
-_TIMED_PROMPT = 64
+LONGEST_TIMED = 64
+LONGEST_TIMED_S = 0.2
 
 
 def open_model(spec: Load) -> Backend:
@@ -81,7 +82,10 @@ class GgufBackend:
 
 
 def choose_threads(decoder: Decoder, token: int) -> tuple[int, int]:
-    """Measures, sets and returns the threads for single tokens and for prompts."""
+    """Measures, sets and returns the threads for single tokens and for prompts.
+
+    A model that is slow at one token is not given a long prompt to measure with.
+    """
     counts = candidates(cores())
 
     def seconds_for(tokens: int) -> Callable[[int], float]:
@@ -95,9 +99,11 @@ def choose_threads(decoder: Decoder, token: int) -> tuple[int, int]:
 
         return seconds
 
-    seconds_for(1)(1)  # the first step sets things up
+    seconds_for(1)(counts[0])  # the first step sets things up
     answer = best(counts, seconds_for(1))
-    prompt = best(counts, seconds_for(_TIMED_PROMPT))
+    slow = seconds_for(1)(answer)
+    tokens = max(2, min(LONGEST_TIMED, int(LONGEST_TIMED_S / max(slow, 1e-6))))
+    prompt = best(counts, seconds_for(tokens))
     decoder.use_threads(answer, prompt)
     return answer, prompt
 

@@ -4,7 +4,7 @@ A sequence with a seed has random numbers of its own, one per token, so its toke
 alone and in a batch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ Row = NDArray[np.float32]
 """Logits or log probabilities over the vocabulary."""
 
 COLDEST = 1e-4
-_LIKELIEST = 1024  # a nucleus is nearly always among so many: sorting all of them is slow
+_UNLIKELY = np.float32(1e-4)  # of the likeliest token's weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,41 +78,57 @@ class Sampler:
         if self._random is None:
             return int(row.argmax())
         tokens, weights = kept(row, self._draw)
-        ladder = np.cumsum(weights)
+        ladder = np.cumsum(weights, dtype=np.float64)
         place = int(np.searchsorted(ladder, self._random.random() * ladder[-1], side="right"))
         return int(tokens[min(place, len(tokens) - 1)])
 
 
-def kept(row: Row, draw: Draw) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def kept(row: Row, draw: Draw) -> tuple[NDArray[np.int64], Row]:
     """The tokens that may be drawn, in the vocabulary's order, and their weights.
 
     Temperature first, then what may be drawn at all, as OpenAI has it.
     """
     # The likeliest token moves to 0, so that a low temperature cannot underflow all of them.
-    weights = np.exp((row.astype(np.float64) - row.max()) * (1.0 / draw.temperature))
+    weights = row - row.max()
+    weights *= np.float32(1.0 / draw.temperature)
+    np.exp(weights, out=weights)
     tokens = np.arange(len(weights))
-    if 0 < draw.top_k < len(weights):
-        tokens = np.sort(np.argpartition(weights, -draw.top_k)[-draw.top_k :])
+    for keep in _filters(draw):
+        chosen = keep(weights)
+        tokens, weights = tokens[chosen], weights[chosen]
+    return tokens, weights
+
+
+def _filters(draw: Draw) -> Iterator[Callable[[Row], NDArray[np.int64]]]:
+    """Each tells where in the weights that the one before left are those that stay."""
+    if draw.top_k > 0:
+        yield lambda weights: _largest(weights, min(draw.top_k, len(weights)))
     if draw.top_p < 1.0:
-        tokens = np.sort(_nucleus(tokens, weights[tokens], draw.top_p))
+        yield lambda weights: _largest(weights, _nucleus(weights, draw.top_p))
     if draw.min_p > 0.0:
-        tokens = tokens[weights[tokens] >= draw.min_p]
-    return tokens, weights[tokens]
+        yield lambda weights: np.flatnonzero(weights >= draw.min_p)
 
 
-def _nucleus(
-    tokens: NDArray[np.int64], weights: NDArray[np.float64], share: float
-) -> NDArray[np.int64]:
-    """The fewest likeliest tokens that hold `share` of the weight."""
-    wanted = share * weights.sum()
-    if len(weights) > _LIKELIEST:
-        likeliest = np.argpartition(weights, -_LIKELIEST)[-_LIKELIEST:]
-        if weights[likeliest].sum() >= wanted:
-            tokens, weights = tokens[likeliest], weights[likeliest]
-    order = np.argsort(-weights, kind="stable")
-    before = np.cumsum(weights[order]) - weights[order]
-    found: NDArray[np.int64] = tokens[order[before < wanted]]
-    return found
+def _nucleus(weights: Row, share: float) -> int:
+    """How many of the likeliest hold `share` of the weight.
+
+    Sorting the whole vocabulary is slow, and nearly always a few tokens hold nearly everything.
+    """
+    wanted = share * float(weights.sum(dtype=np.float64))
+    few = weights[weights > _UNLIKELY]
+    ladder = np.cumsum(np.sort(few)[::-1], dtype=np.float64)
+    if ladder[-1] < wanted:
+        ladder = np.cumsum(np.sort(weights)[::-1], dtype=np.float64)
+    return min(int(np.searchsorted(ladder, wanted)) + 1, len(weights))
+
+
+def _largest(weights: Row, count: int) -> NDArray[np.int64]:
+    """Where the `count` largest are, in their order; of equal ones the first."""
+    least = np.partition(weights, -count)[-count]
+    chosen = weights > least
+    equal = np.flatnonzero(weights == least)
+    chosen[equal[: count - int(chosen.sum())]] = True
+    return np.flatnonzero(chosen)
 
 
 def log_probabilities(row: Row) -> Row:
