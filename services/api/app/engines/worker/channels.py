@@ -52,6 +52,12 @@ class Parts:
         self._said = self._called = False  # any content at all; a call, since the last of it
         self._looked = 0  # up to here, the block that is read has no end
         self._last = False
+        self._steps = {
+            _Part.CONTENT: self._in_content,
+            _Part.THINKING: self._in_thinking,
+            _Part.CALL: self._in_call,
+            _Part.OVER: self._in_nothing,
+        }
         self.calls = 0
         self.reasoning_tokens = 0
 
@@ -84,13 +90,7 @@ class Parts:
 
     def _read(self) -> None:
         """Up to where nothing more can be told apart."""
-        steps = {
-            _Part.CONTENT: self._in_content,
-            _Part.THINKING: self._in_thinking,
-            _Part.CALL: self._in_call,
-            _Part.OVER: self._in_nothing,
-        }
-        while steps[self._part]():
+        while self._steps[self._part]():
             pass
 
     def _in_content(self) -> bool:

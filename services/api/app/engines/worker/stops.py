@@ -40,6 +40,8 @@ def beginning_of(marks: Iterable[str], text: str) -> int:
     """Length of the longest end of `text` that begins one of `marks` without being all of it."""
     longest = 0
     for mark in marks:
+        if mark[0] not in text[1 - len(mark) :]:  # nearly always, and much faster
+            continue
         for length in range(min(len(mark) - 1, len(text)), longest, -1):
             if text.endswith(mark[:length]):
                 longest = length
