@@ -56,12 +56,10 @@ def test_what_is_tried_is_never_more_than_there_is() -> None:
 class Slow:
     """A decoder that takes a second for every token, whatever the threads."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.read: list[int] = []
         self.threads = (0, 0)
         self.now = 0.0
-        monkeypatch.setattr(backend.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(backend, "cores", lambda: 4)
 
     def use_threads(self, answer: int, prompt: int) -> None:
         self.threads = (answer, prompt)
@@ -75,7 +73,8 @@ class Slow:
 
 
 def test_a_slow_model_is_measured_with_few_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    decoder: Any = Slow(monkeypatch)
-    assert backend.choose_threads(decoder, 0) == decoder.threads
+    monkeypatch.setattr(backend, "cores", lambda: 4)
+    decoder: Any = Slow()
+    assert backend.choose_threads(decoder, 0, now=lambda: decoder.now) == decoder.threads
     assert max(decoder.read) == 2
     assert sum(decoder.read) < 20

@@ -81,7 +81,9 @@ class GgufBackend:
         return Batch(self._decoder, slots, voicing, send)
 
 
-def choose_threads(decoder: Decoder, token: int) -> tuple[int, int]:
+def choose_threads(
+    decoder: Decoder, token: int, *, now: Callable[[], float] = time.monotonic
+) -> tuple[int, int]:
     """Measures, sets and returns the threads for single tokens and for prompts.
 
     A model that is slow at one token is not given a long prompt to measure with.
@@ -91,19 +93,19 @@ def choose_threads(decoder: Decoder, token: int) -> tuple[int, int]:
     def seconds_for(tokens: int) -> Callable[[int], float]:
         def seconds(count: int) -> float:
             decoder.use_threads(count, count)
-            started = time.monotonic()
+            started = now()
             decoder.step([Feed(0, [token] * tokens, 0, 1)])
-            taken = time.monotonic() - started
+            taken = now() - started
             decoder.keep(0, 0)
             return taken
 
         return seconds
 
     seconds_for(1)(counts[0])  # the first step sets things up
-    answer = best(counts, seconds_for(1))
+    answer = best(counts, seconds_for(1), now=now)
     slow = seconds_for(1)(answer)
     tokens = max(2, min(LONGEST_TIMED, int(LONGEST_TIMED_S / max(slow, 1e-6))))
-    prompt = best(counts, seconds_for(tokens))
+    prompt = best(counts, seconds_for(tokens), now=now)
     decoder.use_threads(answer, prompt)
     return answer, prompt
 
