@@ -158,9 +158,9 @@ def check(text: str, schema: Any) -> None:
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_random_weights_answer_with_what_the_schema_allows(model: LoadedModel, name: str) -> None:
     schema = SCHEMAS[name]
-    wanted = [asked(Form.SCHEMA, schema, handle=seed, seed=seed) for seed in range(1, 13)]
+    wanted = [asked(Form.SCHEMA, schema, handle=seed, seed=seed) for seed in range(1, 7)]
     stopped = [text for text in answers(model, wanted).values() if text is not None]
-    assert len(stopped) >= 6
+    assert len(stopped) >= 3
     for text in stopped:
         check(text, schema)
 
@@ -171,7 +171,7 @@ def test_an_answer_that_is_cut_ends_with_length(model: LoadedModel) -> None:
 
 
 def test_any_object_is_one_object(model: LoadedModel) -> None:
-    wanted = [asked(Form.JSON, handle=n, seed=n, max_tokens=200) for n in range(1, 9)]
+    wanted = [asked(Form.JSON, handle=n, seed=n, max_tokens=150) for n in range(1, 7)]
     stopped = [text for text in answers(model, wanted).values() if text is not None]
     assert stopped
     assert all(isinstance(json.loads(text), dict) for text in stopped)

@@ -17,7 +17,7 @@ from app.domain.refusals import ConstraintRejected
 from app.engines.protocol import Generate
 from app.engines.worker.grammars import grammar_of, grammar_of_calls
 from app.engines.worker.markers import NO_MARKERS, Markers
-from app.engines.worker.patterns import NotExact
+from app.engines.worker.patterns import NotExact, has_half
 
 _LIMITS = LLParserLimits(
     max_lexer_states=60_000,
@@ -141,6 +141,8 @@ class Constraints:
     def _enforcing(self, grammar: str, rendered: str) -> Enforcing:
         """The first mask is made here: what fails at once is found before anything is queued."""
         after = self._after(rendered)
+        if has_half(grammar):
+            raise NotExact("it holds half a character (a lone surrogate)")
         if not self._ends:
             raise NotExact("the model has no token that ends an answer")
         vocabulary = self._vocabulary()

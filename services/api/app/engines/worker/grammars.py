@@ -8,7 +8,7 @@ from typing import Any
 from llguidance import regex_to_lark
 
 from app.domain.generation import Constraint, Form, ToolMode, ToolUse
-from app.engines.worker.patterns import MAX_CHARACTERS, NotExact
+from app.engines.worker.patterns import MAX_CHARACTERS, NotExact, has_half
 from app.engines.worker.schemas import exact
 
 MAX_CHOICES = 10_000
@@ -85,7 +85,9 @@ def _of_pattern(body: Any) -> str:
     """The whole answer matches. The notation is that of Rust's regex crate."""
     if not isinstance(body, str) or not 1 <= len(body) <= MAX_CHARACTERS:
         raise NotExact(f"a pattern has 1 to {MAX_CHARACTERS} characters")
-    if re.search(r"\(\?[A-Za-z]*-[A-Za-z]*u", body):
+    if has_half(body):
+        raise NotExact("it holds half a character (a lone surrogate)")
+    if _BYTES.search(body):
         raise NotExact("a pattern of bytes, '(?-u', may match what is no text")
     return f"{_HEAD}start: /{regex_to_lark(body, '')}/"
 
@@ -100,13 +102,12 @@ def _of_choice(body: Any) -> str:
 
 
 def _literal(text: str) -> str:
-    if any("\ud800" <= char <= "\udfff" for char in text):
-        raise NotExact("a choice holds half a character (a lone surrogate)")
     return "".join(
         char if char.isascii() and char.isalnum() else f"\\x{{{ord(char):x}}}" for char in text
     )
 
 
+_BYTES = re.compile(r"\(\?[A-Za-z]*-[A-Za-z]*u")
 _QUOTED = re.compile(r'"(?:\\.|[^"\\\n])*"i?|//[^\n]*|#[^\n]*|/(?:\\.|[^/\\\n])+/[a-z]*')
 _NOT_IN_GRAMMARS: Mapping[str, str] = {
     r"%(?!ignore\b|import\s+common\b)": "directives other than %ignore and %import common",
@@ -126,7 +127,7 @@ def _of_grammar(body: Any) -> str:
             raise NotExact(f"{what} are not supported in a grammar")
     if sum(bare.count(sign) for sign in ":([") > MAX_RULES:
         raise NotExact(f"a grammar has at most {MAX_RULES} rules and groups")
-    if re.search(r"\(\?[A-Za-z]*-[A-Za-z]*u", body):
+    if _BYTES.search(body):
         raise NotExact("a pattern of bytes, '(?-u', may match what is no text")
     return _HEAD + body
 

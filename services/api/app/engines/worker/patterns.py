@@ -30,11 +30,16 @@ def has_control(text: str) -> bool:
     return any((char < " " or char == "\x7f") and char not in _ENCODED for char in text)
 
 
+def has_half(text: str) -> bool:
+    """Whether it holds half a character, a lone surrogate, which no text can carry."""
+    return any("\ud800" <= char <= "\udfff" for char in text)
+
+
 def of_schema(pattern: str) -> str:
     """The same pattern for the enforcing engine. Raises `NotExact`."""
     if len(pattern) > MAX_CHARACTERS:
         raise NotExact(f"it is longer than {MAX_CHARACTERS} characters")
-    if any("\ud800" <= char <= "\udfff" for char in pattern):
+    if has_half(pattern):
         raise NotExact("it holds half a character (a lone surrogate)")
     out: list[str] = []
     members: list[str] | None = None
