@@ -193,7 +193,8 @@ class Done:
 class FakeComputing:
     """Implements `app.routers.inference_ports.Computing`: words are tokens.
 
-    Vectors are of up to 4096 numbers, as models' own are. Models are those of the scripts; one whose name begins with `chat/` gives no vectors.
+    Vectors are of up to 4096 numbers, as models' own are. Models are those of the scripts; one
+    whose name begins with `chat/` gives no vectors.
     """
 
     inference: FakeInference

@@ -4,11 +4,11 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.routing import BaseRoute
 
-from app.routers.dependencies import ClientRoute, KeyedRoute
+from app.routers.dependencies import KeyedRoute
 from tests.fakes.authority import AUDITOR_KEY, CLIENT_KEY, OPERATOR_KEY, REVOKED_KEY
-from tests.fakes.house import BASE, House, assert_openai_error, chat
+from tests.fakes.house import House
+from tests.fakes.routes import flat, path_of
 
 Route = tuple[str, str, Any]
 
@@ -146,11 +146,11 @@ async def test_anonymous(route: Route, client: httpx.AsyncClient, house: House) 
 
 
 @each
-@pytest.mark.parametrize("key", ["lmx_ffffffff_nobody", "sk-else", REVOKED_KEY])
-async def test_unknown_or_revoked_key(route: Route, key: str, client: httpx.AsyncClient) -> None:
-    response = await ask(client, route, key)
-    assert_problem(response, 401, "invalid_api_key")
-    assert key not in response.text
+async def test_unknown_or_revoked_key(route: Route, client: httpx.AsyncClient) -> None:
+    for key in ("lmx_ffffffff_nobody", "sk-else", REVOKED_KEY):
+        response = await ask(client, route, key)
+        assert_problem(response, 401, "invalid_api_key")
+        assert key not in response.text
 
 
 @pytest.mark.parametrize(
@@ -210,48 +210,12 @@ async def test_the_key_is_judged_before_the_body(route: Route, client: httpx.Asy
 
 def test_no_authority_route_is_missing_here_or_takes_no_key(house: House) -> None:
     asked = {(method, path.partition("?")[0]) for method, path, _ in ALL}
-    routes = [route for route in _flat(house.app().routes) if "/authority" in _path(route)]
+    routes = [route for route in flat(house.app().routes) if "/authority" in path_of(route)]
     assert len(routes) == len(ALL)
     for route in routes:
-        assert isinstance(route, KeyedRoute), _path(route)
+        assert isinstance(route, KeyedRoute), path_of(route)
         for method in route.methods:
-            assert any(m == method and route.path_regex.match(p) for m, p in asked), _path(route)
-
-
-def test_every_route_on_v1_identifies_its_caller(house: House) -> None:
-    own = ("/v1/", "/tokenize", "/detokenize")
-    routes = [route for route in _flat(house.app().routes) if _path(route).startswith(own)]
-    assert len(routes) == 16
-    assert all(isinstance(route, ClientRoute) for route in routes)
-
-
-ACTS_UNDER_API = {
-    "/api/v1/models/load",
-    "/api/v1/models/unload",
-    "/api/v1/models/download",
-    "/api/v1/models/download/status/{job_id}",
-}
-"""What of LM Studio's surface acts, and so needs a key; how it answers is in test_lmstudio_acts."""
-
-
-def test_every_route_under_api_identifies_its_caller_and_acts_need_a_key(house: House) -> None:
-    routes = [route for route in _flat(house.app().routes) if _path(route).startswith("/api/")]
-    assert len(routes) == 11
-    for route in routes:
-        acts = _path(route) in ACTS_UNDER_API
-        assert isinstance(route, KeyedRoute if acts else ClientRoute), _path(route)
-
-
-def _path(route: BaseRoute) -> str:
-    return getattr(route, "path", "")
-
-
-def _flat(routes: Any) -> list[BaseRoute]:
-    found: list[BaseRoute] = []
-    for route in routes:
-        inner = getattr(route, "original_router", route)
-        found += _flat(inner.routes) if hasattr(inner, "routes") else [route]
-    return found
+            assert any(m == method and route.path_regex.match(p) for m, p in asked), path_of(route)
 
 
 async def test_act_routes_pass_on_what_was_asked(client: httpx.AsyncClient, house: House) -> None:
@@ -295,47 +259,3 @@ async def test_a_field_that_is_unknown_or_wrong_is_refused_by_name(
     body = assert_problem(await ask(client, route, OPERATOR_KEY), 400, "invalid_request")
     assert body["param"] == param
     assert house.execution.acts == []
-
-
-async def test_v1_is_open_to_anonymous_unknown_and_known_keys(
-    client: httpx.AsyncClient, house: House
-) -> None:
-    for headers in ({}, {"authorization": "Bearer sk-any"}, {"x-api-key": CLIENT_KEY}):
-        response = await client.post("/v1/chat/completions", json=chat(), headers=headers)
-        assert response.status_code == 200
-    assert [actor.id for actor, _ in house.inference.asked] == [
-        "anonymous",
-        "anonymous",
-        "key:client",
-    ]
-
-
-async def test_v1_refuses_a_revoked_key(client: httpx.AsyncClient, house: House) -> None:
-    headers = {"authorization": f"bearer {REVOKED_KEY}"}
-    error = assert_openai_error(await client.get("/v1/models", headers=headers), 401)
-    assert error["code"] == "invalid_api_key"
-    assert error["type"] == "invalid_request_error"
-    assert REVOKED_KEY not in error["message"]
-    assert house.refusals.recorded[0][1] == "invalid_api_key"
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("GET", "/v1/models", None),
-        ("GET", "/v1/models/lab/echo", None),
-        ("POST", "/v1/chat/completions", chat()),
-        ("POST", "/v1/completions", {"model": "lab/echo", "prompt": "a"}),
-        ("GET", "/api/v0/models", None),
-        ("GET", "/api/v0/models/lab/echo", None),
-        ("POST", "/api/v0/chat/completions", chat()),
-    ],
-)
-async def test_v1_closed_with_one_setting(method: str, path: str, body: Any, house: House) -> None:
-    house.changes["inference_needs_key"] = True
-    transport = httpx.ASGITransport(house.app())
-    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
-        for key, code in ((None, "key_missing"), ("sk-any", "invalid_api_key")):
-            error = assert_openai_error(await ask(client, (method, path, body), key), 401)
-            assert error["code"] == code
-        assert (await ask(client, (method, path, body), CLIENT_KEY)).status_code == 200
