@@ -46,6 +46,7 @@ def tiny_gguf(
     *,
     kind: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F32,
     pooling: gguf.PoolingType | None = None,
+    cuts: str = TINY_CUTS,
     **model: Any,
 ) -> Path:
     """Write `tiny_model(**model)` as GGUF to `directory` (made if absent) and return it.
@@ -53,7 +54,7 @@ def tiny_gguf(
     With `pooling` it is a model of embeddings.
     """
     source = tiny_model(directory.parent / f"{directory.name}-source", **model)
-    return convert(source, directory, cuts=TINY_CUTS, kind=kind, pooling=pooling)
+    return convert(source, directory, cuts=cuts, kind=kind, pooling=pooling)
 
 
 def starter_gguf(

@@ -3,14 +3,17 @@
 import ctypes
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
+from app.engines.worker.gguf.cutting import LONGEST, pieces
 from app.engines.worker.gguf.library import Library
 from app.engines.worker.gguf.weights import Weights
 from app.engines.worker.markers import control_tokens, markers_of
 from app.engines.worker.text import ByteTextStream, TextStream
 
+_BPE = 2
 _CONTROL = 1 << 3
 _USER_DEFINED = 1 << 4
 _PIECE_BYTES = 4096
@@ -70,6 +73,16 @@ class GgufLanguage:
 
     def encode(self, text: str, *, special: bool) -> list[int]:
         """Control tokens in the text are taken as such. Raises `UnicodeEncodeError`."""
+        if len(text) <= LONGEST or self._call.llama_vocab_type(self._vocabulary) != _BPE:
+            return self._encode(text, special=special)
+        tokens = [token for piece in pieces(text) for token in self._encode(piece, special=False)]
+        if special and self.begin is not None and self._adds("bos"):
+            tokens.insert(0, self.begin)
+        if special and self.end is not None and self._adds("eos"):
+            tokens.append(self.end)
+        return tokens
+
+    def _encode(self, text: str, *, special: bool) -> list[int]:
         data = text.encode()
         room = len(data) + 16  # no tokenizer makes more tokens than bytes, and a few around them
         tokens = np.empty(room, dtype=np.int32)
@@ -80,6 +93,10 @@ class GgufLanguage:
             raise ValueError("more tokens than bytes")
         made: list[int] = tokens[:count].tolist()
         return made
+
+    def _adds(self, name: Literal["bos", "eos"]) -> bool:
+        asked = getattr(self._call, f"llama_vocab_get_add_{name}")
+        return bool(asked(self._vocabulary))
 
     def decode(self, tokens: Sequence[int]) -> str:
         return b"".join(self._bytes[token] for token in tokens).decode(errors="replace")

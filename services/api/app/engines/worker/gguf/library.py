@@ -121,6 +121,8 @@ _FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = MappingProxyType(
         "llama_vocab_get_attr": (_int, (_pointer, _int)),
         "llama_vocab_bos": (_int, (_pointer,)),
         "llama_vocab_eos": (_int, (_pointer,)),
+        "llama_vocab_get_add_bos": (_flag, (_pointer,)),
+        "llama_vocab_get_add_eos": (_flag, (_pointer,)),
     }
 )
 
