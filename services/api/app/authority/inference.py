@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
+from app.authority.deadline import Deadline
 from app.authority.leasing import Asking, InferencePorts, lease
 from app.authority.ledger.usage import UsageRow
 from app.authority.permissions import Grant, Permission, grant
@@ -77,6 +78,7 @@ class Generation:
         self._first_delta: float | None = None
         self._ended = False
         self.deadline = asyncio.get_running_loop().time() + ports.timeout_s
+        self._late = Deadline(self.deadline)
 
     @property
     def model_id(self) -> str:
@@ -96,9 +98,12 @@ class Generation:
         try:
             yield
         except TimeoutError:
-            raise RequestTimeout(
-                f"Request timeout: the answer took longer than {self._ports.timeout_s:g} s."
-            ) from None
+            raise self._timed_out() from None
+
+    def _timed_out(self) -> RequestTimeout:
+        return RequestTimeout(
+            f"Request timeout: the answer took longer than {self._ports.timeout_s:g} s."
+        )
 
     async def begin(self) -> None:
         """Lease an engine, send it the sequences and wait until it has accepted each of them."""
@@ -123,7 +128,10 @@ class Generation:
         unfinished = len(self._streams)
         try:
             while unfinished:
-                index, event = await self._next()
+                try:
+                    index, event = await self._next()
+                except TimeoutError:
+                    raise self._timed_out() from None
                 self._count(index, event)
                 unfinished -= isinstance(event, Finished)
                 yield index, event
@@ -143,6 +151,7 @@ class Generation:
         if self._ended:
             return
         self._ended = True
+        self._late.close()
         for pump in self._pumps:
             pump.cancel()
         if self._pumps:
@@ -156,19 +165,18 @@ class Generation:
             self._ports.usage.add(self._usage(self.model, outcome))
 
     async def _next(self) -> tuple[int, AnswerEvent]:
-        with self.within_time():
-            async with asyncio.timeout_at(self.deadline):
-                if len(self._streams) == 1:
-                    return 0, _answer(await anext(self._streams[0]))
-                if not self._pumps:
-                    self._pumps = [
-                        asyncio.create_task(self._pump(index, stream))
-                        for index, stream in enumerate(self._streams)
-                    ]
-                index, event = await self._merged.get()
-                if isinstance(event, BaseException):
-                    raise event
-                return index, event
+        with self._late:
+            if len(self._streams) == 1:
+                return 0, _answer(await anext(self._streams[0]))
+            if not self._pumps:
+                self._pumps = [
+                    asyncio.create_task(self._pump(index, stream))
+                    for index, stream in enumerate(self._streams)
+                ]
+            index, event = await self._merged.get()
+            if isinstance(event, BaseException):
+                raise event
+            return index, event
 
     async def _pump(self, index: int, stream: AsyncGenerator[GenerationEvent, None]) -> None:
         try:

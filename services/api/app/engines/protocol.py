@@ -140,7 +140,7 @@ def _parse(tag: int, body: bytes) -> Message:
     if message is None:
         raise FrameError(f"message {tag} is not one of this protocol")
     try:
-        plain = json.loads(body)
+        plain = json.loads(str(body, "utf-8"))
     except (ValueError, RecursionError) as error:
         raise FrameError(f"{message.__name__} is not JSON: {error}") from error
     checks = _CHECKS[message]
@@ -159,8 +159,10 @@ def _deltas(value: Any) -> tuple[TextDelta, ...]:
 
 
 def _delta(item: Any) -> TextDelta:
-    match item:
-        case [int(handle), str(text), int(tokens)] if bool not in (type(handle), type(tokens)):
+    """Once per streamed token, so without the pattern matching that would say it shorter."""
+    if type(item) is list and len(item) == 3:
+        handle, text, tokens = item
+        if type(handle) is int and type(text) is str and type(tokens) is int:
             return TextDelta(handle, text, tokens)
     raise Unfit("a delta is a handle, text and a count")
 
