@@ -3,7 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from app.routers.dependencies import UseCases
 from app.routers.metrics import CONTENT_TYPE
@@ -31,7 +31,13 @@ async def alive() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", responses={503: {"description": "Some part cannot be used."}})
+_NOT_READY: dict[str, Any] = {
+    "description": "Some part cannot be used.",
+    "content": {"application/json": {"schema": {"type": "object"}}},
+}
+
+
+@router.get("/readyz", responses={503: _NOT_READY})
 async def ready(services: UseCases) -> JSONResponse:
     """Whether requests can be served: the ledger can be written, the catalog can be read."""
     parts = dict(await services.ready())
@@ -39,7 +45,7 @@ async def ready(services: UseCases) -> JSONResponse:
     return JSONResponse({"ready": whole, "parts": parts}, status_code=200 if whole else 503)
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(services: UseCases) -> Response:
     """Prometheus counters, without names of people, keys or models."""
     return Response(services.metrics.render(), media_type=CONTENT_TYPE)

@@ -11,7 +11,7 @@ from app.routers.anthropic.schemas import CountRequest, MessagesRequest
 from app.routers.anthropic.wire import AnthropicWriter, Header
 from app.routers.dependencies import ClientRoute, actor_of, name_subject, request_id_of, services_of
 from app.routers.inference_ports import Generation
-from app.routers.openai.documents import body_of
+from app.routers.openai.documents import STREAMED, body_of
 from app.routers.openai.parsing import parse
 
 router = APIRouter(
@@ -19,7 +19,7 @@ router = APIRouter(
 )
 
 
-@router.post("", openapi_extra=body_of(MessagesRequest), response_model=None)
+@router.post("", openapi_extra=body_of(MessagesRequest), responses=STREAMED, response_model=None)
 async def messages(request: Request) -> Answer:
     """Answer a conversation. Streams named events when `stream` is true."""
     ask = parse(MessagesRequest, await request.body())

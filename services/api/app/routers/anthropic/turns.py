@@ -16,7 +16,7 @@ class Turn(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
-    role: Literal["user", "assistant"]
+    role: Literal["user", "assistant", "system"]
     content: Annotated[Any, Field(json_schema_extra={"type": ["string", "array"]})]
 
 
@@ -33,6 +33,8 @@ def messages_of(turns: Sequence[Turn]) -> Iterator[Message]:
         where = f"messages[{position}].content"
         if turn.role == "user":
             yield from _user(turn.content, where)
+        elif turn.role == "system":
+            yield {"role": "system", "content": _text(turn.content, where)}
         elif position + 1 == len(turns):
             raise InvalidRequest(
                 "The last message is the assistant's: this server does not continue an answer "

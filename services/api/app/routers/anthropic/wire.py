@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import from_json
+
 from app.domain.generation import (
     AnswerEvent,
     CallArguments,
@@ -132,11 +134,16 @@ def _blocks(said: Said) -> list[dict[str, Any]]:
             "type": "tool_use",
             "id": _call_id(call.id),
             "name": call.name,
-            "input": json.loads(call.arguments or "{}"),
+            "input": _input(call.arguments),
         }
         for call in said.calls
     ]
     return blocks
+
+
+def _input(arguments: str) -> Any:
+    """An object. Of a call that `max_tokens` cut off, as much as its client reads from a stream."""
+    return from_json(arguments or "{}", allow_partial=True)
 
 
 def _call_id(call_id: str) -> str:

@@ -35,7 +35,7 @@ async def adoptable(services: UseCases, actor: Keyholder) -> dict[str, Any]:
     return await services.housekeeping.adoptable(actor)
 
 
-@router.post("/adopt")
+@router.post("/adopt", response_class=Lines, status_code=200)
 async def adopt(body: Adopt, request: Request, services: UseCases, actor: Keyholder) -> Lines:
     """Hash a model where it lies and record it. Leaving cancels it; nothing is ever copied."""
     subject = body.name or body.what

@@ -32,11 +32,14 @@ router = APIRouter(
     prefix="/authority/models", tags=["authority"], responses=PROBLEMS, route_class=KeyedRoute
 )
 
-_HEADERS = [(b"content-type", b"application/x-ndjson")]
+_LINES = "application/x-ndjson"
+_HEADERS = [(b"content-type", _LINES.encode())]
 
 
 class Lines(Response):
     """One JSON object a line. Refusals before the first line are proper HTTP errors."""
+
+    media_type = _LINES
 
     def __init__(
         self,
@@ -83,7 +86,7 @@ class Lines(Response):
         return fault_of(error).problem(self._request_id)
 
 
-@router.post("/import")
+@router.post("/import", response_class=Lines, status_code=200)
 async def import_model(
     body: Import, request: Request, services: UseCases, actor: Keyholder
 ) -> Lines:
@@ -99,7 +102,7 @@ async def import_model(
     )
 
 
-@router.post("/verify")
+@router.post("/verify", response_class=Lines, status_code=200)
 async def verify_all(
     body: VerifyAll,  # noqa: ARG001 - parsed so that it is said
     request: Request,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from app.routers.authority.bodies import Phrase, Strict
 from app.routers.authority.documents import PROBLEMS
@@ -23,6 +23,12 @@ _IMMUTABLE = {"cache-control": "private, max-age=31536000, immutable"}
 _FRESH = {"cache-control": "no-cache"}
 
 
+class Octets(Response):
+    """Bytes as they are stored."""
+
+    media_type = _BYTES
+
+
 class BeginExport(Strict):
     """From which event or time on bodies are wanted (hashes always are), and what for."""
 
@@ -36,21 +42,21 @@ async def begin_export(body: BeginExport, services: UseCases, actor: Keyholder) 
     return await services.exports.begin(actor, since=body.since, purpose=body.purpose)
 
 
-@router.get("/checkpoint")
+@router.get("/checkpoint", response_class=PlainTextResponse)
 async def show_checkpoint(services: UseCases, actor: Keyholder) -> Response:
     """The newest checkpoint, a C2SP signed note."""
     note = await services.exports.checkpoint(actor)
     return Response(note, media_type="text/plain; charset=utf-8", headers=_FRESH)
 
 
-@router.get("/tile/{path:path}")
+@router.get("/tile/{path:path}", response_class=Octets)
 async def show_tile(path: str, services: UseCases, actor: Keyholder) -> Response:
     """One tile of hashes (LEVEL/NUMBER) or of events (entries/NUMBER), as C2SP tlog-tiles says."""
     found = await services.exports.tile(actor, f"tile/{path}")
-    return Response(found, media_type=_BYTES, headers=_IMMUTABLE)
+    return Octets(found, headers=_IMMUTABLE)
 
 
-@router.get("/bundles")
+@router.get("/bundles", response_class=Octets)
 async def read_bundles(  # noqa: PLR0917 - query parameters, not arguments
     services: UseCases,
     actor: Keyholder,
@@ -67,13 +73,13 @@ async def read_bundles(  # noqa: PLR0917 - query parameters, not arguments
     return StreamingResponse(_going_on(started, pieces), media_type=_BYTES, headers=_FRESH)
 
 
-@router.get("/blobs/{digest}")
+@router.get("/blobs/{digest}", response_class=Octets)
 async def show_blob(
     digest: Annotated[str, Path(pattern="^[0-9a-f]{64}$")], services: UseCases, actor: Keyholder
 ) -> Response:
     """A piece of evidence that events name by its SHA-256."""
     found = await services.exports.blob(actor, digest)
-    return Response(found, media_type=_BYTES, headers=_IMMUTABLE)
+    return Octets(found, headers=_IMMUTABLE)
 
 
 async def _going_on(started: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

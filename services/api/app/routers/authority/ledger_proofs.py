@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import Field
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from app.routers.authority.bodies import Strict
 from app.routers.authority.documents import PROBLEMS
@@ -32,7 +32,7 @@ async def list_log_keys(services: UseCases, actor: Keyholder) -> dict[str, Any]:
     return await services.proofs.log_keys(actor)
 
 
-@router.get("/checkpoint/bundle")
+@router.get("/checkpoint/bundle", response_class=PlainTextResponse)
 async def show_bundle(services: UseCases, actor: Keyholder, old: Size = 0) -> Response:
     """The newest checkpoint for a witness that has seen `old` events (tlog-witness)."""
     bundle = await services.proofs.bundle_for_witness(actor, old)

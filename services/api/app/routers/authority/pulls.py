@@ -48,7 +48,7 @@ async def plan_pull(
     return await services.pulling.plan(actor, body.repo, body.revision, body.name)
 
 
-@router.post("/pull")
+@router.post("/pull", response_class=Lines, status_code=200)
 async def pull(body: Pull, request: Request, services: UseCases, actor: Keyholder) -> Lines:
     """Pull what was planned. Leaving cancels it; what was fetched is kept for the next pull."""
     subject = services.pulling.subject(actor, body.plan)
@@ -76,7 +76,7 @@ async def plan_repair(
     return await services.repairs.plan(actor, model_id)
 
 
-@router.post("/{model_id:path}/repair")
+@router.post("/{model_id:path}/repair", response_class=Lines, status_code=200)
 async def repair(
     model_id: str, body: Pull, request: Request, services: UseCases, actor: Keyholder
 ) -> Lines:

@@ -21,7 +21,7 @@ from app.routers.lmstudio.described import Model, named
 from app.routers.lmstudio.documents import ERRORS, Strict
 from app.routers.lmstudio.fields import CHAT, refuse_unsupported
 from app.routers.lmstudio.measured import measured, measuring
-from app.routers.openai.documents import body_of
+from app.routers.openai.documents import STREAMED, body_of
 from app.routers.openai.parsing import parse
 
 router = APIRouter(prefix="/api/v1", tags=["lm studio"], responses=ERRORS, route_class=ClientRoute)
@@ -74,7 +74,7 @@ class ChatAsk(Strict):
         return InferenceRequest(request_id=request_id, model=self.model, sequences=(sequence,))
 
 
-@router.post("/chat", openapi_extra=body_of(ChatAsk), response_model=None)
+@router.post("/chat", openapi_extra=body_of(ChatAsk), responses=STREAMED, response_model=None)
 async def chat(request: Request, services: UseCases) -> Answer:
     """Answer one turn. Streams named events when `stream` is true; nothing is stored."""
     ask = parse(ChatAsk, await request.body())

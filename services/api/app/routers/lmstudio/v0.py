@@ -13,7 +13,7 @@ from app.routers.lmstudio.measured import measured, measuring
 from app.routers.lmstudio.stats_writer import StatsWriter
 from app.routers.openai import embeddings as openai_embeddings
 from app.routers.openai.completions import asked_by
-from app.routers.openai.documents import ERRORS, body_of
+from app.routers.openai.documents import ERRORS, STREAMED, body_of
 from app.routers.openai.schemas import ChatRequest, CompletionRequest
 from app.routers.openai.wire import CHAT, LEGACY
 from app.routers.openai.work import WorkAnswer
@@ -36,13 +36,20 @@ async def show_model(model_id: str, request: Request, services: UseCases) -> dic
     return v0_entry(known(listed(models), model_id))
 
 
-@router.post("/chat/completions", openapi_extra=body_of(ChatRequest), response_model=None)
+@router.post(
+    "/chat/completions", openapi_extra=body_of(ChatRequest), responses=STREAMED, response_model=None
+)
 async def chat_completions(request: Request) -> Answer:
     """Answer a conversation as /v1 does, with stats, model_info and runtime."""
     return _answer(request, await asked_by(request, ChatRequest, CHAT))
 
 
-@router.post("/completions", openapi_extra=body_of(CompletionRequest), response_model=None)
+@router.post(
+    "/completions",
+    openapi_extra=body_of(CompletionRequest),
+    responses=STREAMED,
+    response_model=None,
+)
 async def completions(request: Request) -> Answer:
     """Continue a prompt as /v1 does, with stats, model_info and runtime."""
     return _answer(request, await asked_by(request, CompletionRequest, LEGACY))

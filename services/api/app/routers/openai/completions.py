@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from app.routers.answering import Answer, Asked
 from app.routers.dependencies import ClientRoute, actor_of, name_subject, request_id_of, services_of
 from app.routers.inference_ports import Generation
-from app.routers.openai.documents import ERRORS, body_of
+from app.routers.openai.documents import ERRORS, STREAMED, body_of
 from app.routers.openai.parsing import parse
 from app.routers.openai.schemas import ChatRequest, CompletionRequest
 from app.routers.openai.wire import CHAT, LEGACY, Envelope, OpenAIWriter, Shape
@@ -16,13 +16,20 @@ from app.routers.openai.wire import CHAT, LEGACY, Envelope, OpenAIWriter, Shape
 router = APIRouter(prefix="/v1", tags=["openai"], responses=ERRORS, route_class=ClientRoute)
 
 
-@router.post("/chat/completions", openapi_extra=body_of(ChatRequest), response_model=None)
+@router.post(
+    "/chat/completions", openapi_extra=body_of(ChatRequest), responses=STREAMED, response_model=None
+)
 async def chat_completions(request: Request) -> Answer:
     """Answer a conversation. Streams server-sent events when `stream` is true."""
     return Answer(services_of(request), await asked_by(request, ChatRequest, CHAT))
 
 
-@router.post("/completions", openapi_extra=body_of(CompletionRequest), response_model=None)
+@router.post(
+    "/completions",
+    openapi_extra=body_of(CompletionRequest),
+    responses=STREAMED,
+    response_model=None,
+)
 async def completions(request: Request) -> Answer:
     """Continue a prompt: text, token ids, or a list of either."""
     return Answer(services_of(request), await asked_by(request, CompletionRequest, LEGACY))

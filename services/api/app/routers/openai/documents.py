@@ -21,16 +21,32 @@ class ErrorBody(BaseModel):
 _MEANINGS: dict[int | str, str] = {
     400: "The request is malformed, or asks for what this server does not do.",
     401: "The key is missing, unknown or revoked.",
-    404: "No such model.",
+    403: "The key's roles or policy do not allow this, or it waits for an approval.",
+    404: "No such model, response or download.",
     408: "Request timeout.",
+    409: "The state of the model does not allow this.",
     413: "The body is too large.",
+    421: "The Host header is not this server's.",
     429: "Too many requests wait; come back as Retry-After says.",
     503: "The model cannot be served now; the message says why.",
     "default": "Any other refusal.",
 }
-ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorBody, "description": meaning} for status, meaning in _MEANINGS.items()
+STREAMED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The answer; as server-sent events when `stream` is true.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
 }
+
+
+def errors_as(kind: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """What a client route refuses with, in the shape of its surface."""
+    return {
+        status: {"model": kind, "description": meaning} for status, meaning in _MEANINGS.items()
+    }
+
+
+ERRORS = errors_as(ErrorBody)
 
 
 def body_of(kind: type[BaseModel]) -> dict[str, Any]:

@@ -62,12 +62,13 @@ def joined(first: dict[str, Any] | None, then: dict[str, Any] | None) -> dict[st
 
 
 def _top(one: TokenLogprob, token: str) -> dict[str, float] | None:
-    """The drawn token is called as it is in `tokens`; of two alike the likelier stays."""
+    """With the drawn token, called as it is in `tokens`; of two alike the likelier stays."""
     if one.logprob is None:
         return None
     found: dict[str, float] = {}
     for at, text, value in one.top:
         found.setdefault(token if at == one.token else _shown(text), value)
+    found.setdefault(token, one.logprob)
     return found
 
 

@@ -19,7 +19,7 @@ from app.routers.dependencies import (
     services_of,
 )
 from app.routers.inference_ports import Generation
-from app.routers.openai.documents import ERRORS, body_of
+from app.routers.openai.documents import ERRORS, STREAMED, body_of
 from app.routers.openai.parsing import parse
 from app.routers.openai.responses.conversations import answer_of, input_items
 from app.routers.openai.responses.schemas import ResponseRequest
@@ -32,7 +32,7 @@ router = APIRouter(
 Json = dict[str, Any]
 
 
-@router.post("", openapi_extra=body_of(ResponseRequest), response_model=None)
+@router.post("", openapi_extra=body_of(ResponseRequest), responses=STREAMED, response_model=None)
 async def create_response(request: Request) -> Answer:
     """Answer an input. Streams typed events when `stream` is true."""
     ask = parse(ResponseRequest, await request.body())
