@@ -169,15 +169,26 @@ def test_an_encoder_says_what_it_is_for(server: RunningServer) -> None:
     assert (tasks[TINY], tasks[BERT], tasks[RANKER]) == ("generate", "embed", "rerank")
 
 
+def test_a_model_pools_as_the_file_in_its_folder_says(
+    server: RunningServer, client: OpenAI, tmp_path: Path
+) -> None:
+    """The same weights as BERT's, which says nothing and therefore means."""
+    found = {}
+    for way in ("mean", "cls"):
+        server.import_model(tiny_bert(tmp_path / way, pooling=way), f"tests/{way}")
+        answer = client.embeddings.create(model=f"tests/{way}", input="the cat sat")
+        found[way] = answer.data[0].embedding
+    plain = client.embeddings.create(model=BERT, input="the cat sat").data[0].embedding
+    assert far(found["mean"], plain) < 1e-5
+    assert far(found["cls"], plain) > 0.05
+
+
 def test_a_model_that_does_not_say_how_it_pools_is_not_guessed_at(
     server: RunningServer, tmp_path: Path
 ) -> None:
-    """The store keeps no folders, so the file has to lie beside the others."""
+    """Its modules.json promises a file that did not come along."""
     made = tiny_bert(tmp_path / "m", pooling="cls")
+    (made / "1_Pooling" / "config.json").unlink()
     server.import_model(made, "tests/pooled")
     asked = {"model": "tests/pooled", "input": "the cat"}
-    assert "pooling.json" in post(server, "/v1/embeddings", asked).text
-    (made / "pooling.json").write_bytes((made / "1_Pooling" / "config.json").read_bytes())
-    server.import_model(made, "tests/pooled-flat")
-    asked["model"] = "tests/pooled-flat"
-    assert len(post(server, "/v1/embeddings", asked).json()["data"][0]["embedding"]) == 32
+    assert "1_Pooling/config.json" in post(server, "/v1/embeddings", asked).text

@@ -1,6 +1,7 @@
 """Caches as other programs leave them, made of a model's directory."""
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -25,10 +26,12 @@ def hub_cache(root: Path, model: Path, *, repo: str = "org/model", commit: str =
     for folder in (home / "blobs", home / "refs", snapshot):
         folder.mkdir(parents=True, exist_ok=True)
     (home / "refs" / "main").write_text(commit)
-    for file in sorted(model.iterdir()):
+    for file in sorted(path for path in model.rglob("*") if path.is_file()):
         blob = home / "blobs" / blob_name(file)
         shutil.copyfile(file, blob)
-        (snapshot / file.name).symlink_to(f"../../blobs/{blob.name}")
+        name = snapshot / file.relative_to(model)
+        name.parent.mkdir(exist_ok=True)
+        name.symlink_to(Path(os.path.relpath(blob, name.parent)))
     return home
 
 

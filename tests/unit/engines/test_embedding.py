@@ -174,7 +174,7 @@ def test_a_vector_that_is_no_number_is_never_sent() -> None:
 
 def test_pooling_is_read_from_a_flat_store_too(tmp_path: Path) -> None:
     (tmp_path / "modules.json").write_text('[{"type": "sentence_transformers.models.Pooling"}]')
-    with pytest.raises(NotReadable, match="import the directory again"):
+    with pytest.raises(NotReadable, match="import or pull the model again"):
         pooling_of(tmp_path, default=Pooling.MEAN)
     (tmp_path / "pooling.json").write_text('{"pooling_mode_cls_token": true}')
     assert pooling_of(tmp_path, default=Pooling.MEAN) is Pooling.CLS

@@ -249,7 +249,7 @@ BROKEN: dict[str, tuple[Callable[[Path, dict[str, Any]], object], str]] = {
     "no weights": (lambda made, _: (made / "model.safetensors").unlink(), "no weights"),
     "no pooling": (
         lambda made, _: (made / "1_Pooling/config.json").unlink(),
-        "copy that file to pooling.json",
+        "1_Pooling/config.json, which is no part of what was taken in",
     ),
     "max pooling": (
         lambda made, _: (made / "1_Pooling/config.json").write_text(

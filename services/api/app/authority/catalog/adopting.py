@@ -21,6 +21,7 @@ from app.authority.catalog.hashing import FILES_AT_ONCE, git_blob_of, hash_file
 from app.authority.catalog.imported import imported
 from app.authority.catalog.inspection import inspect
 from app.authority.catalog.intake import ImportProgress, Watch, steps
+from app.authority.catalog.kinds import held_as
 from app.authority.catalog.names import model_id as parse_model_id
 from app.authority.catalog.signing import Admit, Beside, admit_all
 from app.authority.catalog.store import Catalog
@@ -221,19 +222,23 @@ def _link_all(work: Incoming, lying: list[Lying]) -> str:
     """A name in the view for each file, all of one kind; returns `hard` or `symbolic`."""
     try:
         for file in lying:
-            os.link(file.place, work.view_directory / file.artifact.path, follow_symlinks=False)
+            os.link(file.place, _name(work, file), follow_symlinks=False)
     except OSError as error:
         if error.errno not in _CANNOT_LINK:
             raise
         for file in lying:
-            (work.view_directory / file.artifact.path).unlink(missing_ok=True)
-            (work.view_directory / file.artifact.path).symlink_to(file.place)
+            _name(work, file).unlink(missing_ok=True)
+            _name(work, file).symlink_to(file.place)
         return "symbolic"
     for file in lying:
-        status = (work.view_directory / file.artifact.path).lstat()
+        status = _name(work, file).lstat()
         if _identity(status) != file.identity:
             refuse(file.artifact.path, "was replaced while it was adopted; adopt it again")
     return "hard"
+
+
+def _name(work: Incoming, file: Lying) -> Path:
+    return work.view_directory / held_as(file.artifact.path)
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:

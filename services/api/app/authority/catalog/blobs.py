@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from app.authority.catalog.hashing import hash_file
+from app.authority.catalog.kinds import held_as
 from app.domain.models import Artifact, Manifest
 
 JOURNAL: Final = "journal.json"
@@ -89,8 +90,9 @@ class BlobStore:
             files[wanted[sha256]].rename(blob)
             sync_directory(blob.parent)
         for artifact in manifest.artifacts:
-            (work.view_directory / artifact.path).unlink(missing_ok=True)
-            os.link(self.blob(artifact.sha256), work.view_directory / artifact.path)
+            name = work.view_directory / held_as(artifact.path)
+            name.unlink(missing_ok=True)
+            os.link(self.blob(artifact.sha256), name)
         self._place_view(work.view_directory, self.view(manifest.digest))
         return new
 
@@ -121,13 +123,14 @@ class BlobStore:
             view.mkdir(mode=0o700)
         view.chmod(0o700)
         try:
-            for name in foreign:
-                _out_of_the_way(work, view / name, whatever=True)
+            for stray in foreign:
+                _out_of_the_way(work, view / stray, whatever=True)
             for artifact in files:
                 fresh = _fresh(work)
                 os.link(self.blob(artifact.sha256), fresh, follow_symlinks=False)
-                _out_of_the_way(work, view / artifact.path)
-                fresh.replace(view / artifact.path)
+                name = view / held_as(artifact.path)
+                _out_of_the_way(work, name)
+                fresh.replace(name)
             sync_directory(view)
         finally:
             view.chmod(0o500)

@@ -25,6 +25,7 @@ from typing import Final
 from app.authority.catalog.blobs import BlobStore, sync_directory
 from app.authority.catalog.hashing import FILES_AT_ONCE, git_blob_of, hash_file, write_all
 from app.authority.catalog.intake import PROGRESS_EVERY_S, RESERVE_BYTES
+from app.authority.catalog.kinds import held_as
 from app.authority.catalog.watching import Moved, PullProgress, PullWatch
 from app.authority.ports import Hub
 from app.domain.feasibility import gib
@@ -105,7 +106,7 @@ class Download:
         artifacts = tuple(sorted(f.result() for f in fetches if f.result().path != aside))
         return Fetched(
             Manifest(artifacts),
-            {artifact.path: self.directory / artifact.path for artifact in artifacts},
+            {artifact.path: self.directory / held_as(artifact.path) for artifact in artifacts},
             (self.directory / aside).read_bytes() if aside else None,
         )
 
@@ -114,7 +115,7 @@ class Download:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _has(self, file: HubFile) -> int:
-        for name in (file.path, file.path + PART):
+        for name in (held_as(file.path), held_as(file.path) + PART):
             size = _size_of(self.directory / name)
             if size is not None and size <= file.size:
                 return size
@@ -170,10 +171,10 @@ class _OneFile:
         if held is not None:
             return held
         self._fetch(file)
-        part = self._path(file.path + PART)
-        found = self._checked(file, part.name)
+        part = self._path(file, PART)
+        found = self._checked(file, part)
         if found is None:
-            part.replace(self._path(file.path + WRONG))
+            part.replace(self._path(file, WRONG))
             raise DigestMismatch(
                 f"{file.path} of {self._at.repo} came, but is not what {_known_as(file)} says. It "
                 "stays in quarantine and is never loaded. Pull again to fetch it anew; if it "
@@ -181,24 +182,24 @@ class _OneFile:
                 details={"path": file.path},
             )
         part.chmod(0o400)
-        part.replace(self._path(file.path))
+        part.replace(self._path(file))
         return found
 
     def _held(self, file: HubFile) -> Artifact | None:
         """The file from an earlier pull, or from another model's, if its bytes are right."""
-        if _size_of(self._path(file.path)) is None and file.sha256 is not None:
+        if _size_of(self._path(file)) is None and file.sha256 is not None:
             blob = self._store.blob(file.sha256)
             if _size_of(blob) == file.size:
-                os.link(blob, self._path(file.path), follow_symlinks=False)
-        if _size_of(self._path(file.path)) is None:
+                os.link(blob, self._path(file), follow_symlinks=False)
+        if _size_of(self._path(file)) is None:
             return None
-        found = self._checked(file, file.path)
+        found = self._checked(file, self._path(file))
         if found is None:
-            self._path(file.path).unlink()
+            self._path(file).unlink()
         return found
 
     def _fetch(self, file: HubFile) -> None:
-        name = self._path(file.path + PART)
+        name = self._path(file, PART)
         _discard_foreign(name)
         begin = _size_of(name) or 0
         part = os.open(name, _MORE, 0o600)
@@ -220,10 +221,10 @@ class _OneFile:
             os.close(part)
         self._watch.progress(PullProgress("fetching", file.path, file.size, file.size))
 
-    def _checked(self, file: HubFile, name: str) -> Artifact | None:
+    def _checked(self, file: HubFile, path: Path) -> Artifact | None:
         """What lies there, where its bytes are the expected ones."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(self._path(name), flags)
+        descriptor = os.open(path, flags)
         try:
             sha256, size = hash_file(descriptor, self._steps("checking", file, 0))
             if file.sha256 is not None:
@@ -249,8 +250,8 @@ class _OneFile:
 
         return step
 
-    def _path(self, name: str) -> Path:
-        return self._directory / name
+    def _path(self, file: HubFile, ending: str = "") -> Path:
+        return self._directory / (held_as(file.path) + ending)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from app.authority.catalog import gguf
 from app.authority.catalog.config import MAX_JSON_BYTES, PATH, parse_config
 from app.authority.catalog.gguf_files import only_set, opened_model, shape_of
-from app.authority.catalog.kinds import MAGIC_BYTES, Kind, check_magic, kind_of
+from app.authority.catalog.kinds import MAGIC_BYTES, Kind, check_magic, is_hidden, kind_of
 from app.authority.catalog.safetensors import LENGTH_BYTES, Header, header_length, parse_header
 from app.authority.catalog.shapes import model_shape
 from app.authority.catalog.shards import INDEX, check_index
@@ -41,7 +41,7 @@ def inspect_directory(directory: Path) -> ModelShape:
 
 def inspect(tree: Tree) -> Inspected:
     """Check every file of the tree as far as that needs no reading of weights."""
-    kinds = {file: kind_of(file.path) for file in tree.files()}
+    kinds = _kinds(tree.files())
     taken = tuple(file for file, kind in kinds.items() if kind.taken)
     left_out = tuple(file.path for file, kind in kinds.items() if kind is Kind.LEFT_OUT)
     by_kind = {kind: [f.path for f in taken if kinds[f] is kind] for kind in Kind}
@@ -51,6 +51,11 @@ def inspect(tree: Tree) -> Inspected:
     else:
         shape = _safetensors_shape(tree, by_kind[Kind.WEIGHTS], {f.path: f.size for f in taken})
     return Inspected(taken, left_out, shape)
+
+
+def _kinds(files: list[Found]) -> dict[Found, Kind]:
+    names = {file.path for file in files}
+    return {f: Kind.LEFT_OUT if is_hidden(f.path, names) else kind_of(f.path) for f in files}
 
 
 def _gguf_shape(tree: Tree, by_kind: Mapping[Kind, list[str]]) -> ModelShape:

@@ -12,6 +12,7 @@ from typing import Final
 
 from app.authority.catalog.blobs import Incoming
 from app.authority.catalog.hashing import FILES_AT_ONCE, copy_hashed
+from app.authority.catalog.kinds import held_as
 from app.authority.catalog.tree import Found, Tree, refuse
 from app.authority.ports import Clock
 from app.domain.feasibility import gib
@@ -104,15 +105,15 @@ def copy_all(tree: Tree, taken: tuple[Found, ...], work: Incoming, watch: Watch)
         if copy in done:
             copy.result()
     artifacts = tuple(sorted(copy.result() for copy in copies))
-    files = {artifact.path: work.directory / artifact.path for artifact in artifacts}
+    files = {artifact.path: work.directory / held_as(artifact.path) for artifact in artifacts}
     for path, file in files.items():
-        os.link(file, work.view_directory / path)
+        os.link(file, work.view_directory / held_as(path))
     return Copied(Manifest(artifacts), files)
 
 
 def _copy(tree: Tree, file: Found, work: Incoming, watch: Watch) -> Artifact:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    target = os.open(work.directory / file.path, flags, 0o600)
+    target = os.open(work.directory / held_as(file.path), flags, 0o600)
     try:
         with tree.open(file.path) as source:
             sha256, size = copy_hashed(source, target, steps(file, watch))

@@ -1,7 +1,9 @@
 """Which files of a model are taken, which are left out and which are refused: one table."""
 
+from collections.abc import Collection
 from enum import StrEnum, auto
 from pathlib import PurePosixPath
+from typing import Final
 
 from app.authority.catalog.tree import refuse
 
@@ -72,8 +74,28 @@ _MAGIC = (
 MAGIC_BYTES = 8
 
 
+POOLING: Final = "1_Pooling/config.json"
+"""The only file in a folder that is a part of a model: how its tokens become one vector."""
+
+_HELD_AS: Final = {POOLING: "pooling.json"}
+
+
+def held_as(path: str) -> str:
+    """The name that the file at `path` of a model has where no folders are: in the store's
+    directories, in a download and in the trash. What is signed, recorded and shown is the path."""
+    return _HELD_AS.get(path, path)
+
+
+def is_hidden(path: str, beside: Collection[str]) -> bool:
+    """Whether another file of the model has the name, but for case, that this one is held as."""
+    name = held_as(path)
+    return name != path and any(other.casefold() == name for other in beside)
+
+
 def kind_of(path: str) -> Kind:
     """The kind of the file at `path`, by its name. Raises IntakeRefused for what is not taken."""
+    if path == POOLING:
+        return Kind.JSON
     name = PurePosixPath(path).name.lower()
     ending = PurePosixPath(name).suffix or name
     if ending in _REFUSED:

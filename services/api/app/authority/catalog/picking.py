@@ -15,7 +15,7 @@ from app.authority.catalog import signatures
 from app.authority.catalog.config import PATH
 from app.authority.catalog.gguf_files import ENDING, set_name, sets
 from app.authority.catalog.inspection import LOADED
-from app.authority.catalog.kinds import Kind, kind_of
+from app.authority.catalog.kinds import Kind, is_hidden, kind_of
 from app.authority.catalog.tree import MAX_FILE_BYTES, MAX_FILES
 from app.domain.hub import HubFile, HubRevision
 from app.domain.refusals import HubRefused, IntakeRefused
@@ -59,7 +59,7 @@ def pick(at: HubRevision, choice: str | None = None) -> Picked:
         _refuse(at, f"lists {len(at.files)} files; at most {MAX_FILES} are looked at")
     for file in at.files:
         _check_path(at, file.path)
-    taken = _gguf(at, choice) or tuple(filter(_is_needed, sorted(at.files, key=_path)))
+    taken = _gguf(at, choice) or _safetensors(at)
     _refuse_lookalikes(at, taken)
     for file in taken:
         if file.size > MAX_FILE_BYTES:
@@ -131,6 +131,12 @@ def _kind(file: HubFile) -> Kind:
         return kind_of(file.path)
     except IntakeRefused:  # code, pickles, what nobody knows: an import refuses it, a pull skips it
         return Kind.LEFT_OUT
+
+
+def _safetensors(at: HubRevision) -> tuple[HubFile, ...]:
+    names = {file.path for file in at.files}
+    needed = (file for file in sorted(at.files, key=_path) if _is_needed(file))
+    return tuple(file for file in needed if not is_hidden(file.path, names))
 
 
 def _is_needed(file: HubFile) -> bool:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from app.authority.catalog import records
 from app.authority.catalog.fetching import Fetched, disk_errors_refused
 from app.authority.catalog.inspection import inspect
+from app.authority.catalog.kinds import held_as
 from app.authority.catalog.signatures import Signature
 from app.authority.catalog.store import Catalog
 from app.authority.catalog.tree import opened
@@ -99,14 +100,14 @@ class Publishing:
             files = work.directory / FILES
             files.mkdir(mode=0o700)
             for path, file in fetched.files.items():
-                os.link(file, files / path, follow_symlinks=False)
-                os.link(file, work.view_directory / path, follow_symlinks=False)
+                os.link(file, files / held_as(path), follow_symlinks=False)
+                os.link(file, work.view_directory / held_as(path), follow_symlinks=False)
             with opened(work.view_directory) as tree:
                 shape = inspect(tree).shape
             entering = self._described(model_id, fetched.manifest, origin, shape)
             signature = admit(fetched)
             check()
-            placing = {path: files / path for path in fetched.files}
+            placing = {path: files / held_as(path) for path in fetched.files}
             store.place(work, fetched.manifest, placing)
             model = entering.model
             with self._ledger.recording(outcome(model)) as connection:

@@ -5,8 +5,9 @@ A file whose identity is that of its receipt is not read again. Everything else 
 
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from typing import Final
 
 from app.authority.catalog.hashing import FILES_AT_ONCE, hash_file
 from app.authority.catalog.intake import ImportProgress, Watch, steps
+from app.authority.catalog.kinds import held_as
 from app.authority.catalog.records import FileReceipt
 from app.authority.catalog.tree import FLAGS, Found, Tree, opened, refuse
 from app.domain.models import Artifact, Manifest
@@ -97,7 +99,13 @@ class ViewTree(Tree):
 
     def __init__(self, root_fd: int, directory: Path, adopted: Mapping[str, str]) -> None:
         super().__init__(root_fd, directory)
-        self._adopted = adopted
+        self._adopted = {held_as(path): place for path, place in adopted.items()}
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[int]:
+        """A descriptor of the file at `path` of the model, which the view holds without folders."""
+        with super().open(held_as(path)) as descriptor:
+            yield descriptor
 
     def _open_file(self, name: str, folder_fd: int, path: str) -> int:
         place = self._adopted.get(path)
@@ -128,10 +136,12 @@ def receipt_of(descriptor: int, sha256: str, *, verified_us: int) -> FileReceipt
 def _names(tree: Tree, manifest: Manifest) -> tuple[list[Wrong], list[Artifact]]:
     """What is missing or does not belong, and the files that are there to be looked at."""
     held = tree.names()
-    wanted = {artifact.path for artifact in manifest.artifacts}
-    missing = [Wrong(path, "is missing") for path in sorted(wanted - held)]
-    extra = [Wrong(p, "does not belong to the model", foreign=True) for p in sorted(held - wanted)]
-    return missing + extra, [a for a in manifest.artifacts if a.path in held]
+    wanted = {held_as(artifact.path): artifact for artifact in manifest.artifacts}
+    lacking = sorted(artifact.path for name, artifact in wanted.items() if name not in held)
+    missing = [Wrong(path, "is missing") for path in lacking]
+    strays = sorted(held - wanted.keys())
+    extra = [Wrong(name, "does not belong to the model", foreign=True) for name in strays]
+    return missing + extra, [a for a in manifest.artifacts if held_as(a.path) in held]
 
 
 def _receipt_holds(tree: Tree, artifact: Artifact, receipts: Mapping[str, FileReceipt]) -> bool:

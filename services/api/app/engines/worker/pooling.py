@@ -10,7 +10,7 @@ import numpy as np
 
 FOLDER = "1_Pooling"
 FLAT = "pooling.json"
-"""The same file for a store that keeps no folders."""
+"""What the store, which keeps no folders, calls that file."""
 
 _PLAIN = frozenset({"Transformer", "Pooling", "Normalize"})
 
@@ -44,8 +44,8 @@ def pooling_of(directory: Path, *, default: Pooling) -> Pooling:
             return _named(config)
     if "Pooling" in kinds:
         raise NotReadable(
-            f"how it pools is said in {FOLDER}/config.json, which is no part of what was imported; "
-            f"copy that file to {FLAT} beside config.json and import the directory again"
+            f"how it pools is said in {FOLDER}/config.json, which is no part of what was taken in; "
+            "import or pull the model again with that file, under another name (--name)"
         )
     return default
 

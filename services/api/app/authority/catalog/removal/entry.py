@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 import orjson
 
+from app.authority.catalog.kinds import held_as
 from app.authority.catalog.removal.handles import Identity
 
 VERSION: Final = 1
@@ -38,6 +39,11 @@ class Kept:
     alone: bool
     adopted: bool = False
     identity: Identity | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in a view."""
+        return held_as(self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,7 @@ def examine(
             except (Foreign, OSError) as error:
                 failed.append(f"{file.path}: {handles.said(error)}")
                 found.append(file)
-        known = {file.path for file in files}
+        known = {file.name for file in files}
         extra = [] if view is None else [name for name in handles.names(view) if name not in known]
     failed += [f"{ascii(name)[1:-1]}: does not belong to the model" for name in extra]
     return tuple(found), failed
@@ -79,11 +79,11 @@ def _recognized(view: int, file: Kept) -> Kept:
     if file.identity is None or file.adopted:
         return file
     try:
-        now = _regular(view, file.path)
+        now = _regular(view, file.name)
         if now is None or now == file.identity:
             return file
         return replace(
-            file, identity=_proven(view, file.path, now, sha256=file.sha256, receipts={})
+            file, identity=_proven(view, file.name, now, sha256=file.sha256, receipts={})
         )
     except (Foreign, OSError):
         return file
@@ -152,10 +152,10 @@ def _identity(
     at: Places, view: int | None, file: Kept, receipts: Mapping[str, Identity]
 ) -> Identity | None:
     """Raises Foreign for what is in the place of the model's file, after what is ours was found."""
-    handles.plain(file.path)
+    handles.plain(file.name)
     if file.adopted:
         return _adopted(view, file)
-    in_view = _regular(view, file.path)
+    in_view = _regular(view, file.name)
     with _shelf_if_any(at, file.sha256) as shelf:
         in_store = _regular(shelf, file.sha256)
         if in_view == in_store:
@@ -163,7 +163,7 @@ def _identity(
         if in_view is None and shelf is not None and in_store is not None:
             found = (shelf, file.sha256, in_store)
         elif in_store is None and view is not None and in_view is not None:
-            found = (view, file.path, in_view)
+            found = (view, file.name, in_view)
         else:
             raise Foreign("is another file than the model's")
         return _proven(*found, sha256=file.sha256, receipts=receipts)
@@ -171,7 +171,7 @@ def _identity(
 
 def _adopted(view: int | None, file: Kept) -> Identity | None:
     """Our name for a file that another program keeps: a link of either kind."""
-    status = None if view is None else handles.look(view, file.path)
+    status = None if view is None else handles.look(view, file.name)
     if status is None:
         return None
     if not (stat.S_ISLNK(status.st_mode) or stat.S_ISREG(status.st_mode)):
@@ -250,10 +250,10 @@ def _link_view(at: Places, entry: Entry, home: int) -> list[str]:
     failed = []
     with _view(at, entry.digest) as view, handles.inside(home, VIEW, make=True) as mine:
         for file in entry.files:
-            if view is None or file.identity is None or handles.look(mine, file.path) is not None:
+            if view is None or file.identity is None or handles.look(mine, file.name) is not None:
                 continue
             try:
-                handles.link(view, file.path, mine, file.path, file.identity)
+                handles.link(view, file.name, mine, file.name, file.identity)
             except (Foreign, OSError) as error:
                 failed.append(f"{file.path}: {handles.said(error)}")
         os.fsync(mine)
@@ -272,16 +272,16 @@ def _join(at: Places, entry: Entry, models: int) -> None:
 
 
 def _join_file(at: Places, view: int, file: Kept, identity: Identity) -> None:
-    in_view = _regular(view, file.path)
+    in_view = _regular(view, file.name)
     with _shelf(at, file.sha256, make=True) as shelf:
         in_store = _regular(shelf, file.sha256)
         if in_store is None and in_view is not None:
-            handles.link(view, file.path, shelf, file.sha256, in_view)
+            handles.link(view, file.name, shelf, file.sha256, in_view)
             os.fsync(shelf)
         elif in_store is not None and in_view == identity != in_store:
             made = f".{file.sha256}"
             handles.link(shelf, file.sha256, view, made, in_store)
-            os.rename(made, file.path, src_dir_fd=view, dst_dir_fd=view)
+            os.rename(made, file.name, src_dir_fd=view, dst_dir_fd=view)
 
 
 def _refuse_other_volume(error: Exception) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from app.authority.catalog.kinds import held_as
 from app.authority.catalog.removal import handles
 from app.authority.catalog.removal.entry import BEGUN, BLOBS, MAX_NOTE_BYTES, NOTE, VIEW, Entry
 from app.authority.catalog.removal.handles import BLOCK_BYTES, Foreign, Identity
@@ -85,7 +86,7 @@ def tidy(at: Places, entry: Entry) -> list[str]:
     with handles.inside(at.trash, entry.id) as home:
         kept = _in_store(at, entry)
         for name in _names(entry):
-            if name.path in kept:
+            if held_as(name.path) in kept:
                 removed.add(_remove(home, name))
         _remove_emptied(home, removed)
     if not removed.failed:
@@ -109,7 +110,7 @@ def _names(entry: Entry) -> list[_Name]:
         for file, identity in ours
         if file.alone and not file.adopted
     }
-    view = [_Name(VIEW, file.path, file.path, identity, file.adopted) for file, identity in ours]
+    view = [_Name(VIEW, file.name, file.path, identity, file.adopted) for file, identity in ours]
     return [*blobs.values(), *view]
 
 
@@ -193,7 +194,7 @@ def _remove_folder(above: int, name: str, removed: Removed) -> None:
     except (Foreign, OSError) as error:
         removed.failed.append(f"{name}: {handles.said(error)}")
         return
-    named = {failure.split(":", 1)[0] for failure in removed.failed}
+    named = {held_as(failure.split(":", 1)[0]) for failure in removed.failed}
     removed.failed += [
         f"{ascii(other)[1:-1]}: is not a file of the model; it stays in the trash"
         for other in left
