@@ -95,6 +95,7 @@ async def test_turns_become_messages_of_a_template(client: httpx.AsyncClient, ho
             "content": [{"type": "thinking", "thinking": "hm", "signature": ""}, text("ok"), call],
         },
         {"role": "user", "content": [text("and now?"), result]},
+        {"role": "system", "content": [text("Hurry.")]},
     ]
     response = await client.post(PATH, json=asked(messages=turns, system=[text("Be brief.")]))
     assert response.status_code == 200, response.text
@@ -110,6 +111,7 @@ async def test_turns_become_messages_of_a_template(client: httpx.AsyncClient, ho
         },
         {"role": "tool", "tool_call_id": "toolu_1", "content": "seen"},
         {"role": "user", "content": "and now?"},
+        {"role": "system", "content": "Hurry."},
     ]
 
 
@@ -216,6 +218,24 @@ async def test_streamed_and_whole_are_equal_for_the_real_client(
     }
 
 
+@pytest.mark.parametrize(
+    ("arguments", "read"),
+    [("", {}), ('{"at', {}), ('{"at":"x","to":"y', {"at": "x"}), ('{"at":[1,2', {"at": [1, 2]})],
+)
+async def test_a_call_that_was_cut_off_is_what_the_client_reads_of_it(
+    sdk: anthropic.AsyncAnthropic, house: House, arguments: str, read: dict[str, Any]
+) -> None:
+    call = [Tell(CallBegun(0, "call_a", "look")), Tell(CallArguments(0, arguments, 2))]
+    house.inference.scripts[MODEL] = Script(steps=[*call, End(FinishReason.LENGTH)])
+    ask: Any = {"model": MODEL, "max_tokens": 64, "messages": [USER], "tools": [TOOL]}
+    whole = await sdk.messages.create(**ask)
+    assert whole.stop_reason == "max_tokens"
+    assert whole.content[0].model_dump()["input"] == read
+    async with sdk.messages.stream(**ask) as stream:
+        streamed = await stream.get_final_message()
+    assert streamed.model_dump(exclude={"id"}) == whole.model_dump(exclude={"id"})
+
+
 async def test_a_stop_sequence_is_told(client: httpx.AsyncClient, house: House) -> None:
     end = Finished(FinishReason.STOP, 3, 1, cached_tokens=2, stop="END")
     house.inference.scripts[MODEL] = Script(steps=[Say("a"), Tell(end)])
@@ -240,7 +260,7 @@ async def test_tokens_are_counted_without_an_answer(
         ({"max_tokens": 0}, "max_tokens"),
         ({"messages": []}, "messages"),
         ({"messages": [USER, {"role": "assistant", "content": "I"}]}, "last message"),
-        ({"messages": [{"role": "system", "content": "x"}]}, "role"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "role"),
         ({"messages": [{"role": "user", "content": []}]}, "content"),
         ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "image"),
         ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "text"),

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest_asyncio
 from app.domain.engine import LoadSpec
 from app.domain.generation import (
     LEAST_LOGPROB,
+    ChatPrompt,
     Delta,
     Echoed,
     Finished,
@@ -26,7 +28,7 @@ from app.domain.generation import (
 )
 from app.engines.supervisor import WorkerHost
 from app.engines.worker.logprobs import told
-from tests.models import tiny_model
+from tests.models import END_TOKEN, tiny_model, vocabulary
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -86,6 +88,26 @@ async def test_text_and_numbers_are_those_of_an_answer_without_them(engine: Any)
     assert text_of(await events(engine)) == text_of(alone)
     together = await asyncio.gather(*(events(engine, logprobs=n) for n in (None, 0, 3)))
     assert {text_of(seen) for seen in together} == {text_of(alone)}
+
+
+async def test_a_completion_tells_the_token_that_ends_it_and_a_chat_does_not(
+    tmp_path: Path,
+) -> None:
+    """Evaluations of completions drop the last entry: it must never be one of their own."""
+    directory = tiny_model(tmp_path, ends=True)
+    host = WorkerHost()
+    engine = await host.start(None, LoadSpec("tests/ends", "0" * 64, directory, 512, 2, 4 * 2**30))
+    end = vocabulary()[END_TOKEN]
+    always = {"logit_bias": ((end, 100.0),), "max_tokens": 1}
+    seen = await events(engine, echo=True, **always)
+    (entry,) = entries_of(seen)
+    assert (entry.token, entry.text) == (end, b"")
+    assert entry.logprob is not None
+    assert isinstance(seen[-1], Finished)
+    assert (seen[-1].reason, seen[-1].completion_tokens) == (FinishReason.STOP, 0)
+    chat = ChatPrompt(({"role": "user", "content": "hello"},))
+    assert entries_of(await events(engine, chat, **always)) == []
+    await host.close()
 
 
 async def test_tokens_of_a_stop_string_are_not_told(engine: Any) -> None:

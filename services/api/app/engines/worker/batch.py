@@ -203,7 +203,9 @@ class Batch:
         if reason is None:
             check_constraint(running.prepared)
         pieces = []
-        if response.token not in self._model.end_tokens:
+        if response.token in self._model.end_tokens:
+            voice.hear_end(response.token, response.logprobs)
+        else:
             pieces = voice.hear(response.token, response.logprobs)
         if reason is None and not voice.stopped:
             out.add(handle, pieces)

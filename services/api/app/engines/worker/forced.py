@@ -14,7 +14,6 @@ from app.engines.worker.voice import Channels
 _HEAD = re.compile(
     r'\s*\}?\s*[\[,]\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(?=\{)'
 )
-_TAIL = re.compile(r"\s*\}?\s*\]?\s*")
 _STEP = {"{": 1, "[": 1, "}": -1, "]": -1}
 
 
@@ -39,11 +38,9 @@ class ForcedCalls:
         return self._told(self._before.feed(text, tokens))
 
     def flush(self) -> list[Piece]:
-        """An answer that was cut before its call had a name is content: nothing is lost."""
+        """What is left is the list around the calls, which no client asked for: never content."""
         pieces = self._told(self._before.flush())
-        rest, self._text = self._text, ""
-        if not _TAIL.fullmatch(rest):
-            pieces.append(Delta(rest, self._spent()))
+        self._text = ""
         return pieces
 
     def _told(self, pieces: list[Piece]) -> list[Piece]:

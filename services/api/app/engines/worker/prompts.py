@@ -38,9 +38,14 @@ class Prompts:
 
     def prepare(self, asked: Generate) -> Prepared:
         """Raises `PromptRejected`, `ContextLengthExceeded` or `ConstraintRejected`."""
-        rendered, tokens = self._rendered(asked.prompt)
-        self._check(tokens)
-        limit = self._limit(asked, len(tokens))
+        try:
+            rendered, tokens = self._rendered(asked.prompt)
+            self._check(tokens)
+            limit = self._limit(asked, len(tokens))
+        except Refusal as refusal:  # clients look for the field that they have sent
+            if refusal.param != "prompt" or not isinstance(asked.prompt, ChatPrompt):
+                raise
+            raise type(refusal)(refusal.message, param="messages") from refusal
         constraint = self._constraint(asked, rendered)
         return Prepared(asked.handle, tokens, limit, asked, rendered, constraint)
 

@@ -18,6 +18,7 @@ def new_voice(
 ) -> Voice:
     """`telling_of` makes what tells log probabilities with so many alternatives."""
     count = prepared.asked.sampling.logprobs
+    chat = isinstance(prepared.asked.prompt, ChatPrompt)
     channels = _channels(language.markers, prepared)
     shown: tuple[str, ...] = ()
     if not isinstance(channels, PlainText):
@@ -27,6 +28,7 @@ def new_voice(
         stops=StopScanner(prepared.asked.sampling.stop),
         channels=channels,
         telling=None if count is None else telling_of(count),
+        tells_end=not chat,  # evaluations of completions count on it: they drop the last entry
     )
 
 

@@ -1,5 +1,6 @@
 """What one sequence says: its tokens in, final pieces of its answer out."""
 
+from dataclasses import replace
 from typing import Protocol
 
 from app.domain.generation import Delta, FinishReason, Piece, TokenLogprob
@@ -47,7 +48,8 @@ class PlainText:
 class Voice:
     """Tokens to text, up to a stop string, told apart into pieces, with log probabilities if asked.
 
-    `tokens` counts those that were generated.
+    `tokens` counts those that were generated. `tells_end` gives the token that ends the answer an
+    entry, too, though it says nothing.
     """
 
     def __init__(
@@ -57,11 +59,14 @@ class Voice:
         stops: StopScanner,
         channels: Channels,
         telling: Telling | None = None,
+        tells_end: bool = False,
     ) -> None:
         self._text = text
         self._stops = stops
         self._channels = channels
         self._telling = telling
+        self._tells_end = tells_end
+        self._ending: list[Piece] = []
         self.tokens = 0
         self._unsent = 0
         self._characters = 0
@@ -83,6 +88,12 @@ class Voice:
             self._entries.append((self._characters, self._telling.entry(token, row, gained)))
         return self._say(self._stops.feed(gained))
 
+    def hear_end(self, token: int, row: Row) -> None:
+        """The token that ends the answer: no text, and not one of `tokens`."""
+        if self._telling is not None and self._tells_end:
+            entry = replace(self._telling.entry(token, row, ""), text=b"")
+            self._ending = [Delta("", 0, (entry,))]
+
     def end(self) -> list[Piece]:
         """Nothing more comes. Text that was held back may still complete a stop string."""
         pieces: list[Piece] = []
@@ -91,7 +102,8 @@ class Voice:
             self._characters += len(rest)
             text = self._stops.feed(rest)
             pieces = self._say(text if self.stopped else text + self._stops.flush(), last=True)
-        return pieces + self._with_due(self._channels.flush())
+        pieces += self._with_due(self._channels.flush())
+        return pieces if self.stopped else pieces + self._ending
 
     def finished(
         self, handle: int, reason: FinishReason, *, prompt_tokens: int, cached_tokens: int = 0

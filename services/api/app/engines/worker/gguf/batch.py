@@ -138,6 +138,7 @@ class Batch:
         tells = speaker.prepared.asked.sampling.logprobs is not None
         token, row = speaker.draw(rows[-1], tells=tells)
         if token in self._voicing.language.end_tokens:
+            speaker.voice.hear_end(token, row)
             self._end(speaker, FinishReason.STOP, out)
             return
         out.add(handle, speaker.voice.hear(token, row))
