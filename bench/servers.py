@@ -51,7 +51,7 @@ def llama_cpp_server(file: Path, *, slots: int) -> Iterator[Running]:
     """llama.cpp's own server, from the library that the product's worker uses."""
     port = free_port()
     command = ["-m", "bench.llama_server", str(file), str(port), str(slots), str(os.cpu_count())]
-    log = file.parent / "llama_server.log"
+    log = file.parent.parent / "llama_server.log"
     with _started(command, port=port, path="/health", log=log) as running:
         yield running
 
