@@ -8,7 +8,6 @@ import anthropic
 import httpx
 import httpx2
 import pytest
-from anthropic.types import message_create_params as params
 
 from app.domain.generation import (
     CallArguments,
@@ -22,9 +21,6 @@ from app.domain.generation import (
     ToolMode,
 )
 from app.domain.refusals import QueueFull, WorkerLost
-from app.routers.anthropic.fields import MESSAGES
-from app.routers.anthropic.schemas import MessagesRequest
-from app.routers.fields import Support
 from tests.fakes.house import BASE, House
 from tests.fakes.inference import End, Say, Script, Step, Tell
 
@@ -236,6 +232,38 @@ async def test_a_call_that_was_cut_off_is_what_the_client_reads_of_it(
     assert streamed.model_dump(exclude={"id"}) == whole.model_dump(exclude={"id"})
 
 
+async def test_models_are_told_in_the_clients_own_shape(sdk: anthropic.AsyncAnthropic) -> None:
+    listed = [model async for model in sdk.models.list()]
+    assert MODEL in [model.id for model in listed]
+    one = await sdk.models.retrieve(MODEL)
+    assert (one.type, one.id, one.display_name) == ("model", MODEL, MODEL)
+    assert one in listed
+    assert one.created_at.tzinfo is not None
+
+
+async def test_what_coding_agents_send_is_taken(client: httpx.AsyncClient, house: House) -> None:
+    """Blocks to cache, thinking that adapts, and an edit of the context that edits nothing."""
+    cached = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    body = asked(
+        system=[{**text("You help."), **cached}],
+        messages=[{"role": "user", "content": [text("<note>"), {**text("hi"), **cached}]}],
+        tools=[{**TOOL, **cached, "eager_input_streaming": True}],
+        thinking={"type": "adaptive"},
+        output_config={"effort": "medium"},
+        metadata={"user_id": "user_1"},
+        context_management={"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+    )
+    response = await client.post(f"{PATH}?beta=true", json=body, headers={"anthropic-beta": "a,b"})
+    assert response.status_code == 200, response.text
+    assert list(prompt_of(house).messages) == [
+        {"role": "system", "content": "You help."},
+        {"role": "user", "content": "<note>\nhi"},
+    ]
+    clears = {"edits": [{"type": "clear_tool_uses_20250919"}]}
+    response = await client.post(PATH, json=asked(context_management=clears))
+    assert (response.status_code, "context_management" in response.text) == (400, True)
+
+
 async def test_a_stop_sequence_is_told(client: httpx.AsyncClient, house: House) -> None:
     end = Finished(FinishReason.STOP, 3, 1, cached_tokens=2, stop="END")
     house.inference.scripts[MODEL] = Script(steps=[Say("a"), Tell(end)])
@@ -315,28 +343,3 @@ async def test_a_stream_that_breaks_off_ends_with_an_error_event(
     *_, (name, body) = events_of(response.text)
     assert (name, body["error"]["type"]) == ("error", "api_error")
     assert "Gone" in body["error"]["message"]
-
-
-@pytest.mark.parametrize("field", MESSAGES, ids=lambda field: field.name)
-async def test_the_table_of_fields_is_true(
-    client: httpx.AsyncClient, house: House, field: Any
-) -> None:
-    """Refused fields give 400; ignored ones change nothing of what the model is asked."""
-    if field.support is Support.SUPPORTED:
-        assert field.name in MessagesRequest.model_fields
-        return
-    response = await client.post(PATH, json=asked(**{field.name: {"any": "thing"}}))
-    if field.support is Support.REFUSED:
-        assert response.status_code == 400
-        assert field.name in response.json()["error"]["message"]
-        return
-    assert response.status_code == 200
-    with_it = house.inference.asked[-1][1].sequences
-    await client.post(PATH, json=asked())
-    without = house.inference.asked[-1][1].sequences
-    assert [(s.prompt, s.sampling) for s in with_it] == [(s.prompt, s.sampling) for s in without]
-
-
-def test_every_field_of_the_real_client_is_in_the_table() -> None:
-    known = set(params.MessageCreateParamsBase.__annotations__) | {"stream"}
-    assert known - {field.name for field in MESSAGES} == set()

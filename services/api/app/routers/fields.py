@@ -33,7 +33,11 @@ class Field:
     beside: Mapping[str, Any] = field(default_factory=dict)
     nothing: tuple[Any, ...] = ()
 
+    def asks(self, value: Any) -> bool:
+        """Whether a value asks for something; null and those that ask for nothing do not."""
+        return value is not None and not any(_same(value, nothing) for nothing in self.nothing)
 
-def harmless(value: Any) -> bool:
-    """Whether a value asks for nothing, so that a refused field that holds it passes."""
-    return value is None or value is False or value in ("", [], {})
+
+def _same(value: Any, nothing: Any) -> bool:
+    """Equal as JSON: 0 and false differ (`logprobs: 0` asks for log probabilities)."""
+    return isinstance(value, bool) == isinstance(nothing, bool) and bool(value == nothing)

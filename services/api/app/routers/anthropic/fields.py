@@ -1,44 +1,91 @@
-"""Every field of /v1/messages that clients may send, and what becomes of it."""
+"""Every field that clients send to /v1/messages and count_tokens, and what becomes of it."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from app.domain.refusals import InvalidRequest
-from app.routers.fields import IGNORED, REFUSED, SUPPORTED, Field, harmless
+from app.routers.fields import IGNORED, REFUSED, SUPPORTED, Field
 
-MESSAGES: tuple[Field, ...] = (
-    Field("model", SUPPORTED, "an id or alias of GET /v1/models"),
-    Field("messages", SUPPORTED, "text, tool_use, tool_result and thinking blocks"),
-    Field("max_tokens", SUPPORTED),
-    Field("system", SUPPORTED, "a string or text blocks"),
-    Field("stop_sequences", SUPPORTED, "up to 16"),
-    Field("stream", SUPPORTED),
-    Field("temperature", SUPPORTED),
-    Field("top_p", SUPPORTED),
-    Field("top_k", SUPPORTED),
-    Field("tools", SUPPORTED, "tools of the client; none run on this server"),
-    Field("tool_choice", SUPPORTED, "auto, any, tool, none; disable_parallel_tool_use"),
-    Field("thinking", SUPPORTED, "switches thinking on or off; the budget is ignored"),
-    Field("output_config", SUPPORTED, "format json_schema; effort is ignored"),
-    Field("metadata", IGNORED),
-    Field("service_tier", IGNORED),
-    Field("cache_control", IGNORED, "prompts are remembered by themselves"),
-    Field("inference_geo", IGNORED),
-    Field("speed", IGNORED),
-    Field("diagnostics", IGNORED),
-    Field("user_profile_id", IGNORED),
-    Field("workspace_id", IGNORED),
-    Field("container", REFUSED),
-    Field("context_management", REFUSED),
-    Field("mcp_servers", REFUSED),
+_TOOL = {"name": "look", "input_schema": {"type": "object"}}
+_SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
+_FORMAT = {"format": {"type": "json_schema", "schema": _SCHEMA}}
+
+
+def _no(name: str, note: str, example: Any) -> Field:
+    return Field(name, REFUSED, note, example, nothing=("", [], {}))
+
+
+_CONVERSATION = (
+    Field("model", SUPPORTED, "an id or alias of GET /v1/models; never another than asked", "a/b"),
+    Field(
+        "messages",
+        SUPPORTED,
+        "text, tool_use, tool_result and thinking blocks; images and documents are refused",
+        [{"role": "user", "content": "hello"}],
+    ),
+    Field("system", SUPPORTED, "a string or text blocks", "be brief"),
+    Field("tools", SUPPORTED, "up to 128 tools of the client; none run on this server", [_TOOL]),
+    Field(
+        "tool_choice",
+        SUPPORTED,
+        "auto, any, tool, none; disable_parallel_tool_use",
+        {"type": "any"},
+        {"tools": [_TOOL]},
+    ),
+    Field(
+        "thinking",
+        SUPPORTED,
+        "switches thinking on or off; the budget is ignored",
+        {"type": "disabled"},
+    ),
+)
+_HINTS = (
+    Field("cache_control", IGNORED, "prompts are remembered by themselves", {"type": "ephemeral"}),
+    Field("speed", IGNORED, "there is one speed", "fast"),
+    Field("user_profile_id", IGNORED, "no user of the caller is kept", "u1"),
+    Field("workspace_id", IGNORED, "there are no workspaces", "w1"),
+)
+_REFUSED = (
+    _no("container", "nothing is executed on the server", "container_1"),
+    _no("context_management", "nothing is left out or compacted", {"edits": [{"type": "x"}]}),
+    _no("mcp_servers", "the server makes no outbound connection", [{"type": "url", "url": "x"}]),
 )
 
+MESSAGES: tuple[Field, ...] = (
+    *_CONVERSATION,
+    Field("max_tokens", SUPPORTED, "at least 1", 2),
+    Field("stop_sequences", SUPPORTED, "up to 16, each of 1 to 1024 characters", ["END"]),
+    Field("stream", SUPPORTED, "named events, from message_start to message_stop", True),
+    Field("temperature", SUPPORTED, "0 to 1; without it the model's own default", 0.5),
+    Field("top_p", SUPPORTED, "0 to 1", 0.5),
+    Field("top_k", SUPPORTED, "0 means all tokens", 40),
+    Field("output_config", SUPPORTED, "format json_schema; effort is ignored", _FORMAT),
+    *_HINTS,
+    Field("metadata", IGNORED, "no user of the caller is kept", {"user_id": "u1"}),
+    Field("service_tier", IGNORED, "there is one tier", "auto"),
+    Field("inference_geo", IGNORED, "it is answered on this machine", "eu"),
+    Field("diagnostics", IGNORED, "none are told", {"previous_message_id": "msg_1"}),
+    *_REFUSED,
+)
 
-def refuse_unsupported(fields: tuple[Field, ...], extra: Mapping[str, Any] | None) -> None:
-    """Raise InvalidRequest for the first field that asks for something this server can't do."""
-    refused = {field.name for field in fields if field.support is REFUSED}
-    for name, value in (extra or {}).items():
-        if name in refused and not harmless(value):
-            raise InvalidRequest(
-                f"{name} is not supported by this server: leave it out.", param=name
-            )
+COUNT_TOKENS: tuple[Field, ...] = (
+    *_CONVERSATION,
+    Field("output_config", IGNORED, "a constraint adds nothing to a prompt", _FORMAT),
+    *_HINTS,
+    *_REFUSED,
+)
+
+ENDPOINTS: Mapping[str, tuple[Field, ...]] = {
+    "/v1/messages": MESSAGES,
+    "/v1/messages/count_tokens": COUNT_TOKENS,
+}
+EVENTS = (
+    "message_start",
+    "ping",
+    "content_block_start",
+    "content_block_delta",
+    "content_block_stop",
+    "message_delta",
+    "message_stop",
+    "error",
+)
+"""The names of a stream's events."""

@@ -1,7 +1,7 @@
 """What may be asked on /v1/messages, and how a request becomes the domain's."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,8 +16,10 @@ from app.domain.generation import (
     ToolUse,
 )
 from app.domain.refusals import InvalidRequest
-from app.routers.anthropic.fields import MESSAGES, refuse_unsupported
+from app.routers.anthropic.fields import COUNT_TOKENS, MESSAGES
 from app.routers.anthropic.turns import Turn, messages_of, system_of
+from app.routers.fields import Field as Row
+from app.routers.openai.unsupported import refuse_unsupported
 
 MAX_STOPS = 16
 MAX_TOOLS = 128
@@ -37,11 +39,12 @@ class _Conversation(BaseModel):
     tools: Annotated[list[Object], Field(max_length=MAX_TOOLS)] | None = None
     tool_choice: Object | None = None
     thinking: Object | None = None
-    output_config: Object | None = None
+
+    table: ClassVar[tuple[Row, ...]]
 
     def prompt(self) -> ChatPrompt:
         """Raises InvalidRequest."""
-        refuse_unsupported(MESSAGES, self.model_extra)
+        refuse_unsupported(self.table, self.model_extra)
         return ChatPrompt(
             messages=(*system_of(self.system), *messages_of(self.messages)),
             use=_use(self.tools or [], self.tool_choice),
@@ -52,10 +55,15 @@ class _Conversation(BaseModel):
 class CountRequest(_Conversation):
     """POST /v1/messages/count_tokens."""
 
+    table = COUNT_TOKENS
+
 
 class MessagesRequest(_Conversation):
     """POST /v1/messages."""
 
+    table = MESSAGES
+
+    output_config: Object | None = None
     max_tokens: Annotated[int, Field(ge=1, le=2**31 - 1)]
     stream: bool | None = None
     stop_sequences: (

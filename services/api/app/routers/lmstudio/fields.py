@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.domain.refusals import NotOffered
-from app.routers.fields import Field, Support, harmless
+from app.routers.fields import Field, Support
 
 
 def _yes(name: str, note: str, example: Any, **beside: Any) -> Field:
@@ -91,8 +91,7 @@ SAME_AS: Mapping[str, str] = {
 def refuse_unsupported(fields: tuple[Field, ...], asked: Mapping[str, Any]) -> None:
     """Raise NotOffered for the first field that asks for something this server does not do."""
     for field in fields:
-        value = asked.get(field.name)
-        if field.support is Support.REFUSED and not harmless(value) and value not in field.nothing:
+        if field.support is Support.REFUSED and field.asks(asked.get(field.name)):
             raise NotOffered(
                 f"{field.name} is not supported by this server ({field.note}); leave it out.",
                 param=field.name,

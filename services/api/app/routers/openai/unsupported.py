@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.domain.refusals import InvalidRequest
-from app.routers.fields import Field, Support
+from app.routers.fields import REFUSED, Field
 
 
 def refuse_unsupported(table: Sequence[Field], extra: Mapping[str, Any] | None) -> None:
@@ -16,19 +16,9 @@ def refuse_unsupported(table: Sequence[Field], extra: Mapping[str, Any] | None) 
     if not extra:
         return
     for field in table:
-        if field.support is Support.REFUSED and field.name in extra:
-            _refuse(field, extra[field.name])
-
-
-def _refuse(field: Field, value: Any) -> None:
-    if value is not None and not any(_same(value, nothing) for nothing in field.nothing):
-        raise InvalidRequest(
-            f"{field.name} is not supported by this server ({field.note}), and it will not "
-            "pretend: leave it out, or send its default.",
-            param=field.name,
-        )
-
-
-def _same(value: Any, nothing: Any) -> bool:
-    """Equal as JSON: 0 and false differ (`logprobs: 0` asks for log probabilities)."""
-    return isinstance(value, bool) == isinstance(nothing, bool) and bool(value == nothing)
+        if field.support is REFUSED and field.asks(extra.get(field.name)):
+            raise InvalidRequest(
+                f"{field.name} is not supported by this server ({field.note}), and it will not "
+                "pretend: leave it out, or send its default.",
+                param=field.name,
+            )
