@@ -24,6 +24,14 @@ async def test_the_root_says_what_this_is(client: httpx.AsyncClient) -> None:
         assert (await client.get(path)).json()["openai_base_url"] == "/v1"
 
 
+@pytest.mark.parametrize("path", ["/", "/v1/models", "/healthz", "/nope", "/v1/chat/completions"])
+async def test_a_head_is_answered_as_a_get_is(client: httpx.AsyncClient, path: str) -> None:
+    head, get = await client.head(path), await client.get(path)
+    assert head.status_code == get.status_code
+    assert head.headers["content-length"] == get.headers["content-length"]
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
 async def test_requests_refusals_and_tokens_are_counted(client: httpx.AsyncClient) -> None:
     headers = {"authorization": f"Bearer {CLIENT_KEY}"}
     await client.post("/v1/chat/completions", json=chat(n=2), headers=headers)

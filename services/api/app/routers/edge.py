@@ -45,12 +45,13 @@ class Edge:
             return
         answer = _Answer(send, request_id=uuid.uuid4().hex)
         scope.setdefault("state", {})["request_id"] = answer.request_id
+        asked = _with_a_body(scope)
         try:
-            await self._admitted(scope, receive, answer)
+            await self._admitted(asked, receive, answer)
         except Exception as error:  # noqa: BLE001 - the last place that can answer at all
-            await _failed(error, scope, receive, answer)
+            await _failed(error, asked, receive, answer)
         finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
+            route = getattr(asked.get("route"), "path", "unmatched")
             self._metrics.answered(method=_method(scope), route=route, status=answer.status)
 
     async def _admitted(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
@@ -137,6 +138,11 @@ def _too_large(limit: int) -> RequestTooLarge:
         f"The body is larger than {limit:,} bytes. Send less, or raise max_body_bytes "
         "in config.yaml."
     )
+
+
+def _with_a_body(scope: Scope) -> Scope:
+    """HEAD is answered as GET; the HTTP server, which keeps its own scope, leaves the body out."""
+    return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
 
 
 def _method(scope: Scope) -> str:

@@ -1,6 +1,7 @@
 """GET /v1/models and /v1/models/{id}: what a client may name, and what it gets by it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,6 +12,7 @@ from app.routers.openai.documents import ERRORS
 
 router = APIRouter(prefix="/v1/models", tags=["openai"], responses=ERRORS, route_class=ClientRoute)
 
+_ANTHROPIC = "anthropic-version"  # sent by that protocol's clients, which share the path
 _TOLD = ("max_context", "size_bytes", "digest", "format", "task")
 
 
@@ -19,7 +21,10 @@ async def served_models(request: Request, services: UseCases) -> dict[str, Any]:
     """Every model and alias that a request may name, loaded or not."""
     models = await services.reading.described_models(actor_of(request))
     aliases = [_entry(alias, model) for model in models for alias in model["aliases"]]
-    return {"object": "list", "data": aliases + [_entry(model["id"], model) for model in models]}
+    entries = aliases + [_entry(model["id"], model) for model in models]
+    if _ANTHROPIC in request.headers:
+        return _anthropic_page(entries)
+    return {"object": "list", "data": entries}
 
 
 @router.get("/{model_id:path}")
@@ -28,7 +33,8 @@ async def served_model(model_id: str, request: Request, services: UseCases) -> d
     name_subject(request, model_id)
     for model in await services.reading.described_models(actor_of(request)):
         if model_id in _names(model):
-            return _entry(model_id, model)
+            entry = _entry(model_id, model)
+            return _anthropic_entry(entry) if _ANTHROPIC in request.headers else entry
     raise ModelNotFound(
         f"The model {model_id[:200]!r} does not exist; GET /v1/models lists those that do.",
         param="model",
@@ -55,4 +61,27 @@ def _entry(name: str, model: Mapping[str, Any]) -> dict[str, Any]:
         "context": model["context"] or model["max_context"],
         **{told: model[told] for told in _TOLD},
         "quantization": model["quantization"] or None,
+    }
+
+
+def _anthropic_page(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """All of them, as Anthropic's clients read pages."""
+    return {
+        "data": [_anthropic_entry(entry) for entry in entries],
+        "first_id": entries[0]["id"] if entries else None,
+        "last_id": entries[-1]["id"] if entries else None,
+        "has_more": False,
+    }
+
+
+def _anthropic_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Prompt and answer share the context."""
+    return {
+        "type": "model",
+        "id": entry["id"],
+        "display_name": entry["id"],
+        "created_at": datetime.fromtimestamp(entry["created"], UTC).isoformat(),
+        "lifecycle": "active",
+        "max_input_tokens": entry["context"],
+        "max_tokens": entry["context"],
     }
