@@ -10,8 +10,11 @@ _SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
 _FORMAT = {"format": {"type": "json_schema", "schema": _SCHEMA}}
 
 
-def _no(name: str, note: str, example: Any) -> Field:
-    return Field(name, REFUSED, note, example, nothing=("", [], {}))
+_KEEPS_ALL = {"type": "clear_thinking_20251015", "keep": "all"}
+
+
+def _no(name: str, note: str, example: Any, *nothing: Any) -> Field:
+    return Field(name, REFUSED, note, example, nothing=("", [], {}, *nothing))
 
 
 _CONVERSATION = (
@@ -46,7 +49,13 @@ _HINTS = (
 )
 _REFUSED = (
     _no("container", "nothing is executed on the server", "container_1"),
-    _no("context_management", "nothing is left out or compacted", {"edits": [{"type": "x"}]}),
+    _no(
+        "context_management",
+        "nothing is left out or compacted; an edit that keeps all passes",
+        {"edits": [{"type": "clear_tool_uses_20250919"}]},
+        {"edits": []},
+        {"edits": [_KEEPS_ALL]},
+    ),
     _no("mcp_servers", "the server makes no outbound connection", [{"type": "url", "url": "x"}]),
 )
 
