@@ -248,6 +248,7 @@ async def test_an_answer_has_every_member(client: httpx.AsyncClient, house: Hous
         (CHAT, {"presence_penalty": 2.1}, "presence_penalty"),
         (CHAT, {"frequency_penalty": -2.1}, "frequency_penalty"),
         (CHAT, {"repetition_penalty": 0}, "repetition_penalty"),
+        (CHAT, {"repetition_penalty": 1e-39}, "repetition_penalty"),
         (CHAT, {"repeat_penalty": 2.1}, "repeat_penalty"),
         (CHAT, {"repeat_penalty": 1.1, "repetition_penalty": 1.2}, "repeat_penalty"),
         (CHAT, {"top_k": -2}, "top_k"),

@@ -174,6 +174,8 @@ def test_a_schema_means_what_json_schema_says(schema: Any, allowed: str, forbidd
         (Form.GRAMMAR, "start: @other"),
         (Form.GRAMMAR, 'start: A\nA: /.*/ & ~"a"'),
         (Form.GRAMMAR, 'start[temperature=0.5]: "a"'),
+        (Form.GRAMMAR, '!?start[temperature=0.5]: "a"'),
+        (Form.GRAMMAR, "start: /a\nb/ <[0-5]> /c/"),
         (Form.GRAMMAR, 'start: start "a"'),
         (Form.GRAMMAR, ""),
     ],

@@ -96,9 +96,10 @@ class Sampling:
     `max_tokens` None means: up to the end of the context; 0 is for `echo` alone. `temperature`,
     `top_p`, `top_k` and `min_p` None mean: as the model's own generation_config.json says, or that
     it changes nothing. Penalties are OpenAI's (presence, frequency: -2 to 2, over the answer) and
-    Hugging Face's (repetition: a factor, over prompt and answer; 1 changes nothing). `logit_bias`
-    is pairs of a token and what is added to its logit. `logprobs` is how many alternatives are told
-    with each token; None: no log probabilities at all. `echo` gives the prompt back first.
+    Hugging Face's (repetition: a factor, over prompt and answer; 1 changes nothing, and one near 0
+    makes logits infinite, so routes take 0.01 to 2). `logit_bias` is pairs of a token and what is
+    added to its logit. `logprobs` is how many alternatives are told with each token; None: no log
+    probabilities at all. `echo` gives the prompt back first.
     """
 
     temperature: float | None = None

@@ -108,12 +108,14 @@ def _literal(text: str) -> str:
 
 
 _BYTES = re.compile(r"\(\?[A-Za-z]*-[A-Za-z]*u")
-_QUOTED = re.compile(r'"(?:\\.|[^"\\\n])*"i?|//[^\n]*|#[^\n]*|/(?:\\.|[^/\\\n])+/[a-z]*')
+_QUOTED = re.compile(r'"(?:\\.|[^"\\\n])*"i?|//[^\n]*|#[^\n]*|/(?:\\.|[^/\\])+/[a-z]*')
+"""Texts, comments and patterns, as the compiler of grammars reads them; a pattern may go over lines.
+What is not hidden from it must not be hidden here."""
 _NOT_IN_GRAMMARS: Mapping[str, str] = {
     r"%(?!ignore\b|import\s+common\b)": "directives other than %ignore and %import common",
     r"[<@]": "special tokens and other grammars",
     r"~(?!\s*\d)": "negation, which matches what is no text",
-    r"(?m)^\s*[?!]?[\w-]+\s*\[": "options of a rule",
+    r"(?m)^\s*[?!]*[\w:-]+\s*\[": "options of a rule",
 }
 
 

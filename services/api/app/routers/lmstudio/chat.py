@@ -45,7 +45,7 @@ class ChatAsk(Strict):
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    repeat_penalty: Annotated[float, Field(gt=0, le=2)] | None = None
+    repeat_penalty: Annotated[float, Field(ge=0.01, le=2)] | None = None
     max_output_tokens: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
     reasoning: Effort | None = None
     context_length: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None

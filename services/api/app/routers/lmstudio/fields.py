@@ -33,7 +33,7 @@ CHAT = (
     _yes("top_p", "0 to 1; 0 means the likeliest token only", 0.5),
     _yes("top_k", "0 means all tokens", 40),
     _yes("min_p", "0 to 1", 0.05),
-    _yes("repeat_penalty", "above 0, at most 2", 1.1),
+    _yes("repeat_penalty", "0.01 to 2", 1.1),
     _yes("max_output_tokens", "at least 1; without it the context's end", 2),
     _yes(
         "reasoning",
@@ -86,6 +86,22 @@ SAME_AS: Mapping[str, str] = {
     "/api/v0/embeddings": "/v1/embeddings",
 }
 """Endpoints that take what OpenAI's take, by the same code."""
+
+EVENTS = (
+    "chat.start",
+    "prompt_processing.start",
+    "prompt_processing.progress",
+    "prompt_processing.end",
+    "reasoning.start",
+    "reasoning.delta",
+    "reasoning.end",
+    "message.start",
+    "message.delta",
+    "message.end",
+    "error",
+    "chat.end",
+)
+"""The names of the events of a chat's stream."""
 
 
 def refuse_unsupported(fields: tuple[Field, ...], asked: Mapping[str, Any]) -> None:

@@ -47,7 +47,7 @@ _ASKED = (
     _yes("logit_bias", "up to 1024 token ids, each -100 to 100", {"5": -100}),
     _yes("top_k", "vLLM's and LM Studio's; 0 and -1 mean all tokens", 40),
     _yes("min_p", "vLLM's and llama.cpp's; 0 to 1", 0.05),
-    _yes("repetition_penalty", "vLLM's; above 0, at most 2", 1.1),
+    _yes("repetition_penalty", "vLLM's; 0.01 to 2", 1.1),
     _yes("repeat_penalty", "LM Studio's name of repetition_penalty", 1.1),
     _yes(
         "structured_outputs", "vLLM's; json, regex, choice, grammar or json_object", {"regex": "a+"}

@@ -21,7 +21,7 @@ _TOKEN = re.compile(r"0|[1-9][0-9]{0,9}")
 Stop = Annotated[Any, Field(json_schema_extra={"type": ["string", "array", "null"]})]
 Biases = Annotated[Any, Field(json_schema_extra={"type": ["object", "null"]})]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
-Factor = Annotated[float, Field(gt=0, le=2)]
+Factor = Annotated[float, Field(ge=0.01, le=2)]
 
 
 class Sampled(Constrained):
