@@ -7,11 +7,12 @@ import pytest
 from anthropic.types import message_count_tokens_params as counting
 from anthropic.types import message_create_params as creating
 
-from app.routers.anthropic.fields import ENDPOINTS
+from app.domain.refusals import WorkerLost
+from app.routers.anthropic.fields import ENDPOINTS, EVENTS
 from app.routers.anthropic.schemas import CountRequest, MessagesRequest
 from app.routers.fields import Field, Support
 from tests.fakes.house import House
-from tests.fakes.inference import FakeComputing, Script
+from tests.fakes.inference import End, FakeComputing, Say, Script
 
 MESSAGES, COUNT = ENDPOINTS
 SCHEMAS: dict[str, Any] = {MESSAGES: MessagesRequest, COUNT: CountRequest}
@@ -93,3 +94,12 @@ async def test_a_refused_field_is_a_400_by_its_name_unless_it_asks_for_nothing(
     plain = await outcome(client, house, path)
     for nothing in (None, *field.nothing):
         assert await outcome(client, house, path, **{field.name: nothing}) == plain
+
+
+async def test_the_events_are_those_of_the_list(client: httpx.AsyncClient, house: House) -> None:
+    told = set()
+    for steps in ([Say("a"), End()], [Say("a"), WorkerLost("Gone.")]):
+        house.inference.scripts["lab/echo"] = Script(steps=steps)
+        answer = await client.post(MESSAGES, json=BODIES[MESSAGES] | {"stream": True})
+        told |= {line for line in answer.text.split("\n") if line.startswith("event: ")}
+    assert told == {f"event: {name}" for name in EVENTS}

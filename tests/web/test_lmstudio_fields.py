@@ -5,15 +5,18 @@ from typing import Any
 import httpx
 import pytest
 
+from app.domain.generation import Reasoning
+from app.domain.refusals import WorkerLost
 from app.routers.fields import Field, Support
 from app.routers.lmstudio.chat import ChatAsk
 from app.routers.lmstudio.downloads import Download
-from app.routers.lmstudio.fields import ENDPOINTS, SAME_AS
+from app.routers.lmstudio.fields import ENDPOINTS, EVENTS, SAME_AS
 from app.routers.lmstudio.models import Load, Unload
 from app.routers.openai import fields as openai_fields
 from app.routers.openai.work_fields import EMBEDDINGS
 from tests.fakes.authority import OPERATOR_KEY
 from tests.fakes.house import House, assert_openai_error, chat
+from tests.fakes.inference import End, Say, Script, Tell
 from tests.web.test_lmstudio import lm_studio_error
 
 KINDS = {
@@ -135,3 +138,15 @@ async def test_v0_judges_every_field_as_v1_does(
             assert assert_openai_error(theirs, 400)["param"] == field.name
     assert (await client.post(endpoint, json=body)).status_code == 200
     assert done(house)[1:] == ([], [])
+
+
+async def test_the_events_are_those_of_the_list(client: httpx.AsyncClient, house: House) -> None:
+    told = set()
+    for steps in (
+        [Tell(Reasoning("hm", 1)), Say("a"), End()],
+        [Say("a"), WorkerLost("Gone. Ask again.")],
+    ):
+        house.inference.scripts["lab/echo"] = Script(steps=steps)
+        answer = await send(client, "/api/v1/chat", stream=True)
+        told |= {line for line in answer.text.split("\n") if line.startswith("event: ")}
+    assert told == {f"event: {name}" for name in EVENTS}

@@ -7,7 +7,6 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from openai.types.responses import response_create_params as params
 
 from app.domain.generation import (
     CallArguments,
@@ -20,9 +19,6 @@ from app.domain.generation import (
     ToolMode,
 )
 from app.domain.refusals import WorkerLost
-from app.routers.fields import Field, Support
-from app.routers.openai.responses.fields import RESPONSES
-from app.routers.openai.responses.schemas import ResponseRequest
 from tests.fakes.authority import CLIENT_KEY
 from tests.fakes.house import BASE, House
 from tests.fakes.inference import End, Say, Script, Step, Tell
@@ -258,29 +254,3 @@ async def test_bad_requests_name_the_field(
     response = await client.post(PATH, json=asked(**fields))
     assert response.status_code == 400, response.text
     assert param in response.json()["error"]["param"]
-
-
-@pytest.mark.parametrize("field", RESPONSES, ids=lambda field: field.name)
-async def test_the_table_of_fields_is_true(
-    client: httpx.AsyncClient, house: House, field: Field
-) -> None:
-    """Refused fields give 400; ignored ones change nothing of what the model is asked."""
-    if field.support is Support.SUPPORTED:
-        assert field.name in ResponseRequest.model_fields
-        return
-    value = {"any": "thing"} if field.example is None else field.example
-    response = await client.post(PATH, json=asked(**{field.name: value}))
-    if field.support is Support.REFUSED:
-        assert response.status_code == 400
-        assert response.json()["error"]["param"] == field.name
-        return
-    assert response.status_code == 200
-    with_it = house.inference.asked[-1][1].sequences
-    await client.post(PATH, json=asked())
-    without = house.inference.asked[-1][1].sequences
-    assert [(s.prompt, s.sampling) for s in with_it] == [(s.prompt, s.sampling) for s in without]
-
-
-def test_every_field_of_the_real_client_is_in_the_table() -> None:
-    known = set(params.ResponseCreateParamsBase.__annotations__) | {"stream"}
-    assert known - {field.name for field in RESPONSES} == set()

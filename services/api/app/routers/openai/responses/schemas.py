@@ -15,13 +15,11 @@ from app.domain.generation import (
 )
 from app.domain.refusals import InvalidRequest
 from app.routers.openai.formats import format_of, named_schema
-from app.routers.openai.responses.fields import RESPONSES
+from app.routers.openai.responses.fields import LOGPROBS, RESPONSES
 from app.routers.openai.responses.items import messages_of
 from app.routers.openai.schemas import Effort
 from app.routers.openai.tools import tool_use
 from app.routers.openai.unsupported import refuse_unsupported
-
-LOGPROBS = "message.output_text.logprobs"
 
 AnyInput = Annotated[Any, Field(json_schema_extra={"type": ["string", "array"]})]
 AnyList = Annotated[Any, Field(json_schema_extra={"type": ["array", "null"]})]
