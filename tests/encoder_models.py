@@ -28,13 +28,16 @@ def tiny_bert(
     context: int = 64,
     seed: int = 0,
     labels: int = 1,
+    heads: int = 4,
+    intermediate: int | None = None,
     pooling: str | None = None,
 ) -> Path:
     """Write an encoder to `directory`; with `ranks` a cross-encoder. `pooling`: mean or cls."""
     directory.mkdir(parents=True, exist_ok=True)
     tokens = vocabulary()
     config = encoder_config(family, hidden=hidden, layers=layers, context=context, ranks=ranks)
-    config["vocab_size"] = len(tokens)
+    config["vocab_size"], config["num_attention_heads"] = len(tokens), heads
+    config["intermediate_size"] = intermediate or config["intermediate_size"]
     _write(directory / "config.json", config)
     _write(directory / "tokenizer.json", _tokenizer(tokens))
     _write(

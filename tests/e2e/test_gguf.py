@@ -5,13 +5,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from gguf import PoolingType
 
-from tests.e2e.asking import chat, complete
+from tests.e2e.asking import chat, complete, post, refused
 from tests.e2e.server import RunningServer, running_server
 from tests.gguf_bytes import gguf
 from tests.gguf_models import tiny_gguf
 
-NAME = "tests/tiny-gguf"
+NAME, VECTORS = "tests/tiny-gguf", "tests/vectors-gguf"
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,30 @@ def test_what_it_took_is_within_what_it_was_promised(with_gguf: RunningServer) -
     (model,) = [m for m in models if m["id"] == NAME]
     assert model["state"] == "ready"
     assert 0 < model["resident_bytes"] <= model["promised_bytes"]
+
+
+def test_an_embedding_model_gives_vectors_and_no_text(
+    with_gguf: RunningServer, tmp_path: Path
+) -> None:
+    directory = tiny_gguf(tmp_path / "vectors", pooling=PoolingType.MEAN, chat_template=None)
+    with_gguf.import_model(directory / "model.gguf", VECTORS)
+    asked = {"model": VECTORS, "input": ["the cat", "a much longer text about rain", "the cat"]}
+    answer = post(with_gguf, "/v1/embeddings", asked).json()
+    first, other, again = (entry["embedding"] for entry in answer["data"])
+    assert [entry["index"] for entry in answer["data"]] == [0, 1, 2]
+    assert len(first) == 64
+    assert sum(number * number for number in first) == pytest.approx(1, abs=1e-4)
+    assert again == first != other
+    assert answer["usage"]["prompt_tokens"] > 10
+    chatted = chat(with_gguf, "Hello", model=VECTORS, max_tokens=4)
+    refused(chatted, 400, "task_not_supported")
+    listed = httpx.get(f"{with_gguf.url}/v1/models", timeout=30).json()["data"]
+    tasks = {model["id"]: model["task"] for model in listed}
+    assert (tasks[VECTORS], tasks[NAME]) == ("embed", "generate")
+    with with_gguf.authority() as authority:
+        models = authority.get("/status").json()["models"]
+    (held,) = [m for m in models if m["id"] == VECTORS]
+    assert 0 < held["resident_bytes"] <= held["promised_bytes"]
 
 
 def test_a_hostile_gguf_is_refused_and_nothing_is_kept(

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gguf
 import pytest
 
 from app.authority.catalog.inspection import inspect_directory
@@ -35,6 +36,27 @@ for slot in range(slots):
 print(json.dumps(status("VmHWM") - base))
 """
 
+EMBED = """
+import json, sys
+from pathlib import Path
+from app.engines.worker.gguf.library import open_library
+from app.engines.worker.gguf.vectors import Pooling, Reader
+from app.engines.worker.gguf.weights import Weights
+
+def status(field):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(l.split()[1]) * 1024 for l in lines if l.startswith(field + ":"))
+
+directory, context = sys.argv[1], int(sys.argv[2])
+library = open_library()
+base = status("VmRSS")
+weights = Weights(library, Path(directory) / "model.gguf")
+reader = Reader(library, weights, Pooling.MEAN, context=context)
+for _ in reader.embed([[1] * context, [2]], None):
+    pass
+print(json.dumps(status("VmHWM") - base))
+"""
+
 SHAPE = ModelShape(
     architecture="llama", max_context=8192, weights_bytes=1000, element_bytes=2, hidden=32,
     intermediate=64, heads=4, head_dim=8, vocab=100, format=Format.GGUF,
@@ -52,6 +74,22 @@ def test_a_load_takes_no_more_than_is_promised(tmp_path: Path, context: int, slo
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     measured = json.loads(done.stdout.splitlines()[-1])
     assert promised.weights_bytes + promised.kv_bytes < measured <= promised.total_bytes
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("context", [512, 2048])
+def test_an_embedding_model_takes_no_more_than_is_promised(tmp_path: Path, context: int) -> None:
+    directory = tiny_gguf(
+        tmp_path / "m", pooling=gguf.PoolingType.MEAN, hidden=256, layers=4, vocab=900, context=4096
+    )
+    shape = inspect_directory(directory)
+    assert shape.task is Task.EMBED
+    promised = need(shape, context=context, slots=1, worker_base_bytes=0)
+    command = [sys.executable, "-c", EMBED, str(directory), str(context)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    measured = json.loads(done.stdout.splitlines()[-1])
+    assert promised.weights_bytes < measured <= promised.total_bytes
 
 
 def test_a_slot_has_room_for_its_whole_context_padded() -> None:

@@ -88,10 +88,14 @@ def _activations_bytes(shape: ModelShape, context: int, slots: int) -> int:
 
 
 def _attention_bytes(shape: ModelShape, context: int, slots: int) -> int:
-    """Scores of one layer, the mask, and keys and values where a layer has to unfold them."""
-    sequences, chunk = _read_at_once(shape, context, slots)
-    room = context + KV_STEP_TOKENS
-    copies = 2 if shape.expanded_per_token or _reads_whole_texts(shape) else 1
+    """Scores of one layer, the mask, and keys and values where a layer has to unfold them.
+
+    Of a text that is read whole, too, the scores of a chunk at most exist at a time.
+    """
+    sequences, tokens = _read_at_once(shape, context, slots)
+    chunk = min(tokens, PREFILL_CHUNK_TOKENS)
+    room = context if _reads_whole_texts(shape) else context + KV_STEP_TOKENS
+    copies = 2 if shape.expanded_per_token else 1
     scores = copies * shape.heads * chunk * shape.element_bytes
     return sequences * room * (scores + chunk + shape.expanded_per_token * shape.element_bytes)
 
