@@ -38,6 +38,7 @@ class Page:
 PAGES: tuple[Page, ...] = (
     Page("SECURITY.md", "tools.security_page:page"),
     Page("docs/errors.md", "tools.errors_page:page"),
+    Page("docs/contract.md", "tools.contract_page:page"),
     Page("docs/events.md", "tools.events_page:page"),
     Page("docs/approvals.md", "tools.approvals_page:page"),
     Page("docs/boundaries.md", "tools.boundaries_page:page"),

@@ -11,7 +11,7 @@ from app.routers.openai.rerank import RerankRequest
 from app.routers.openai.tokens import DetokenizeRequest, TokenizeRequest
 from app.routers.openai.work_fields import ENDPOINTS
 from tests.fakes.house import House, assert_openai_error
-from tests.fakes.inference import FakeComputing
+from tests.fakes.inference import FakeComputing, Script
 from tests.fakes.working import asked, body_of, name_of
 
 SCHEMAS: dict[str, Any] = {
@@ -42,6 +42,30 @@ def rows(support: Support) -> list[Any]:
 def test_the_schema_reads_the_supported_fields_and_no_other(path: str) -> None:
     supported = {f.name for f in ENDPOINTS[path] if f.support is Support.SUPPORTED}
     assert supported == set(SCHEMAS[name_of(path)].model_fields)
+
+
+@pytest.mark.parametrize(("path", "field"), rows(Support.SUPPORTED))
+async def test_a_supported_field_is_heard(
+    path: str, field: Field, client: httpx.AsyncClient, house: House
+) -> None:
+    house.inference.scripts["a/b"] = Script()
+    other = {"model": "a/b", "prompt": "a", "query": "a"}.get(field.name, field.example)
+    body = body_of(path)
+    if field.name in {"messages", "tools", "chat_template_kwargs"}:  # of a conversation
+        del body["prompt"]
+        body["messages"] = [{"role": "user", "content": "one two"}]
+    heard = await outcome(client, house, path, body | {field.name: other})
+    assert heard != await outcome(client, house, path, body if field.name != "messages" else None)
+
+
+async def outcome(
+    client: httpx.AsyncClient, house: House, path: str, body: dict[str, Any] | None
+) -> Any:
+    """Which model was asked for what, and what was said apart from ids."""
+    works, answer = await asked(client, house, path, body or body_of(path))
+    answer.pop("id", None)
+    assert house.computing is not None
+    return house.computing.asked[-1][1], works, answer
 
 
 @pytest.mark.parametrize(("path", "field"), rows(Support.IGNORED))

@@ -28,7 +28,9 @@ _MEANINGS: dict[int | str, str] = {
     413: "The body is too large.",
     421: "The Host header is not this server's.",
     429: "Too many requests wait; come back as Retry-After says.",
+    502: "The hub cannot be reached, or its answer cannot be used.",
     503: "The model cannot be served now; the message says why.",
+    507: "The disk is full.",
     "default": "Any other refusal.",
 }
 STREAMED: dict[int | str, dict[str, Any]] = {
