@@ -146,6 +146,7 @@ def test_the_document_is_openapi_3_1(app: Any) -> None:
     assert document["openapi"].startswith("3.1.")
     assert [e.message for e in jsonschema_rs.validator_for(OPENAPI_31).iter_errors(document)] == []
     assert all(map(jsonschema_rs.meta.is_valid, schemas_of(document)))
+    assert not [name for name in document["components"]["schemas"] if "__" in name]
 
 
 def test_the_document_has_every_route_with_its_body_and_its_errors(app: Any) -> None:

@@ -7,15 +7,15 @@ from pydantic import BaseModel
 from app.routers.openai.documents import errors_as
 
 
-class ErrorDetail(BaseModel):
+class AnthropicErrorDetail(BaseModel):
     type: str
     message: str
 
 
-class ErrorBody(BaseModel):
+class AnthropicError(BaseModel):
     type: Literal["error"]
-    error: ErrorDetail
+    error: AnthropicErrorDetail
     request_id: str
 
 
-ERRORS = errors_as(ErrorBody)
+ERRORS = errors_as(AnthropicError)

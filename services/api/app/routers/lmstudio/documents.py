@@ -5,7 +5,7 @@ from pydantic import BaseModel, ConfigDict
 from app.routers.openai.documents import errors_as
 
 
-class ErrorDetail(BaseModel):
+class LMStudioErrorDetail(BaseModel):
     """`code` says which refusal it was; `type` is one of LM Studio's few."""
 
     type: str
@@ -14,8 +14,8 @@ class ErrorDetail(BaseModel):
     param: str | None = None
 
 
-class ErrorBody(BaseModel):
-    error: ErrorDetail
+class LMStudioError(BaseModel):
+    error: LMStudioErrorDetail
 
 
 class Strict(BaseModel):
@@ -24,4 +24,4 @@ class Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
-ERRORS = errors_as(ErrorBody)
+ERRORS = errors_as(LMStudioError)
