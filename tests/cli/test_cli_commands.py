@@ -30,6 +30,16 @@ def test_models_are_listed_with_trust_and_size(lmx: Run, authority: FakeAuthorit
     assert ended.code == 0
     assert ended.out.splitlines()[0].split()[:3] == ["NAME", "STATE", "TRUST"]
     assert "verified  5.0 MiB" in ended.out
+    assert "embed gguf" in ended.out
+
+
+def test_show_and_fit_say_what_a_model_is_for_and_how_it_is_kept(
+    lmx: Run, authority: FakeAuthority
+) -> None:
+    for act in ("show", "fit"):
+        said = lmx("models", act, "lmx/starter").out
+        for words in ("embed", "gguf", "Q4_K_M", "595,776,512"):
+            assert words in said
 
 
 def test_show_names_every_file_with_its_digest(lmx: Run, authority: FakeAuthority) -> None:
@@ -68,6 +78,9 @@ def test_fit_sends_an_existing_directory_as_an_absolute_path(
     for written in ("./model", str(tmp_path / "model")):
         lmx("models", "fit", written)
         assert authority.last("/authority/models/fit").body == {"path": str(tmp_path / "model")}
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    lmx("models", "fit", "./model.gguf")
+    assert authority.last("/authority/models/fit").body == {"path": str(tmp_path / "model.gguf")}
     lmx("models", "fit", "model")
     assert authority.last("/authority/models/fit").body == {"model": "model"}
 

@@ -33,6 +33,7 @@ MODEL = {
     "state": "ready",
     "aliases": ["default"],
 }
+KIND = {"task": "embed", "format": "gguf", "quantization": "Q4_K_M", "parameters": 595_776_512}
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class FakeAuthority:
     """What it holds is what it answers with; `asked` is what it was asked."""
 
     url: str = ""
-    models: list[dict[str, Any]] = field(default_factory=lambda: [dict(MODEL)])
+    models: list[dict[str, Any]] = field(default_factory=lambda: [MODEL | KIND])
     keys: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     logged: list[str] | None = None  # leaves in the log, where they are not those of `events`
@@ -215,7 +216,7 @@ class _Handler(BaseHTTPRequestHandler):
         budget = {"available_bytes": 9 * GIB, "budget_bytes": self.authority.budget_bytes}
         fits = need["total_bytes"] <= self.authority.budget_bytes
         answer = {"verdict": "fits" if fits else "does_not_fit", "need": need, "budget": budget}
-        self._json(answer | {"message": "Fits." if fits else "Does not fit: too much."})
+        self._json(answer | KIND | {"message": "Fits." if fits else "Does not fit: too much."})
 
     def _import(self, asked: Asked) -> None:
         self.send_response(200)
@@ -317,7 +318,7 @@ class _Handler(BaseHTTPRequestHandler):
         for model in self.authority.models:
             if model["id"] == name and asked.method == "GET":
                 file = {"path": "config.json", "size": 700, "sha256": "f" * 64}
-                self._json(model | {"files": [file], "shape": {}})
+                self._json(model | {"files": [file], "shape": KIND})
                 return
             if model["id"] == name:
                 self._json({"id": name, "state": {"unload": "absent"}.get(act, "ready")})

@@ -87,7 +87,14 @@ class Reading:
 
     async def models(self, actor: Actor) -> list[dict[str, Any]]:
         grant(actor, Permission.STATUS_READ)
-        return [self._with_state(m) for m in self.catalog.list()]
+        found = []
+        for model in self.catalog.list():
+            try:
+                shape = await asyncio.to_thread(self.catalog.shape, model.id)
+            except ModelNotFound:  # deleted meanwhile
+                continue
+            found.append({**self._with_state(model), **_kind(shape)})
+        return found
 
     async def model(self, actor: Actor, model_id: str) -> dict[str, Any]:
         grant(actor, Permission.STATUS_READ, subject=model_id)
@@ -125,6 +132,7 @@ class Reading:
         return {
             "verdict": "fits" if isinstance(verdict, Fits) else "does_not_fit",
             **verdict.as_dict(),
+            **_kind(shape),
             "message": verdict.message(),
         }
 
@@ -190,10 +198,7 @@ class Reading:
             "size_bytes": model.size_bytes,
             "max_context": model.max_context,
             "architecture": model.architecture,
-            "format": str(shape.format),
-            "task": str(shape.task),
-            "quantization": shape.quantization,
-            "parameters": shape.parameters,
+            **_kind(shape),
             "capabilities": capabilities(template),
             "reasoning_options": reasoning_options(template),
         }
@@ -244,4 +249,13 @@ def residency_of(held: Held, *, now: float | None = None) -> dict[str, Any]:
         "idle_s": round(now - held.last_used) if now is not None and held.last_used else None,
         "pid": held.engine.facts.pid if held.engine else None,
         "last_failure": held.last_failure,
+    }
+
+
+def _kind(shape: ModelShape) -> dict[str, Any]:
+    return {
+        "format": str(shape.format),
+        "task": str(shape.task),
+        "quantization": shape.quantization,
+        "parameters": shape.parameters,
     }

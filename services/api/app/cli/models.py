@@ -37,7 +37,7 @@ def ls(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
         output.as_json(answer)
         return
     output.show_table(
-        ("name", "state", "trust", "size", "context", "aliases", "pinned", "note"),
+        ("name", "state", "trust", "size", "context", "kind", "aliases", "pinned", "note"),
         map(_row, found),
         empty="The catalog is empty: lmx models import DIR",
         right=frozenset({"size", "context"}),
@@ -63,6 +63,7 @@ def show(name: ModelName, server: ServerUrl = SERVER, as_json: AsJson = False) -
         [
             *((label.replace("_", " "), one_line(answer.get(label))) for label in plain),
             ("size", f"{size(answer.get('size_bytes'))} ({exact_bytes(answer.get('size_bytes'))})"),
+            *_kind(pick(answer, "shape") or {}),
             ("created", utc_seconds(answer.get("created"))),
             ("signature", _signature(answer)),
         ]
@@ -80,7 +81,9 @@ def show(name: ModelName, server: ServerUrl = SERVER, as_json: AsJson = False) -
 def fit(
     target: Annotated[
         str,
-        typer.Argument(metavar="NAME|DIR", help="A model, or a directory that holds one (./DIR)."),
+        typer.Argument(
+            metavar="NAME|DIR", help="A model, or a directory or .gguf that holds one (./DIR)."
+        ),
     ],
     context: Context = None,
     slots: Slots = None,
@@ -100,6 +103,8 @@ def fit(
     if as_json:
         output.as_json(answer)
     else:
+        output.show_fields(_kind(answer))
+        output.say("")
         output.show_table(
             ("term", "bytes", "size"),
             _arithmetic(answer),
@@ -125,7 +130,7 @@ def import_(
     server: ServerUrl = SERVER,
 ) -> None:
     """Hash a model's files, check them and take them into the store."""
-    if not directory.is_dir() and not (directory.is_file() and directory.suffix == ".gguf"):
+    if not directory.is_dir() and not _is_gguf(directory):
         raise CommandError(
             f"{directory} is neither a directory nor a .gguf file.", exit_code=ExitCode.USAGE
         )
@@ -180,6 +185,24 @@ def _act(server: str, name: str, act: str, body: dict[str, Any]) -> None:
     )
 
 
+def _kept_as(model: dict[str, Any]) -> str:
+    """The format, behind what the model is for where that is not generating."""
+    task = model.get("task")
+    words = (task if task != "generate" else None, model.get("format"))
+    return " ".join(one_line(word) for word in words if word) or "-"
+
+
+def _kind(shape: dict[str, Any]) -> list[tuple[str, str]]:
+    """What it is for, how its weights are kept and how many there are; a dash: not known."""
+    parameters = shape.get("parameters") or None
+    return [
+        ("task", one_line(shape.get("task"))),
+        ("format", one_line(shape.get("format"))),
+        ("quantization", one_line(shape.get("quantization"))),
+        ("parameters", f"{parameters:,}" if isinstance(parameters, int) else "-"),
+    ]
+
+
 def _signature(model: dict[str, Any]) -> str:
     """What the signature was worth when the model came."""
     said = {
@@ -195,6 +218,7 @@ def _row(model: dict[str, Any]) -> tuple[str, ...]:
         *(one_line(model.get(name)) for name in ("id", "state", "trust")),
         size(model.get("size_bytes")),
         one_line(model.get("max_context")),
+        _kept_as(model),
         one_line(model.get("aliases")),
         "pinned" if model.get("pinned") else "-",
         one_line(model.get("note")),
@@ -223,10 +247,15 @@ def _budget_label(term: str) -> str:
 
 
 def _model_or_path(target: str) -> dict[str, str]:
-    """A directory is meant where one exists and it is written as a path."""
-    if ("/" in target or "." in target) and Path(target).is_dir():
-        return {"path": _absolute(Path(target))}
+    """A directory or a GGUF is meant where one exists and it is written as a path."""
+    path = Path(target)
+    if ("/" in target or "." in target) and (path.is_dir() or _is_gguf(path)):
+        return {"path": _absolute(path)}
     return {"model": target}
+
+
+def _is_gguf(path: Path) -> bool:
+    return path.suffix == ".gguf" and path.is_file()
 
 
 def _absolute(directory: Path) -> str:
