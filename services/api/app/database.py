@@ -48,7 +48,7 @@ _DURABLE: Final = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA recursive_triggers = ON",
     "PRAGMA trusted_schema = OFF",
-    "PRAGMA secure_delete = FAST",  # an erased name is overwritten, where that costs no extra write
+    "PRAGMA secure_delete = ON",  # erased names and kept texts are overwritten, of any length
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
 )
 _READ_ONLY: Final = ("PRAGMA query_only = ON", f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")

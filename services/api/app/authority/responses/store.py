@@ -4,18 +4,22 @@ Everybody sees their own alone: another key's response does not exist.
 """
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Engine
 
+from app.authority.ledger.writing import emptied_log
 from app.authority.permissions import Access, Permission, grant
 from app.authority.ports import Clock
 from app.domain.actors import ANONYMOUS, Actor
 from app.domain.refusals import InvalidRequest, ResponseNotFound
 
 _HOUR_US: Final = 3_600_000_000
+_LOG_TRIES: Final = 3
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +88,26 @@ class Responses:
         return KeptResponse(*(json.loads(text) for text in row))
 
     def delete(self, actor: Actor, response_id: str) -> None:
-        """Its text is overwritten. Raises ResponseNotFound, or InvalidRequest."""
+        """Its text is overwritten, in the log too. Raises ResponseNotFound, or InvalidRequest."""
         self._allowed(actor)
         values = {"id": response_id, "actor": actor.id, "now": self._clock.utc_us()}
         with self._engine.begin() as connection:
             if not connection.exec_driver_sql(_DELETE, values).rowcount:
                 raise _not_found(response_id)
+        self._empty_log()
 
     def sweep(self) -> int:
         """Delete what is over, whoever may still keep responses; returns how many."""
         with self._engine.begin() as connection:
             gone = connection.exec_driver_sql(_SWEEP, {"now": self._clock.utc_us()})
-            return gone.rowcount
+        if gone.rowcount:
+            self._empty_log()
+        return gone.rowcount
+
+    def _empty_log(self) -> None:
+        """SQLite's write-ahead log still holds the pages that were overwritten."""
+        if not any(emptied_log(self._engine) for _ in range(_LOG_TRIES)):
+            _LOG.error("a deleted response may be in lmx.db-wal until the server is restarted")
 
     def _allowed(self, actor: Actor) -> None:
         grant(actor, Permission.INFER, access=self._access)

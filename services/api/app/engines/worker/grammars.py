@@ -109,7 +109,7 @@ def _literal(text: str) -> str:
 
 _BYTES = re.compile(r"\(\?[A-Za-z]*-[A-Za-z]*u")
 _QUOTED = re.compile(r'"(?:\\.|[^"\\\n])*"i?|//[^\n]*|#[^\n]*|/(?:\\.|[^/\\])+/[a-z]*')
-"""Texts, comments and patterns, as the compiler of grammars reads them; a pattern may go over lines.
+"""Texts, comments and patterns, as the compiler of grammars reads them: patterns go over lines.
 What is not hidden from it must not be hidden here."""
 _NOT_IN_GRAMMARS: Mapping[str, str] = {
     r"%(?!ignore\b|import\s+common\b)": "directives other than %ignore and %import common",
