@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.domain.generation import ChatPrompt, Sampling
+from app.domain.generation import ChatPrompt, Sampling, TextPrompt
 from app.domain.shapes import Format
 from app.engines.protocol import VERSION, Generate, Load
 from app.engines.worker.backend import Backend, Prepared
@@ -76,6 +76,15 @@ def test_log_probabilities_are_nearly_the_same(starters: tuple[Backend, Backend]
     assert [entry.logprob for entry in gguf] == pytest.approx(
         [entry.logprob for entry in mlx], abs=0.02
     )
+
+
+def test_both_tell_the_token_that_ends_a_completion(starters: tuple[Backend, Backend]) -> None:
+    (end,) = load(STARTER, memory_limit_bytes=2**30).encode("<|end|>", special=True)
+    sampling = Sampling(temperature=0.0, max_tokens=1, logprobs=0, logit_bias=((end, 100.0),))
+    for backend in starters:
+        (said,) = Asking(backend)(Generate(0, TextPrompt("A grant is"), sampling))
+        assert [(entry.token, entry.text) for entry in said.logprobs] == [(end, b"")]
+        assert said.finished.completion_tokens == 0
 
 
 def test_any_text_has_the_same_tokens(tmp_path: Path) -> None:
