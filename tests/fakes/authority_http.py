@@ -17,7 +17,7 @@ from app.domain.refusals import Refusal
 from app.evidence.merkle import inclusion_proof
 from app.routers.errors import WIRE
 from tests.fakes.signed_log import SignedLog
-from tests.fakes.store_answers import STORE
+from tests.fakes.store_answers import KIND, STORE
 
 OPERATOR = "lmx_0123abcd_" + "o" * 43
 GIB = 1 << 30
@@ -33,7 +33,6 @@ MODEL = {
     "state": "ready",
     "aliases": ["default"],
 }
-KIND = {"task": "embed", "format": "gguf", "quantization": "Q4_K_M", "parameters": 595_776_512}
 
 
 @dataclass(frozen=True)

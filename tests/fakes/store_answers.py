@@ -37,3 +37,5 @@ STORE: dict[str, Any] = {
     "orphans": ["notes.txt"],
     "orphans_count": 1,
 }
+
+KIND = {"task": "embed", "format": "gguf", "quantization": "Q4_K_M", "parameters": 595_776_512}
