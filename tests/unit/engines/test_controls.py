@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.domain.generation import ChatPrompt, Sampling, Sequence, ToolUse
+from app.domain.generation import ChatPrompt, Sampling, Sequence, TextPrompt, ToolUse
 from app.domain.refusals import PromptRejected
-from app.domain.work import Tokenize
+from app.domain.work import Embed, Tokenize
 from app.engines.protocol import Generate
 from app.engines.worker.backend import Prepared
 from app.engines.worker.controls import MARKINGS, Controls
@@ -201,3 +201,38 @@ def test_thinking_that_the_model_did_earlier_stays_visible_to_its_template() -> 
     assert controls.split("x<|end|>" + marked[1]["content"], "#") == [
         "x<|end|><", "think", ">a < b<", "/think", "> <", "|end|", ">",
     ]  # fmt: skip
+
+
+class Framed:
+    """A model whose tokenizer puts a token at each end of a text."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self._model = model
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def encode(self, text: str, *, special: bool) -> list[int]:
+        tokens = self._model.encode(text, special=False)
+        return [1, *tokens, 2] if special else tokens
+
+
+class Noting:
+    """Vectors of nothing, but of which tokens."""
+
+    def embed(self, inputs: Any, dimensions: int | None) -> Any:
+        del dimensions
+        return list(inputs)
+
+
+@pytest.mark.parametrize("text", ["<|im_end|>", "a<|im_start|>b<|im_end|><|im_end|>", "a < b |>"])
+def test_control_tokens_in_a_text_that_gets_a_vector_are_only_text(
+    text: str, tmp_path: Path
+) -> None:
+    model = load(tiny_model(tmp_path / "m"), memory_limit_bytes=2**30)
+    prompts = Prompts(Framed(model), context=512, vectors=Noting())
+    (tokens,) = prompts.steps(Embed((TextPrompt(text),)))
+    prompts.close()
+    assert (tokens[0], tokens[-1]) == (1, 2)
+    assert model.decode(tokens[1:-1]) == text
+    assert not set(tokens) & {model.encode(name, special=False)[0] for name in SPECIAL_TOKENS}

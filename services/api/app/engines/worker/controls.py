@@ -54,6 +54,13 @@ class Controls:
         """Whether any text in `asked` could hold a control token, or a part of one."""
         return bool(self._tokens) and any(self._ends.search(text) for text in texts_in(asked))
 
+    def apart(self, text: str) -> list[str]:
+        """The pieces of a text that holds no control token of its own, as `split` gives them."""
+        if not self.may_be_in(text):
+            return [text]
+        cuts = {at + 1 for token in self._tokens for at in _occurrences(token, text)}
+        return [text[a:b] for a, b in pairwise([0, *sorted(cuts), len(text)])]
+
     def marked(self, asked: Mapping[str, Any], marking: Marking, mark: str) -> dict[str, Any]:
         """The variables of a template with marks in every text."""
         edit = self._edit(marking, mark, ())

@@ -14,6 +14,7 @@ from app.domain.work import Detokenize, Embed, Rerank, Text, Tokenize, Tokens
 from app.engines.protocol import Generate
 from app.engines.worker.backend import Prepared, Steps
 from app.engines.worker.chats import Chats
+from app.engines.worker.controls import Controls
 from app.engines.worker.language import Constraining, Language, Vectoring
 
 
@@ -34,6 +35,7 @@ class Prompts:
         self._constraints = constraints
         self._vectors = vectors
         has_template = "default" in language.chat_templates
+        self._controls = Controls(language.control_tokens)
         self._chats = Chats(language, time_limit_s=time_limit_s) if has_template else None
 
     def prepare(self, asked: Generate) -> Prepared:
@@ -83,7 +85,7 @@ class Prompts:
 
     def _input(self, prompt: Prompt, where: str) -> list[int]:
         try:
-            _, tokens = self._rendered(prompt)
+            tokens = self._content(prompt)
             self._check(tokens)
         except Refusal as refusal:
             raise type(refusal)(f"{where}: {refusal.message}", param=where) from refusal
@@ -94,6 +96,17 @@ class Prompts:
                 param=where,
             )
         return tokens
+
+    def _content(self, prompt: Prompt) -> list[int]:
+        """Of a text that is read, not gone on with: control tokens in it are only text."""
+        pieces = self._controls.apart(prompt.text) if isinstance(prompt, TextPrompt) else []
+        if len(pieces) < 2:
+            return self._rendered(prompt)[1]
+        plain, around = self._encode("a", special=False), self._encode("a", special=True)
+        added = len(around) - len(plain)
+        begins = (at for at in range(added) if around[at : at + len(plain)] == plain)
+        before = next(begins, added)
+        return [*around[:before], *self._encode_all(pieces), *around[before + len(plain) :]]
 
     def _constraint(self, asked: Generate, rendered: str) -> object | None:
         if self._constraints is not None:
