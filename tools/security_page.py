@@ -41,9 +41,9 @@ LIMITS = """
   llama.cpp reads GGUF in C++: our own reader has checked every header before, but not its code.
 - **Remembered prompts can be noticed.** A prompt that begins like another key's is answered sooner.
   `inference.isolate_cache` keeps keys apart.
-- **Kept responses are text.** Where the operator switched keeping on for a key, conversations are in
-  `lmx.db` until they are deleted or their time is over, and in backups made meanwhile.
-- **A form is not a truth.** An answer that obeys a schema, and a call of a tool, can still be wrong.
+- **Kept responses are text.** Where the operator switched keeping on for a key, conversations are
+  in `lmx.db` until they are deleted or their time is over, and in backups made meanwhile.
+- **A form is not a truth.** An answer that obeys a schema, or a call of a tool, can still be wrong.
 - **Feasibility is an estimate.** It is held against measurements (`make bench`), and a worker that
   exceeds its promise is stopped; between two heartbeats it can take more.
 - **Answers are not checked.** What a model says is not filtered or verified.

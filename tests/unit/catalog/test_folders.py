@@ -65,6 +65,15 @@ def test_a_file_that_was_put_beside_the_others_by_hand_is_the_one_that_counts(
     assert paths(catalog, "a/b") & {POOLING, FLAT} == {FLAT}
 
 
+def test_a_file_may_be_called_as_anything_of_ours(
+    take: Import, catalog: Catalog, tmp_path: Path
+) -> None:
+    directory = good_model(tmp_path / "m")
+    (directory / "journal.json").write_bytes(b'{"mine": 1}')
+    take(directory, "a/b")
+    assert (catalog.verify("a/b", full=True) / "journal.json").read_bytes() == b'{"mine": 1}'
+
+
 def test_nothing_else_is_taken_from_folders(take: Import, catalog: Catalog, tmp_path: Path) -> None:
     directory = pooled(tmp_path / "m")
     (directory / "1_Pooling" / "other.json").write_text("{}")

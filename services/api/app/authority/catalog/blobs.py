@@ -22,7 +22,7 @@ from app.authority.catalog.hashing import hash_file
 from app.authority.catalog.kinds import held_as
 from app.domain.models import Artifact, Manifest
 
-JOURNAL: Final = "journal.json"
+JOURNAL: Final = ".journal"  # no name that a model's file may have
 VIEW: Final = "view"
 
 
