@@ -156,3 +156,13 @@ async def test_a_websocket_is_closed(house: House) -> None:
     scope = {"type": "websocket", "path": "/", "headers": []}
     await house.app()(scope, asyncio.Event().wait, send)
     assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+@pytest.mark.parametrize(("encoding", "status"), [("identity", 200), ("gzip", 400), ("zstd", 400)])
+async def test_a_compressed_body_is_refused_as_what_it_is(
+    client: httpx.AsyncClient, encoding: str, status: int
+) -> None:
+    headers = {"content-encoding": encoding}
+    response = await client.post("/v1/chat/completions", json=chat(), headers=headers)
+    assert response.status_code == status
+    assert (status == 200) or "Content-Encoding" in response.json()["error"]["message"]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.domain.refusals import Refusal, RequestTooLarge
+from app.domain.refusals import InvalidRequest, Refusal, RequestTooLarge
 from app.routers.errors import error_response, fault_of
 from app.routers.hosts import accepted_host, check_origin
 from app.routers.metrics import Metrics
@@ -63,6 +63,7 @@ class Edge:
             fetch_site=headers.get("sec-fetch-site"),
             fetch_mode=headers.get("sec-fetch-mode"),
         )
+        _check_encoding(headers.get("content-encoding"))
         scope["path"] = _SLASHES.sub("/", scope["path"])
         body = await _read(receive, headers.get("content-length"), self._max_body_bytes)
         if body is not None:
@@ -138,6 +139,15 @@ def _too_large(limit: int) -> RequestTooLarge:
         f"The body is larger than {limit:,} bytes. Send less, or raise max_body_bytes "
         "in config.yaml."
     )
+
+
+def _check_encoding(encoding: str | None) -> None:
+    """A compressed body would be small on the wire and of any size in memory."""
+    if encoding is not None and encoding.strip().lower() not in ("", "identity"):
+        raise InvalidRequest(
+            "This server takes no compressed bodies: send it without Content-Encoding.",
+            param="content-encoding",
+        )
 
 
 def _with_a_body(scope: Scope) -> Scope:
