@@ -65,8 +65,8 @@ async def test_a_load_that_nobody_waits_for_any_more_is_abandoned_and_recorded(
 
 async def test_a_failed_load_is_recorded_and_may_be_tried_again(house: House) -> None:
     model = house.models[0]
-    house.host.fail_next("no such tensor")
-    with pytest.raises(LoadFailed, match="no such tensor"):
+    house.host.fail_next("There is no such tensor.")
+    with pytest.raises(LoadFailed, match=r"no such tensor\. Check"):
         await use(house, model)
     assert house.events("load_outcome")[0].outcome == "failed"
     assert house.serving.residency.state(model.id) is State.FAILED

@@ -176,7 +176,7 @@ class Loading:
         if not failure.out_of_memory:
             held.crashes = held.crashes.crashed(now=self._equipment.clock.monotonic())
         refusal = LoadFailed(
-            f"{held.model_id} could not be loaded: {failure.reason}. "
+            f"{held.model_id} could not be loaded: {failure.reason.rstrip('.')}. "
             f"Check its files with: lmx models verify {held.model_id}"
         )
         refusal.run = failure.run

@@ -76,7 +76,7 @@ async def response_input(response_id: str, request: Request, services: UseCases)
 
 @router.delete("/{response_id}")
 async def delete_response(response_id: str, request: Request, services: UseCases) -> Json:
-    """Delete a response that was kept, and its text with it."""
+    """Delete a kept response and its text; later responses to it keep their conversation."""
     await asyncio.to_thread(services.responses.delete, actor_of(request), response_id)
     return {"id": response_id, "object": "response", "deleted": True}
 
