@@ -83,7 +83,7 @@ class Loop:
             self.batch._take()
             self.batch._fill()
             if self.batch._running:
-                self.batch._step()
+                self.batch.step()
             if self.batch._jobs:
                 self.batch._work()
         return self.sent[before:]

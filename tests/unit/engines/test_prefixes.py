@@ -147,7 +147,7 @@ class Asking:
             batch._accept(item)
         while batch._waiting or batch._running:
             batch._fill()
-            batch._step()
+            batch.step()
         cached = {m.handle: m.cached_tokens for m in sent if isinstance(m, SequenceFinished)}
         return [(batch.drawn[one.handle], cached[one.handle]) for one in asked]
 
@@ -242,7 +242,7 @@ def test_what_was_read_of_a_cancelled_prompt_is_remembered(any_model: LoadedMode
     batch._accept(prepared(2, long))
     for _ in range(8):
         batch._fill()
-        batch._step()
+        batch.step()
     batch._accept(Cancel(2))
     answer, cached = ask(long)
     assert 100 <= cached < 1499

@@ -4,17 +4,14 @@ Everything here belongs to one thread. Other threads put items into `inbox` and 
 """
 
 import time
-from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import mlx.core as mx
 
 from app.domain.generation import FinishReason
 from app.domain.refusals import Refusal
-from app.engines.protocol import Cancel
-from app.engines.worker.backend import Drain, Item, Job, Prepared, Send, Steps, failed, lost
+from app.engines.worker.backend import Job, Prepared, Send, Steps, failed
 from app.engines.worker.generator import chunk_tokens, new_generator, prompts_at_once
 from app.engines.worker.loading import LoadedModel
 from app.engines.worker.logprobs import RowTelling
@@ -22,14 +19,15 @@ from app.engines.worker.memory import is_out_of_memory
 from app.engines.worker.prefixes import WORTH_TOKENS, Prefixes
 from app.engines.worker.processors import check_constraint, processors_of
 from app.engines.worker.prompt_logprobs import echoing, numbers_of
-from app.engines.worker.running import Running, refused, stepped
+from app.engines.worker.running import Running, refused
 from app.engines.worker.speaking import new_voice
+from app.engines.worker.stepping import Stepping
 from app.engines.worker.voice import Outgoing, Voice
 
 MEMORY_CHECK_S = 0.25
 
 
-class Batch:
+class Batch(Stepping):
     """Runs at most `slots` sequences at a time; further ones wait in order."""
 
     def __init__(
@@ -41,41 +39,41 @@ class Batch:
         over_memory: Callable[[], bool],
         prefixes: Prefixes | None = None,
     ) -> None:
-        self.inbox: SimpleQueue[Item] = SimpleQueue()
+        super().__init__(send)
         self._model = model
         self._slots = slots
-        self._send = send
         self._over_memory = over_memory
         self._prefixes = prefixes or Prefixes(limit_bytes=0)
-        self._waiting: deque[Prepared] = deque()
         self._running: dict[int, Running] = {}
-        self._jobs: deque[Job] = deque()
-        self._early_cancels: set[int] = set()
-        self._draining = False
-        self._busy_since: float | None = None
         self._memory_checked_at = 0.0
         self._prompts_at_once = prompts_at_once()
         self._generator = self._new_generator()
 
     @property
-    def stalled_ms(self) -> int:
-        """How long the present step has taken; 0 when there is nothing to do."""
-        since = self._busy_since
-        return 0 if since is None else int((time.monotonic() - since) * 1000)
+    def is_speaking(self) -> bool:
+        return bool(self._running)
 
-    def run(self) -> None:
-        """Work until a `Drain` was taken and nothing runs any more."""
-        while not (self._draining and not self._running and not self._jobs):
-            self._take()
-            self._busy_since = time.monotonic()
-            self._fill()
-            if self._running:
-                self._step()
-            if self._jobs:
-                self._work()
-            self._busy_since = None
+    @property
+    def room(self) -> int:
+        """Prompts join in groups: one that joined now would delay a first token."""
+        if any(running.is_about_to_begin for running in self._running.values()):
+            return 0
+        return min(self._slots - len(self._running), self._prompts_at_once)
 
-    def _step(self) -> None:
+    def begin(self, prepared: Prepared) -> None:
+        if prepared.asked.sampling.echo:
+            self._jobs.append(Job(prepared.handle, self._echoed(prepared)))
+        else:
+            self._begin(prepared)
+
+    def leave(self, handle: int) -> bool:
+        for uid, running in self._running.items():
+            if running.prepared.handle == handle:
+                self._drop(uid)
+                return True
+        return False
+
+    def step(self) -> None:
         """One step of all sequences. A response must not outlive it: an ended one holds a cache."""
         others = any(running.voice.tokens for running in self._running.values())
         self._generator.prefill_step_size = chunk_tokens(beside_others=others)
@@ -87,68 +85,6 @@ class Batch:
             self._remember_prompts(read)
             self._advance(responses)
             self._relieve_memory()
-
-    def _work(self) -> None:
-        """One step of the first job."""
-        if (said := stepped(self._jobs[0])) is not None:
-            self._jobs.popleft()
-            self._send(said)
-
-    def _take(self) -> None:
-        """Read the inbox; wait for an item only when there is nothing to do."""
-        idle = not self._running and not self._waiting and not self._jobs
-        try:
-            while True:
-                self._accept(self.inbox.get() if idle else self.inbox.get_nowait())
-                idle = False
-        except Empty:
-            return
-
-    def _accept(self, item: Item) -> None:
-        match item:
-            case Drain():
-                self._draining = True
-                while self._waiting:
-                    self._send([lost(self._waiting.popleft().handle, "is shutting down")])
-            case Cancel(handle):
-                self._cancel(handle)
-            case Prepared(handle) | Job(handle):
-                if handle in self._early_cancels:
-                    self._early_cancels.discard(handle)
-                elif self._draining:
-                    self._send([lost(handle, "is shutting down")])
-                elif isinstance(item, Job):
-                    self._jobs.append(item)
-                else:
-                    self._waiting.append(item)
-                # Handles only grow: a cancel for an older one came too late and means nothing.
-                self._early_cancels = {early for early in self._early_cancels if early > handle}
-
-    def _cancel(self, handle: int) -> None:
-        for uid, running in self._running.items():
-            if running.prepared.handle == handle:
-                self._drop(uid)
-                return
-        found = len(self._waiting) + len(self._jobs)
-        self._waiting = deque(one for one in self._waiting if one.handle != handle)
-        self._jobs = deque(job for job in self._jobs if job.handle != handle)
-        if len(self._waiting) + len(self._jobs) == found:
-            self._early_cancels.add(handle)
-
-    def _fill(self) -> None:
-        """Let waiting prompts join, in groups: one that joined now would delay a first token."""
-        if any(running.is_about_to_begin for running in self._running.values()):
-            return
-        room = min(self._slots - len(self._running), self._prompts_at_once)
-        for _ in range(min(room, len(self._waiting))):
-            prepared = self._waiting.popleft()
-            try:
-                if prepared.asked.sampling.echo:
-                    self._jobs.append(Job(prepared.handle, self._echoed(prepared)))
-                else:
-                    self._begin(prepared)
-            except Exception as error:  # noqa: BLE001 - a poison prompt rejects itself only
-                self._send([failed(prepared.handle, error)])
 
     def _echoed(self, prepared: Prepared) -> Steps:
         """Give the prompt back, then begin; where no token is wanted, end."""

@@ -5,15 +5,12 @@ llama.cpp takes all of its memory at load, so nothing here can make it grow.
 """
 
 import time
-from collections import deque
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 
 from app.domain.feasibility import PREFILL_CHUNK_TOKENS
 from app.domain.generation import FinishReason
 from app.domain.refusals import Refusal
-from app.engines.protocol import Cancel, Computed, SequenceRejected
-from app.engines.worker.backend import Drain, Item, Job, Prepared, Send, failed, lost
+from app.engines.worker.backend import Prepared, Send, failed
 from app.engines.worker.gguf.decoder import Decoder, Feed, Logits
 from app.engines.worker.gguf.drawing import Draw, Sampler
 from app.engines.worker.gguf.language import GgufLanguage
@@ -21,7 +18,9 @@ from app.engines.worker.gguf.penalties import Penalties
 from app.engines.worker.gguf.slots import Slots
 from app.engines.worker.gguf.speaker import Echo, Speaker
 from app.engines.worker.logprobs import RowTelling, Telling
+from app.engines.worker.running import refused
 from app.engines.worker.speaking import new_voice
+from app.engines.worker.stepping import Stepping
 from app.engines.worker.voice import Outgoing
 
 # A prompt is read in pieces that take about so long, so that others' tokens go on between them.
@@ -40,42 +39,26 @@ class Voicing:
         return RowTelling(self.language, count=count, numbers_of=lambda row: row)
 
 
-class Batch:
+class Batch(Stepping):
     """Runs as many sequences at a time as the decoder has slots; further ones wait in order."""
 
     def __init__(self, decoder: Decoder, slots: Slots, voicing: Voicing, send: Send) -> None:
-        self.inbox: SimpleQueue[Item] = SimpleQueue()
+        super().__init__(send)
         self._decoder = decoder
         self._slots = slots
         self._voicing = voicing
-        self._send = send
-        self._waiting: deque[Prepared] = deque()
         self._running: dict[int, Speaker] = {}
-        self._jobs: deque[Job] = deque()
-        self._early_cancels: set[int] = set()
-        self._draining = False
-        self._busy_since: float | None = None
         self._piece = PREFILL_CHUNK_TOKENS
 
     @property
-    def stalled_ms(self) -> int:
-        """How long the present step has taken; 0 when there is nothing to do."""
-        since = self._busy_since
-        return 0 if since is None else int((time.monotonic() - since) * 1000)
+    def is_speaking(self) -> bool:
+        return bool(self._running)
 
-    def run(self) -> None:
-        """Work until a `Drain` was taken and nothing runs any more."""
-        while not (self._draining and not self._running and not self._jobs):
-            self._take()
-            self._busy_since = time.monotonic()
-            self._fill()
-            if self._running:
-                self._step()
-            if self._jobs:
-                self._work()
-            self._busy_since = None
+    @property
+    def room(self) -> int:
+        return self._slots.room
 
-    def _step(self) -> None:
+    def step(self) -> None:
         feeds = self._feeds()
         started = time.monotonic()
         try:
@@ -115,11 +98,11 @@ class Batch:
             try:
                 self._advance_one(self._running[handle], own, out)
             except Refusal as refusal:
-                out.end(_rejected(handle, refusal))
-                self._drop(handle)
+                out.end(refused(handle, refusal))
+                self.leave(handle)
             except Exception as error:  # noqa: BLE001 - rejects this sequence only
                 out.end(failed(handle, error))
-                self._drop(handle)
+                self.leave(handle)
         if messages := out.messages():
             self._send(messages)
 
@@ -151,13 +134,14 @@ class Batch:
         out.add(speaker.prepared.handle, speaker.voice.end())
         stopped = speaker.voice.stopped  # what was held back may have completed a stop string
         out.end(speaker.finished(FinishReason.STOP if stopped else reason))
-        self._drop(speaker.prepared.handle)
+        self.leave(speaker.prepared.handle)
 
-    def _drop(self, handle: int) -> None:
-        """Take a sequence out; its slot remembers what it read so far."""
+    def leave(self, handle: int) -> bool:
+        """Its slot remembers what it read so far."""
         speaker = self._running.pop(handle, None)
         if speaker is not None:
             self._slots.give_back(speaker.slot)
+        return speaker is not None
 
     def _step_failed(self, error: Exception) -> None:
         """What the slots hold is unknown now: end what ran, and begin anew."""
@@ -165,71 +149,7 @@ class Batch:
         self._send([failed(handle, error) for handle in running])
         self._slots.forget()
 
-    def _work(self) -> None:
-        """One step of the first job."""
-        job = self._jobs[0]
-        try:
-            next(job.steps)
-        except StopIteration as done:
-            self._jobs.popleft()
-            self._send([Computed(job.handle, done.value)])
-        except Refusal as refusal:
-            self._jobs.popleft()
-            self._send([_rejected(job.handle, refusal)])
-        except Exception as error:  # noqa: BLE001 - a poison input rejects itself only
-            self._jobs.popleft()
-            self._send([failed(job.handle, error)])
-
-    def _take(self) -> None:
-        """Read the inbox; wait for an item only when there is nothing to do."""
-        idle = not self._running and not self._waiting and not self._jobs
-        try:
-            while True:
-                self._accept(self.inbox.get() if idle else self.inbox.get_nowait())
-                idle = False
-        except Empty:
-            return
-
-    def _accept(self, item: Item) -> None:
-        match item:
-            case Drain():
-                self._draining = True
-                while self._waiting:
-                    self._send([lost(self._waiting.popleft().handle, "is shutting down")])
-            case Cancel(handle):
-                self._cancel(handle)
-            case Prepared(handle) | Job(handle):
-                if handle in self._early_cancels:
-                    self._early_cancels.discard(handle)
-                elif self._draining:
-                    self._send([lost(handle, "is shutting down")])
-                elif isinstance(item, Job):
-                    self._jobs.append(item)
-                else:
-                    self._waiting.append(item)
-                # Handles only grow: a cancel for an older one came too late and means nothing.
-                self._early_cancels = {early for early in self._early_cancels if early > handle}
-
-    def _cancel(self, handle: int) -> None:
-        if handle in self._running:
-            self._drop(handle)
-            return
-        found = len(self._waiting) + len(self._jobs)
-        self._waiting = deque(one for one in self._waiting if one.handle != handle)
-        self._jobs = deque(job for job in self._jobs if job.handle != handle)
-        if len(self._waiting) + len(self._jobs) == found:
-            self._early_cancels.add(handle)
-
-    def _fill(self) -> None:
-        """Let waiting prompts join while there are slots."""
-        while self._waiting and self._slots.has_room:
-            prepared = self._waiting.popleft()
-            try:
-                self._begin(prepared)
-            except Exception as error:  # noqa: BLE001 - a poison prompt rejects itself only
-                self._send([failed(prepared.handle, error)])
-
-    def _begin(self, prepared: Prepared) -> None:
+    def begin(self, prepared: Prepared) -> None:
         sampling, tokens = prepared.asked.sampling, prepared.tokens
         language = self._voicing.language
         voice = new_voice(language, prepared, self._voicing.telling)
@@ -247,7 +167,3 @@ class Batch:
         self._running[prepared.handle] = Speaker(
             prepared, slot, voice, sampler, penalties, tokens[cached:], cached, echo
         )
-
-
-def _rejected(handle: int, refusal: Refusal) -> SequenceRejected:
-    return SequenceRejected(handle, refusal.code, refusal.message, refusal.param)

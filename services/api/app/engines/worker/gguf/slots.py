@@ -35,8 +35,9 @@ class Slots:
         self._uses = 0
 
     @property
-    def has_room(self) -> bool:
-        return any(not slot.busy for slot in self._slots)
+    def room(self) -> int:
+        """How many are free."""
+        return sum(not slot.busy for slot in self._slots)
 
     def take(self, scope: str, tokens: Sequence[int], *, afresh: bool = False) -> Slot:
         """A slot that holds the longest known beginning of `tokens`, and nothing else.
