@@ -308,7 +308,7 @@ async def test_tokens_are_counted_without_an_answer(
                 "tools": [TOOL],
                 "output_config": {"format": {"type": "json_schema", "schema": {}}},
             },
-            "combined",
+            "output_config",
         ),
         ({"mcp_servers": [{"url": "http://127.0.0.1"}]}, "mcp_servers"),
     ],

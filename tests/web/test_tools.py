@@ -113,7 +113,7 @@ def named(name: Any) -> dict[str, Any]:
         ({"tool_choice": named("look")}, "tool_choice.function.name"),
         ({"tools": [LOOK], "parallel_tool_calls": "no"}, "parallel_tool_calls"),
         ({"tools": [LOOK], "response_format": {"type": "json_object"}}, "tools"),
-        ({"tools": [LOOK], "guided_regex": "a+", "tool_choice": "required"}, "tools"),
+        ({"tools": [LOOK], "guided_regex": "a+", "tool_choice": "auto"}, "tools"),
     ],
     ids=lambda value: json.dumps(value)[:60],
 )
@@ -124,6 +124,20 @@ async def test_a_wrong_tool_is_refused_at_its_place(
     assert error["param"] == param
     assert param in error["message"]
     assert house.inference.asked == []
+
+
+async def test_a_forced_call_leaves_no_content_that_a_form_could_be_about(
+    client: httpx.AsyncClient, house: House
+) -> None:
+    """Agents that have tools and an output type force the call first."""
+    form = {"type": "json_object"}
+    body = chat(tools=[LOOK], tool_choice="required", response_format=form)
+    assert (await client.post(CHAT, json=body)).status_code == 200
+    sampling = house.inference.asked[-1][1].sequences[0].sampling
+    assert sampling.constraint is None
+    body["tool_choice"] = "none"
+    assert (await client.post(CHAT, json=body)).status_code == 200
+    assert house.inference.asked[-1][1].sequences[0].sampling.constraint is not None
 
 
 async def test_a_number_that_json_cannot_carry_is_refused_in_tools(

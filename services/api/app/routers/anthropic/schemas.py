@@ -19,6 +19,7 @@ from app.domain.refusals import InvalidRequest
 from app.routers.anthropic.fields import COUNT_TOKENS, MESSAGES
 from app.routers.anthropic.turns import Turn, messages_of, system_of
 from app.routers.fields import Field as Row
+from app.routers.openai.tools import constraint_beside
 from app.routers.openai.unsupported import refuse_unsupported
 
 MAX_STOPS = 16
@@ -79,12 +80,7 @@ class MessagesRequest(_Conversation):
     def to_domain(self, request_id: str) -> InferenceRequest:
         """Raises InvalidRequest."""
         prompt = self.prompt()
-        constraint = _constraint(self.output_config)
-        if constraint is not None and prompt.use.offered:
-            raise InvalidRequest(
-                "output_config.format and tools cannot be combined: send one of them.",
-                param="output_config",
-            )
+        constraint = constraint_beside(prompt.use, _constraint(self.output_config), "output_config")
         sampling = Sampling(
             temperature=self.temperature,
             top_p=self.top_p,

@@ -11,7 +11,6 @@ from app.domain.generation import (
     Prompt,
     Sampling,
     Sequence,
-    ToolUse,
 )
 from app.domain.refusals import InvalidRequest
 from app.routers.openai.fields import CHAT, COMPLETIONS
@@ -19,7 +18,7 @@ from app.routers.openai.formats import finite
 from app.routers.openai.messages import Message, conversation
 from app.routers.openai.prompts import prompts_of
 from app.routers.openai.sampled import Sampled
-from app.routers.openai.tools import tool_use
+from app.routers.openai.tools import constraint_beside, tool_use
 from app.routers.openai.unsupported import refuse_unsupported
 
 MAX_SEQUENCES = 32
@@ -138,7 +137,8 @@ class ChatRequest(_Ask):
             "logprobs": self.told_logprobs,
         }
         use = tool_use(self.tools, self.tool_choice, parallel=self.parallel_tool_calls)
-        _either_or(use, sampling)
+        constraint = constraint_beside(use, sampling["constraint"], "tools")
+        sampling |= {"constraint": constraint}
         prompt = ChatPrompt(conversation(self.messages), use, self._options())
         return self._request(request_id, [prompt], sampling)
 
@@ -197,15 +197,6 @@ class CompletionRequest(_Ask):
             "echo": bool(self.echo),
         }
         return self._request(request_id, prompts_of(self.prompt), sampling)
-
-
-def _either_or(use: ToolUse, sampling: Mapping[str, Any]) -> None:
-    if use.offered and sampling["constraint"] is not None:
-        raise InvalidRequest(
-            "tools cannot be offered together with a constraint on the answer, such as "
-            "response_format: send either the one or the other, or tool_choice 'none'.",
-            param="tools",
-        )
 
 
 def _limit(name: str, value: int | None) -> int | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from app.domain.generation import NO_TOOLS, ToolMode, ToolUse
+from app.domain.generation import NO_TOOLS, Constraint, ToolMode, ToolUse
 from app.domain.refusals import InvalidRequest
 from app.routers.openai.formats import finite
 
@@ -24,6 +24,23 @@ def tool_use(tools: Any, choice: Any, *, parallel: bool | None = None) -> ToolUs
     if not offered:
         return NO_TOOLS
     return ToolUse(offered, mode, name, parallel=parallel is not False)
+
+
+def constraint_beside(use: ToolUse, constraint: Constraint | None, param: str) -> Constraint | None:
+    """What of a constraint is left beside tools. Raises InvalidRequest.
+
+    A forced call leaves no content that it could be about. Where the model may choose between a
+    call and an answer, nothing enforces both.
+    """
+    if constraint is None or not use.offered:
+        return constraint
+    if use.forced:
+        return None
+    raise InvalidRequest(
+        f"{param}: an answer cannot be held to a form while the model may also call tools. Force "
+        "a call (tool_choice 'required'), or ask for the form without tools.",
+        param=param,
+    )
 
 
 def tools_of(asked: Any) -> tuple[Mapping[str, Any], ...]:

@@ -18,7 +18,7 @@ from app.routers.openai.formats import format_of, named_schema
 from app.routers.openai.responses.fields import LOGPROBS, RESPONSES
 from app.routers.openai.responses.items import messages_of
 from app.routers.openai.schemas import Effort
-from app.routers.openai.tools import tool_use
+from app.routers.openai.tools import constraint_beside, tool_use
 from app.routers.openai.unsupported import refuse_unsupported
 
 AnyInput = Annotated[Any, Field(json_schema_extra={"type": ["string", "array"]})]
@@ -104,11 +104,8 @@ class ResponseRequest(BaseModel):
                 "truncation must be 'disabled': nothing of an input is left out in silence.",
                 param="truncation",
             )
-        use, constraint = self._use(), self._constraint()
-        if constraint is not None and use.offered:
-            raise InvalidRequest(
-                "text.format and tools cannot be combined: send one of them.", param="text.format"
-            )
+        use = self._use()
+        constraint = constraint_beside(use, self._constraint(), "text.format")
         said = [{"role": "system", "content": self.instructions}] if self.instructions else []
         prompt = ChatPrompt((*said, *before, *self.messages()), use, self._options())
         sampling = Sampling(
