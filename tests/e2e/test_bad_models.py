@@ -151,7 +151,7 @@ def test_the_command_line_says_the_same_in_a_sentence(tiny: RunningServer, tmp_p
     done = tiny.lmx("models", "import", str(model), "--name", "bad/truncated-here")
     command_refused(done, 3, "model.safetensors", "[intake_refused]")
     missing = tiny.lmx("models", "import", str(tmp_path / "nowhere"))
-    command_refused(missing, 2, "not a directory")
+    command_refused(missing, 2, "neither a directory nor a .gguf file")
 
 
 @pytest.mark.parametrize("path", ["/nowhere/at/all", "/proc/self", "/", "/a\0b", "/dev/null"])

@@ -4,15 +4,20 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
+import gguf
 import pytest
 
 from tests.e2e.conversation import governed
 from tests.e2e.server import ROOT, RunningServer, running_server, type_to_lmx
+from tests.encoder_models import tiny_bert
 from tests.fakes.caches import hub_cache
 from tests.fakes.hub import REPO, FakeHub, serving_hub
 from tests.fakes.signed_models import Publisher
+from tests.gguf_models import tiny_gguf
 from tests.models import tiny_model
 
 PAGE = (ROOT / "docs" / "models.md").read_text("utf-8")
@@ -20,6 +25,7 @@ FENCED = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COMMANDS = [line for block in FENCED.findall(PAGE) for line in block.splitlines()]
 WEIGHTS = "model.safetensors"
 ADOPTED = "models--org--model"
+GGUF_REPO = "acme/tiny-GGUF"
 ACME = Publisher()
 
 
@@ -28,12 +34,36 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the reader is: a directory with models, and with the key of somebody who signs."""
     made = tmp_path_factory.mktemp("reader")
     tiny_model(made / "my-model", seed=1)
+    tiny_bert(made / "all-MiniLM-L6-v2")
+    named_gguf(made, "tiny-Q4_K_M", seed=5)
+    named_gguf(made, "tiny-embedding-Q8_0", seed=6, pooling=gguf.PoolingType.MEAN)
     hub_cache(made, tiny_model(made / "adopted", seed=2))
     (made / "acme.pub").write_bytes(ACME.pem)
     signed = tiny_model(made / "signed", seed=4)
     files = {path.name: path.read_bytes() for path in signed.iterdir()}
     (signed / "model.sig").write_bytes(ACME.signature(files))
     return made
+
+
+def named_gguf(place: Path, name: str, **model: Any) -> Path:
+    """A file of that name beside the others."""
+    made = tiny_gguf(place / f"{name}-made", **model) / "model.gguf"
+    return made.rename(place / f"{name}.gguf")
+
+
+@contextmanager
+def offering(hub: FakeHub, place: Path) -> Iterator[None]:
+    """The hub has the repository of GGUF files meanwhile."""
+    repo, files = hub.repo, hub.files
+    hub.repo = GGUF_REPO
+    hub.files = {
+        f"tiny-{kind}.gguf": named_gguf(place, f"hub-{kind}", seed=seed).read_bytes()
+        for kind, seed in (("Q4_K_M", 7), ("Q8_0", 8))
+    }
+    try:
+        yield
+    finally:
+        hub.repo, hub.files = repo, files
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +135,8 @@ def test_the_commands_of_the_page_work_in_the_order_they_are_shown(
         if "--repair" in shown:
             damage(server)
             assert server.lmx("models", "verify", "--all").returncode == 1
-        code, said = run(server, place, shown)
+        with offering(hub, place) if GGUF_REPO in shown else nullcontext():
+            code, said = run(server, place, shown)
         assert code == 0, f"{shown}\n{said}"
         if "--repair" in shown:
             assert hub.content_bytes - before == len(hub.files[WEIGHTS])

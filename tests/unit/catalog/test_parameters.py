@@ -11,6 +11,7 @@ from app.authority.catalog.inspection import inspect_directory
 from app.authority.catalog.parameters import parameters_of, quantization_of
 from app.authority.catalog.safetensors import Tensor
 from app.authority.feasibility import need
+from app.domain.feasibility import PREFILL_CHUNK_TOKENS
 from app.domain.shapes import ModelShape, Task
 from tests.model_files import CONFIG, good_model
 
@@ -88,11 +89,12 @@ def test_what_a_model_is_for(
     assert inspect_directory(directory).task is task
 
 
-def test_an_encoder_needs_room_for_the_scores_of_a_whole_text(tmp_path: Path) -> None:
+def test_an_encoder_needs_room_for_the_scores_of_a_chunk_by_the_whole_text(tmp_path: Path) -> None:
     shape = inspect_directory(good_model(tmp_path, config={**CONFIG, "model_type": "bert"}))
     found = need(shape, context=2048, slots=1, worker_base_bytes=0)
     assert (found.kv_bytes, found.prompt_cache_bytes) == (0, 0)
-    assert found.workspace_bytes > 2048 * 2048 * shape.heads * shape.element_bytes
+    scores = PREFILL_CHUNK_TOKENS * 2048 * shape.heads * shape.element_bytes
+    assert found.workspace_bytes > scores
 
 
 def test_a_shape_of_before_still_reads(tmp_path: Path) -> None:
