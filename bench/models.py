@@ -30,8 +30,8 @@ def random_model(directory: Path, *, context: int = 1024) -> tuple[Path, str]:
     """A model of the size of small real ones, with random weights; its answers never end."""
     from tests.models import tiny_model
 
-    made = tiny_model(directory, layers=12, hidden=512, vocab=900, context=context)
-    return made, "random model of 29 M parameters, fp32"
+    made = tiny_model(directory, layers=8, hidden=512, vocab=900, context=context)
+    return made, "random model of 20 M parameters, fp32"
 
 
 def _endless(source: Path, directory: Path) -> Path:
