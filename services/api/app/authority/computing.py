@@ -44,6 +44,7 @@ class Computing:
         ports = self._ports
         with attempting(Permission.INFER):
             may = grant(actor, Permission.INFER, subject=model, access=ports.access)
+            asking = Asking(actor, request_id, model)
             began = _Began(ports.clock.utc_us(), ports.clock.monotonic())
             results: list[WorkResult] = []
             outcome = "cancelled"
@@ -51,29 +52,25 @@ class Computing:
                 leased = None
                 try:
                     async with asyncio.timeout(ports.timeout_s):
-                        leased = await lease(ports, Asking(actor, request_id, model), held)
+                        leased = await lease(ports, asking, held)
                         for work in works:
                             result = await leased.engine.compute(may, work)
                             results.append(result)
                     outcome = "answered"
                 except TimeoutError:
                     outcome = RequestTimeout.code
-                    raise RequestTimeout(
-                        f"Request timeout: it took longer than {ports.timeout_s:g} s."
-                    ) from None
+                    raise ports.timed_out() from None
                 except Refusal as refusal:
                     outcome = refusal.code
                     raise
                 finally:
                     if leased is not None:
-                        used = self._used(actor, request_id, leased.model, results, began, outcome)
-                        ports.usage.add(used)
+                        ports.usage.add(self._used(asking, leased.model, results, began, outcome))
             return Outcome(leased.model.id, leased.model.digest, tuple(results))
 
-    def _used(  # noqa: PLR0917 - the row of one request
+    def _used(
         self,
-        actor: Actor,
-        request_id: str,
+        asking: Asking,
         model: CatalogModel,
         results: Sequence[WorkResult],
         began: "_Began",
@@ -81,8 +78,8 @@ class Computing:
     ) -> UsageRow:
         now = self._ports.clock.monotonic()
         return UsageRow(
-            request_id=request_id,
-            actor=actor.id,
+            request_id=asking.request_id,
+            actor=asking.actor.id,
             model_id=model.id,
             digest=model.digest,
             prompt_tokens=sum(map(tokens_of, results)),

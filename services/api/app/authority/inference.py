@@ -27,7 +27,6 @@ from app.domain.models import CatalogModel
 from app.domain.refusal import attempting
 from app.domain.refusals import (
     Refusal,
-    RequestTimeout,
 )
 
 
@@ -98,12 +97,7 @@ class Generation:
         try:
             yield
         except TimeoutError:
-            raise self._timed_out() from None
-
-    def _timed_out(self) -> RequestTimeout:
-        return RequestTimeout(
-            f"Request timeout: the answer took longer than {self._ports.timeout_s:g} s."
-        )
+            raise self._ports.timed_out() from None
 
     async def begin(self) -> None:
         """Lease an engine, send it the sequences and wait until it has accepted each of them."""
@@ -131,7 +125,7 @@ class Generation:
                 try:
                     index, event = await self._next()
                 except TimeoutError:
-                    raise self._timed_out() from None
+                    raise self._ports.timed_out() from None
                 self._count(index, event)
                 unfinished -= isinstance(event, Finished)
                 yield index, event

@@ -24,6 +24,7 @@ from app.domain.refusals import (
     ModelQuarantined,
     ModelTooLarge,
     NotLoadable,
+    RequestTimeout,
 )
 
 FALLS_BACK = (DigestMismatch, LoadFailed, ModelQuarantined, ModelTooLarge, NotLoadable)
@@ -44,6 +45,10 @@ class InferencePorts:
     """What happens to a load on demand that policy wants a person for."""
     isolate_cache: bool = False
     """Whether prompts are remembered for each actor apart."""
+
+    def timed_out(self) -> RequestTimeout:
+        """What a client is told whose answer took too long."""
+        return RequestTimeout(f"Request timeout: the answer took longer than {self.timeout_s:g} s.")
 
 
 @dataclass(frozen=True, slots=True)

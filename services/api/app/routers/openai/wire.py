@@ -62,7 +62,8 @@ LEGACY = Shape(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """What every chunk and the whole answer repeat. `top` is how many alternatives were asked."""
+    """What every chunk and the whole answer repeat. `logprobs` is how many alternatives
+    were asked for with each token; None: no log probabilities."""
 
     shape: Shape
     request_id: str
