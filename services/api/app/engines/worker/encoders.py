@@ -2,7 +2,6 @@
 
 # mypy: allow-untyped-calls
 
-import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from app.engines.worker.bert import FAMILIES, Encoder, Shape
 from app.engines.worker.embedding import Rows, embed, groups, padded
 from app.engines.worker.encoder_prompts import EncoderLanguage, EncoderPrompts
 from app.engines.worker.jobs import Jobs
-from app.engines.worker.loading import CACHE_LIMIT_BYTES
+from app.engines.worker.loading import CACHE_LIMIT_BYTES, read_config
 from app.engines.worker.pooling import NotReadable, Pooling, pool, pooling_of
 
 _CLASSIFIES = "ForSequenceClassification"
@@ -32,19 +31,9 @@ _OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNor
 def is_encoder(directory: Path) -> bool:
     """Whether the directory's config.json names a family of this module."""
     try:
-        return str(_config(directory).get("model_type")) in FAMILIES
+        return str(read_config(directory).get("model_type")) in FAMILIES
     except CannotLoad:
         return False  # the loader of generating models says what is wrong
-
-
-def _config(directory: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CannotLoad("config.json cannot be read as JSON.") from error
-    if not isinstance(config, dict):
-        raise CannotLoad("config.json is not a JSON object.")
-    return config
 
 
 class LoadedEncoder:
@@ -52,7 +41,7 @@ class LoadedEncoder:
 
     def __init__(self, directory: Path) -> None:
         """Raises `CannotLoad`, or whatever MLX raises for files that lie."""
-        config = _config(directory)
+        config = read_config(directory)
         self.shape = Shape.of(config)
         weights = _weights(directory)
         scores = _ranks(config, weights)

@@ -56,7 +56,7 @@ class LoadedModel:
 
 def load(directory: Path, *, memory_limit_bytes: int) -> LoadedModel:
     """Raises `CannotLoad`, or whatever MLX and mlx-lm raise for files that lie."""
-    refuse_code(_read_config(directory))
+    refuse_code(read_config(directory))
     mx.set_cache_limit(CACHE_LIMIT_BYTES)
     mx.set_memory_limit(memory_limit_bytes)
     special = {"get_model_classes": classes_of_body} if is_body_only(directory) else {}
@@ -99,7 +99,8 @@ def refuse_code(config: Mapping[str, Any]) -> None:
         raise CannotLoad(f"mlx-lm does not know the architecture {model_type!r}.")
 
 
-def _read_config(directory: Path) -> dict[str, Any]:
+def read_config(directory: Path) -> dict[str, Any]:
+    """A model's config.json. Raises `CannotLoad`."""
     try:
         config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
