@@ -222,8 +222,10 @@ def test_random_weights_call_what_they_must_streamed_as_whole(
     assert json.loads(arguments)["on"] in (True, False)
     streamed = list(scripted.chat.completions.create(**asked, stream=True))
     assert put_together(streamed) == (content, thinking, calls, reason)
-    fragments = [c for chunk in streamed for c in chunk.choices[0].delta.tool_calls or []]
-    assert len(fragments) > 2
+    first, *rest = [c for chunk in streamed for c in chunk.choices[0].delta.tool_calls or []]
+    assert first.function is not None
+    assert (first.function.name, first.function.arguments) == ("switch", "")
+    assert rest  # how many depends on who is faster, the model or the reader
 
 
 def test_a_model_without_tools_in_its_template_is_asked_with_tools_all_the_same(
