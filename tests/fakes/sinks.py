@@ -15,6 +15,10 @@ from app.domain.refusals import AuditUnavailable
 from tests.fakes.log import MemoryLog
 
 TIMEOUT_S = 0.2
+"""How long a volume that never answers is waited for."""
+PATIENCE_S = 30.0
+"""How long one is waited for that does answer, however busy the machine and its disk are."""
+BLOCKED_S = 60.0
 RETRY_S = 0.05
 
 
@@ -29,11 +33,11 @@ class BlockedFile(FileSink):
 
     def open(self, known: Known) -> object:  # type: ignore[override]
         self.tried += 1
-        self.gate.wait(10)
+        self.gate.wait(BLOCKED_S)
         return super().open(known)
 
     def _write(self, data: memoryview) -> int:
-        self.gate.wait(10)
+        self.gate.wait(BLOCKED_S)
         return super()._write(data)
 
 
@@ -62,12 +66,17 @@ class House:
         return time.monotonic() - started
 
 
-def apart(file: FileSink, *, required: bool = False) -> Apart:
-    return Apart("second", file, required=required, timeout_s=TIMEOUT_S, retry_s=RETRY_S)
+def apart(file: FileSink, *, required: bool = False, timeout_s: float = PATIENCE_S) -> Apart:
+    return Apart("second", file, required=required, timeout_s=timeout_s, retry_s=RETRY_S)
+
+
+def waits(sink: Apart, seconds: float) -> None:
+    """So long it waits from now on."""
+    sink._timeout_s = seconds
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.005)

@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,16 @@ from app.authority.ledger.sinks.inline import Inline
 from app.authority.ledger.sinks.values import Delivery, Known, Sink
 from app.domain.refusals import AuditUnavailable, StartRefused
 from tests.fakes.log import MemoryLog
-from tests.fakes.sinks import TIMEOUT_S, BlockedFile, House, Houses, apart, until
+from tests.fakes.sinks import (
+    PATIENCE_S,
+    TIMEOUT_S,
+    BlockedFile,
+    House,
+    Houses,
+    apart,
+    until,
+    waits,
+)
 from tests.unit.ledger.test_sinks_file import check_holds
 
 
@@ -32,7 +40,8 @@ def houses() -> Iterator[Callable[..., House]]:
     yield make
     for house in made:
         house.sinks.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("sink ")]
+        further = [sink for sink in house.sinks._sinks if isinstance(sink, Apart)]
+        assert not any(sink._thread.is_alive() for sink in further)
 
 
 def test_no_sinks_take_everything(houses: Houses) -> None:
@@ -47,8 +56,8 @@ def test_every_sink_holds_every_group(tmp_path: Path, houses: Houses) -> None:
     (tmp_path / "b").mkdir()
     house = houses(
         own_sink(tmp_path),
-        further_sink(tmp_path / "a", install_id="i1", required=True, timeout_s=5),
-        further_sink(tmp_path / "b", install_id="i1", required=False, timeout_s=5),
+        further_sink(tmp_path / "a", install_id="i1", required=True, timeout_s=PATIENCE_S),
+        further_sink(tmp_path / "b", install_id="i1", required=False, timeout_s=PATIENCE_S),
     )
     a, b = str(tmp_path / "a"), str(tmp_path / "b")
     assert house.open() == [("own", "new"), (a, "new"), (b, "new")]
@@ -102,16 +111,19 @@ def test_an_optional_sink_that_blocks_is_waited_for_once_and_catches_up(
     tmp_path: Path, houses: Houses
 ) -> None:
     file = BlockedFile(tmp_path / "second")
-    house = houses(own_sink(tmp_path), apart(file))
+    sink = apart(file)
+    house = houses(own_sink(tmp_path), sink)
     house.open()
     house.deliver()
     file.gate.clear()
+    waits(sink, TIMEOUT_S)
     assert house.deliver() >= TIMEOUT_S
-    assert sum(house.deliver() for _ in range(20)) < TIMEOUT_S
+    waits(sink, PATIENCE_S)
+    assert sum(house.deliver() for _ in range(20)) < PATIENCE_S  # not one of them waited
     own, second = house.sinks.states()
     assert (own.ok, own.lag) == (True, 0)
     assert (second.ok, second.lag) == (False, 21)
-    assert "has not answered for 0.2 s" in second.why
+    assert "has not answered for 30 s" in second.why
     file.gate.set()
     until(lambda: house.sinks.states()[1].ok and house.sinks.states()[1].lag == 0)
     check_holds(tmp_path / "second", house.log, unharmed=True)
@@ -121,12 +133,15 @@ def test_an_optional_sink_that_blocks_is_waited_for_once_and_catches_up(
 
 def test_a_required_sink_that_blocks_fails_closed_at_once(tmp_path: Path, houses: Houses) -> None:
     file = BlockedFile(tmp_path / "second")
-    house = houses(own_sink(tmp_path), apart(file, required=True))
+    sink = apart(file, required=True)
+    house = houses(own_sink(tmp_path), sink)
     house.open()
     house.deliver()
     file.gate.clear()
-    assert house.refused("has not answered") >= TIMEOUT_S
-    assert sum(house.refused("has not answered") for _ in range(20)) < TIMEOUT_S
+    waits(sink, TIMEOUT_S)
+    assert house.refused(r"has not answered for 0\.2 s") >= TIMEOUT_S
+    waits(sink, PATIENCE_S)
+    assert sum(house.refused("has not answered") for _ in range(20)) < PATIENCE_S
     file.gate.set()
     until(lambda: house.sinks.states()[1].lag == 0)
     house.deliver()
@@ -138,11 +153,14 @@ def test_a_volume_that_blocks_while_opening_does_not_hold_up_the_start(
 ) -> None:
     file = BlockedFile(tmp_path / "second")
     file.gate.clear()
-    house = houses(apart(file))
+    sink = apart(file, timeout_s=TIMEOUT_S)
+    house = houses(sink)
     started = time.monotonic()
     assert house.open() == []
-    assert TIMEOUT_S <= time.monotonic() - started < 5
-    assert house.deliver() < TIMEOUT_S
+    assert TIMEOUT_S <= time.monotonic() - started < PATIENCE_S
+    until(lambda: file.tried == 1)  # before there is an event
+    waits(sink, PATIENCE_S)
+    assert house.deliver() < PATIENCE_S
     file.gate.set()
     until(lambda: house.sinks.states()[0].size == 1)
     assert [change.reason for change in house.sinks.changes()] == ["new"]
@@ -154,9 +172,11 @@ def test_a_required_volume_that_blocks_while_opening_refuses_the_start(
 ) -> None:
     file = BlockedFile(tmp_path / "second")
     file.gate.clear()
-    house = houses(apart(file, required=True))
+    sink = apart(file, required=True, timeout_s=TIMEOUT_S)
+    house = houses(sink)
     with pytest.raises(StartRefused, match="has not answered .* Check its volume"):
         house.open()
+    waits(sink, PATIENCE_S)
     file.gate.set()
 
 
@@ -174,7 +194,7 @@ def test_an_optional_volume_that_is_mounted_later_is_filled_without_being_asked(
 ) -> None:
     house = houses(apart(FileSink(tmp_path / "volume" / "x")))
     assert house.open() == []
-    assert house.deliver(3) < TIMEOUT_S
+    assert house.deliver(3) < PATIENCE_S
     assert "mount its volume" in house.sinks.states()[0].why
     (tmp_path / "volume").mkdir()
     until(lambda: house.sinks.states()[0].ok)
@@ -184,10 +204,10 @@ def test_an_optional_volume_that_is_mounted_later_is_filled_without_being_asked(
 
 def test_an_absent_volume_is_tried_at_most_once_in_a_while(tmp_path: Path, houses: Houses) -> None:
     file = BlockedFile(tmp_path / "volume" / "x")
-    sink = Apart("second", file, required=False, timeout_s=TIMEOUT_S, retry_s=60)
+    sink = Apart("second", file, required=False, timeout_s=PATIENCE_S, retry_s=600)
     house = houses(sink)
     house.open()
-    assert sum(house.deliver() for _ in range(100)) < TIMEOUT_S * 5
+    assert sum(house.deliver() for _ in range(100)) < PATIENCE_S
     assert file.tried == 1
 
 
@@ -201,7 +221,8 @@ def test_an_unmounted_volume_that_comes_back_is_checked_and_caught_up(
     (tmp_path / "volume").rename(tmp_path / "away")
     house.refused("was deleted or moved away")
     house.refused("moved away|mount its volume")
-    shutil.copytree(tmp_path / "away", tmp_path / "volume")
+    shutil.copytree(tmp_path / "away", tmp_path / "copied")
+    (tmp_path / "copied").rename(tmp_path / "volume")  # at once, as a volume is mounted
     until(lambda: house.sinks.states()[0].lag == 0)
     house.deliver()
     check_holds(tmp_path / "volume" / "x", house.log, unharmed=True)
@@ -224,7 +245,8 @@ def test_a_deleted_second_copy_is_told_made_again_and_recorded(
 def test_keys_that_came_later_are_trusted_when_a_sink_is_opened_anew(
     tmp_path: Path, houses: Houses
 ) -> None:
-    house = houses(apart(FileSink(tmp_path / "x"), required=True))
+    file = BlockedFile(tmp_path / "x")
+    house = houses(apart(file, required=True))
     house.open()
     house.deliver()
     rotated = MemoryLog(house.log.all_bodies)
@@ -232,8 +254,10 @@ def test_keys_that_came_later_are_trusted_when_a_sink_is_opened_anew(
     house.log = rotated
     house.deliver()
     (tmp_path / "x").rename(tmp_path / "y")
+    file.gate.clear()  # it is not opened anew before it is back
     house.refused("moved away")
     (tmp_path / "y").rename(tmp_path / "x")
+    file.gate.set()
     until(lambda: house.sinks.states()[0].lag == 0)
     house.deliver()
 
@@ -292,8 +316,9 @@ def test_a_thread_that_is_stuck_does_not_keep_the_server_from_stopping(tmp_path:
     sink.open(Known(log.size, log.root_at, (log.key,)))
     file.gate.clear()
     sink.begin(Delivery(log.size, log.note(), log.bodies))
+    waits(sink, TIMEOUT_S)
     started = time.monotonic()
     sink.close()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < PATIENCE_S  # its volume does not answer for twice as long
     file.gate.set()
     until(lambda: not sink._thread.is_alive())
