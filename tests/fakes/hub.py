@@ -58,6 +58,7 @@ class FakeHub:
 
     heard: list[Heard] = field(default_factory=list)
     content_bytes: int = 0
+    counting: threading.Lock = field(default_factory=threading.Lock)
 
     def holds(self, directory: Path) -> "FakeHub":
         self.files = {p.name: p.read_bytes() for p in sorted(directory.iterdir()) if p.is_file()}
@@ -206,8 +207,10 @@ class _Handler(BaseHTTPRequestHandler):
         step = 64 if self.hub.drip_s else max(1, len(body))
         try:
             for at in range(0, len(body), step):
-                self.wfile.write(body[at : at + step])
-                self.hub.content_bytes += len(body[at : at + step])
+                piece = body[at : at + step]
+                with self.hub.counting:  # before it is sent: whoever has it may look at the count
+                    self.hub.content_bytes += len(piece)
+                self.wfile.write(piece)
                 if self.hub.drip_s:
                     self.wfile.flush()
                     time.sleep(self.hub.drip_s)

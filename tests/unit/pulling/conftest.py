@@ -1,7 +1,7 @@
 """Pulls by the real client from a real local server into a real store, with a real ledger."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,9 @@ from tests.fakes.memory import GIB, FixedMemory
 from tests.models import tiny_model
 
 OPERATOR = Actor("key:00000000", "operator", frozenset({Role.OPERATOR}))
-QUICK = Patience(connect_s=2.0, silence_s=0.5, pauses_s=(0.01, 0.02, 0.03))
+QUICK = Patience(connect_s=30.0, silence_s=30.0, pauses_s=(0.01, 0.02, 0.03))
+"""Tries again at once, and gives no hub up that is only slow."""
+IMPATIENT = replace(QUICK, silence_s=0.2)
 
 Json = dict[str, Any]
 

@@ -200,17 +200,17 @@ async def test_a_pull_whose_hub_is_slow_keeps_no_load_from_being_asked_for(works
     class Slow(Away):
         def document(self, *_: object) -> Any:
             drawing.set()
-            go_on.wait(10)
+            go_on.wait(60)
             raise HubUnreachable("The hub is slow.")
 
     works.act._pulls = Slow()
     facts = {"repo": REPO, "revision": "0" * 40, "name": "acme/slow"}
     pull = NeedsApproval(Question("model_pull", works.office.owner, "acme/slow", facts), ASKS)
     slow = asyncio.create_task(asyncio.to_thread(asks.refusal, pull))
-    await asyncio.to_thread(drawing.wait, 10)
+    assert await asyncio.to_thread(drawing.wait, 60)
     load = NeedsApproval(Question("model_load", works.office.owner, "acme/x", {}), ASKS)
     with pytest.raises(InvalidRequest, match="no act 'model_load'"):
-        await asyncio.wait_for(asyncio.to_thread(asks.refusal, load), 5)
+        await asyncio.wait_for(asyncio.to_thread(asks.refusal, load), 30)
     assert not slow.done()
     go_on.set()
     with pytest.raises(HubUnreachable):

@@ -14,7 +14,7 @@ from app.engines.hub import HuggingFaceHub
 from tests.fakes.hub import REPO, git_blob
 from tests.fakes.strangers import Both, endless
 from tests.unit.catalog.removal.swaps import KINDS, outside_at
-from tests.unit.pulling.conftest import QUICK, Station, nothing_is_loadable
+from tests.unit.pulling.conftest import IMPATIENT, QUICK, Station, nothing_is_loadable
 
 WEIGHTS = "model.safetensors"
 
@@ -167,12 +167,12 @@ async def test_errors_without_end_are_given_up(station: Station) -> None:
 
 async def test_a_silent_hub_is_given_up(station: Station) -> None:
     station.hub.silent = threading.Event()
+    station.client._patience = IMPATIENT
     try:
         with pytest.raises(HubUnreachable):
             await station.plan()
     finally:
         station.hub.silent.set()
-        station.hub.silent = None
 
 
 async def test_a_hub_that_is_not_there_is_named(station: Station) -> None:

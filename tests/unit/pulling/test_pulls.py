@@ -233,7 +233,7 @@ async def test_a_model_that_does_not_fit_now_is_pulled_with_that_said(station: S
 
 async def test_one_pull_of_a_model_at_a_time(station: Station) -> None:
     plan = (await station.plan())["plan"]
-    station.hub.drip_s = 0.02
+    station.hub.drip_s = 0.05  # it would take minutes: nothing ends by itself meanwhile
     pulling = station.pulling.pull(OPERATOR, plan)
     await anext(aiter(pulling))
     with pytest.raises(ModelBusy, match="already"):
@@ -246,7 +246,7 @@ async def test_one_pull_of_a_model_at_a_time(station: Station) -> None:
 async def test_how_much_is_here_is_told_while_a_model_is_pulled(station: Station) -> None:
     plan = await station.plan()
     assert await station.pulling.fetched_bytes(OPERATOR, REPO) is None
-    station.hub.drip_s = 0.02
+    station.hub.drip_s = 0.05  # it would take minutes: nothing ends by itself meanwhile
     pulling = station.pulling.pull(OPERATOR, plan["plan"])
     await anext(aiter(pulling))
     here = await station.pulling.fetched_bytes(OPERATOR, REPO)
