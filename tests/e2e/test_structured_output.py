@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.e2e.asking import TINY, chat, complete, openai, refused
+from tests.e2e.asking import TINY, chat, complete, openai, refused, tokens_of
 from tests.e2e.server import RunningServer
 
 ORDER: dict[str, Any] = {
@@ -129,3 +129,32 @@ def test_forced_calls_have_the_arguments_that_the_tool_takes(
     assert call["function"]["name"] in names
     jsonschema.validate(json.loads(call["function"]["arguments"]), ORDER)
     assert not answer["message"]["content"]
+
+
+def test_an_answer_beside_tools_is_in_form_or_calls_streamed_and_whole(
+    tiny: RunningServer,
+) -> None:
+    (mark,) = tokens_of("<")
+    with openai(tiny) as client:
+        for bias, reason in ((-100, "stop"), (100, "tool_calls")):
+            asked: Any = {
+                "model": TINY,
+                "messages": [{"role": "user", "content": "order something"}],
+                "seed": 5,
+                "tools": TOOLS,
+                "parallel_tool_calls": False,
+                "response_format": as_schema(ORDER),
+                "logit_bias": {str(mark): bias},
+            }
+            whole = client.chat.completions.create(**asked).choices[0]
+            with client.chat.completions.stream(**asked) as stream:
+                streamed = stream.get_final_completion().choices[0]
+            for choice in (whole, streamed):
+                assert choice.finish_reason == reason
+                said = choice.message.content
+                for call in choice.message.tool_calls or []:
+                    assert said in (None, "")
+                    said = call.function.arguments
+                assert said is not None
+                jsonschema.validate(json.loads(said), ORDER)
+            assert (whole.message.content or "") == (streamed.message.content or "")

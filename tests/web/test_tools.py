@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.domain.generation import NO_TOOLS, ChatPrompt, ToolMode, ToolUse
+from app.domain.generation import NO_TOOLS, ChatPrompt, Form, ToolMode, ToolUse
 from tests.fakes.house import House, assert_openai_error, chat
 
 CHAT = "/v1/chat/completions"
@@ -112,7 +112,7 @@ def named(name: Any) -> dict[str, Any]:
         ({"tools": [LOOK], "tool_choice": named("shut")}, "tool_choice.function.name"),
         ({"tool_choice": named("look")}, "tool_choice.function.name"),
         ({"tools": [LOOK], "parallel_tool_calls": "no"}, "parallel_tool_calls"),
-        ({"tools": [LOOK], "response_format": {"type": "json_object"}}, "tools"),
+        ({"tools": [LOOK], "guided_choice": ["a"]}, "tools"),
         ({"tools": [LOOK], "guided_regex": "a+", "tool_choice": "auto"}, "tools"),
     ],
     ids=lambda value: json.dumps(value)[:60],
@@ -138,6 +138,16 @@ async def test_a_forced_call_leaves_no_content_that_a_form_could_be_about(
     body["tool_choice"] = "none"
     assert (await client.post(CHAT, json=body)).status_code == 200
     assert house.inference.asked[-1][1].sequences[0].sampling.constraint is not None
+
+
+async def test_a_form_of_json_goes_with_calls_that_the_model_may_make(
+    client: httpx.AsyncClient, house: House
+) -> None:
+    body = chat(tools=[LOOK], response_format={"type": "json_object"})
+    assert (await client.post(CHAT, json=body)).status_code == 200
+    asked = house.inference.asked[-1][1].sequences[0]
+    assert asked.prompt.use.mode is ToolMode.AUTO
+    assert asked.sampling.constraint.form is Form.JSON
 
 
 async def test_a_number_that_json_cannot_carry_is_refused_in_tools(

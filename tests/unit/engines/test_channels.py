@@ -17,7 +17,7 @@ from app.domain.generation import (
     ToolUse,
 )
 from app.engines.worker.channels import Parts
-from app.engines.worker.forced import ForcedCalls
+from app.engines.worker.forced import AnswerOrCalls, ForcedCalls
 from app.engines.worker.markers import Markers
 from app.engines.worker.tool_parsers import FORMS
 from app.engines.worker.voice import Channels, PlainText
@@ -163,9 +163,11 @@ def test_where_any_text_is_cut_changes_nothing(
 
 FORCED = '[{"name":"look","arguments":{"at":"a \\"}] {","n":[{}]}},{"name":"look","arguments":{}}]'
 
+FORCED_CALLS = [("look", '{"at":"a \\"}] {","n":[{}]}'), ("look", "{}")]
+
 
 def test_forced_calls_are_told_as_they_are_written() -> None:
-    expected = ("", "", [("look", '{"at":"a \\"}] {","n":[{}]}'), ("look", "{}")])
+    expected = ("", "", FORCED_CALLS)
     for pieces in ([FORCED], list(FORCED)):
         assert told(ForcedCalls(PlainText()), pieces) == expected
 
@@ -194,3 +196,25 @@ def test_a_forced_answer_that_is_cut_holds_calls_and_never_the_list_around_them(
     assert content == ""
     assert FORCED[:length].count('"arguments":{') == len(calls)
     assert all(name == "look" for name, _ in calls)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"<tool_call>{FORCED}", ("", "", FORCED_CALLS)),
+        (f" <tool_call>{FORCED}", ("", "", FORCED_CALLS)),
+        ('{"a": "<tool_call>"}', ('{"a": "<tool_call>"}', "", [])),
+        ("<tool_", ("", "", [])),
+        ("", ("", "", [])),
+    ],
+    ids=["calls", "after a space", "a marker inside JSON", "cut", "nothing"],
+)
+def test_where_the_model_may_choose_the_beginning_says_what_it_is(
+    text: str, expected: tuple[str, str, list[tuple[str, str]]]
+) -> None:
+    content, _, calls = expected
+    for thought in ("", "hm\n</think>\n"):
+        for pieces in ([thought + text], [thought, text], list(thought + text)):
+            before = Parts(MARKERS, thinking=True) if thought else PlainText()
+            said = told(AnswerOrCalls(before, "<tool_call>"), pieces)
+            assert said == (content, "hm" if thought else "", calls)

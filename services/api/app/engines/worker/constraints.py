@@ -12,10 +12,10 @@ import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 from numpy.typing import NDArray
 
-from app.domain.generation import ChatPrompt, Form, ToolUse
+from app.domain.generation import NO_TOOLS, ChatPrompt, Constraint, Form, ToolUse
 from app.domain.refusals import ConstraintRejected
 from app.engines.protocol import Generate
-from app.engines.worker.grammars import grammar_of, grammar_of_calls
+from app.engines.worker.grammars import grammar_of, grammar_of_calls, grammar_of_either
 from app.engines.worker.markers import NO_MARKERS, Markers
 from app.engines.worker.patterns import NotExact, has_half
 
@@ -123,20 +123,31 @@ class Constraints:
 
     def compile(self, asked: Generate, rendered: str) -> Enforcing | None:
         """None where nothing is asked for. Raises `ConstraintRejected`."""
-        constraint, use = asked.sampling.constraint, _forced(asked)
-        if constraint is None and use is None:
-            return None
+        constraint = asked.sampling.constraint
         param = "tools" if constraint is None else _PARAMS.get(constraint.form)
         try:
-            if use is None:
-                assert constraint is not None
-                return self._enforcing(grammar_of(constraint), rendered)
-            if constraint is not None:
-                raise NotExact("forced calls and a constrained answer exclude each other")
-            return self._enforcing(grammar_of_calls(use), rendered)
+            grammar = self._grammar(constraint, _use(asked))
+            return None if grammar is None else self._enforcing(grammar, rendered)
         except NotExact as error:
             message = f"The constraint cannot be enforced exactly: {error}."
             raise ConstraintRejected(message, param=param) from error
+
+    def _grammar(self, constraint: Constraint | None, use: ToolUse) -> str | None:
+        if use.forced:
+            if constraint is not None:
+                raise NotExact("forced calls and a constrained answer exclude each other")
+            return grammar_of_calls(use)
+        if constraint is None:
+            return None
+        if not use.offered:
+            return grammar_of(constraint)
+        marker = self._markers.call_start
+        return grammar_of_either(constraint, use, marker, self._encode(marker))
+
+    def _encode(self, text: str) -> list[int]:
+        if hasattr(self._tokenizer, "bytes_of"):
+            return list(self._tokenizer.encode(text, special=False))
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
 
     def _enforcing(self, grammar: str, rendered: str) -> Enforcing:
         """The first mask is made here: what fails at once is found before anything is queued."""
@@ -202,9 +213,8 @@ class _Tokens:
 _PARAMS: dict[Form, str] = {Form.JSON: "response_format", Form.SCHEMA: "response_format"}
 
 
-def _forced(asked: Generate) -> ToolUse | None:
-    prompt = asked.prompt
-    return prompt.use if isinstance(prompt, ChatPrompt) and prompt.use.forced else None
+def _use(asked: Generate) -> ToolUse:
+    return asked.prompt.use if isinstance(asked.prompt, ChatPrompt) else NO_TOOLS
 
 
 def _plain(error: str) -> str:

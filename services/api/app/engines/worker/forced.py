@@ -1,6 +1,6 @@
-"""The answer that a grammar forces to be calls, told as it comes.
+"""Calls that a grammar forces, told as they come.
 
-It is one JSON list of `{"name": ..., "arguments": {...}}`. Arguments are handed on as they are
+They are one JSON list of `{"name": ..., "arguments": {...}}`. Arguments are handed on as they are
 written, because the grammar sees to it that they will be complete and valid.
 """
 
@@ -9,7 +9,7 @@ import re
 
 from app.domain.generation import CallArguments, CallBegun, Delta, Piece
 from app.engines.worker.calls import new_call_id
-from app.engines.worker.voice import Channels
+from app.engines.worker.voice import Channels, PlainText
 
 _HEAD = re.compile(
     r'\s*\}?\s*[\[,]\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(?=\{)'
@@ -29,6 +29,7 @@ class ForcedCalls:
         self.calls = 0
 
     pending = False
+    calling = False
 
     @property
     def reasoning_tokens(self) -> int:
@@ -77,6 +78,61 @@ class ForcedCalls:
     def _spent(self) -> int:
         tokens, self._tokens = self._tokens, 0
         return tokens
+
+
+class AnswerOrCalls:
+    """The answer of a grammar that lets the model choose: what begins with `marker` is calls."""
+
+    pending = False
+    calling = True
+
+    def __init__(self, before: Channels, marker: str) -> None:
+        self._before = before
+        self._marker = marker
+        self._first = ""  # what may still be the beginning of the marker
+        self._tokens = 0
+        self._after: Channels | None = None
+
+    @property
+    def calls(self) -> int:
+        return self._after.calls if self._after is not None else 0
+
+    @property
+    def reasoning_tokens(self) -> int:
+        return self._before.reasoning_tokens
+
+    def feed(self, text: str, tokens: int) -> list[Piece]:
+        return self._told(self._before.feed(text, tokens))
+
+    def flush(self) -> list[Piece]:
+        """A marker that was cut short is no content."""
+        pieces = self._told(self._before.flush())
+        return pieces + (self._after.flush() if self._after is not None else [])
+
+    def _told(self, pieces: list[Piece]) -> list[Piece]:
+        told: list[Piece] = []
+        for piece in pieces:
+            if not isinstance(piece, Delta):
+                told.append(piece)
+            elif self._after is not None:
+                told += self._after.feed(piece.text, piece.tokens)
+            else:
+                self._first += piece.text
+                self._tokens += piece.tokens
+                told += self._chosen()
+        return told
+
+    def _chosen(self) -> list[Piece]:
+        """Once it is clear which it is."""
+        begun, marker = self._first.lstrip(), self._marker  # some tokenizers put a space before it
+        if marker.startswith(begun) and begun != marker:
+            return []
+        text, self._first = self._first, ""
+        if not begun.startswith(marker):
+            self._after = PlainText()
+            return self._after.feed(text, self._tokens)
+        self._after = ForcedCalls(PlainText())
+        return self._after.feed(begun.removeprefix(marker), self._tokens)
 
 
 class _JsonValue:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from llguidance import regex_to_lark
@@ -16,6 +16,8 @@ MAX_TEXT = 256 * 1024
 MAX_GRAMMAR_TEXT = 32_768
 MAX_RULES = 1_000
 MAX_TOOLS = 200
+BESIDE_CALLS = frozenset({Form.JSON, Form.SCHEMA})
+"""Forms of which no answer begins as a marker of calls does."""
 
 _HEAD = '%llguidance {"no_forcing": true}\n'
 """What can only go on in one way is still drawn: forced text may be gigabytes long."""
@@ -37,6 +39,29 @@ def grammar_of_calls(use: ToolUse) -> str:
 
     Raises `NotExact`.
     """
+    return f"{_HEAD}start: {_calls(use, _arguments)}"
+
+
+def grammar_of_either(constraint: Constraint, use: ToolUse, marker: str, ids: Sequence[int]) -> str:
+    """An answer of the constraint's form, or `marker` and a list of calls; the model chooses.
+
+    `ids` are the marker's tokens. A tool with a schema that cannot be enforced is called with any
+    object, as it would be without a form. Raises `NotExact`: also for a form that could begin as
+    the marker does, which JSON cannot.
+    """
+    if constraint.form not in BESIDE_CALLS:
+        raise NotExact("a pattern, choices or a grammar cannot stand beside calls of tools")
+    answer = grammar_of(constraint).removeprefix(f"{_HEAD}start: ")
+    token = " ".join(f"<[{number}]>" for number in ids)
+    return (
+        f"{_HEAD}start: answer | marker calls\n"
+        f"answer: {answer}\n"
+        f"marker: {json.dumps(marker)} | {token}\n"
+        f"calls: {_calls(use, _arguments_or_any)}\n"
+    )
+
+
+def _calls(use: ToolUse, arguments: Callable[[Mapping[str, Any], str], dict[str, Any]]) -> str:
     functions = [tool["function"] for tool in use.tools]
     if use.mode is ToolMode.NAMED:
         functions = [function for function in functions if function["name"] == use.name]
@@ -48,7 +73,7 @@ def grammar_of_calls(use: ToolUse) -> str:
         "minItems": 1,
         **({"maxItems": 1} if one else {}),
         "items": {"anyOf": [_call(f["name"], f"t{at}") for at, f in enumerate(functions)]},
-        "$defs": {f"t{at}": _arguments(f, f"t{at}") for at, f in enumerate(functions)},
+        "$defs": {f"t{at}": arguments(f, f"t{at}") for at, f in enumerate(functions)},
     }
     return _json(schema, {"whitespace_flexible": False})
 
@@ -73,8 +98,15 @@ def _arguments(function: Mapping[str, Any], definition: str) -> dict[str, Any]:
     return schema
 
 
+def _arguments_or_any(function: Mapping[str, Any], definition: str) -> dict[str, Any]:
+    try:
+        return _arguments(function, definition)
+    except NotExact:
+        return {"type": "object"}
+
+
 def _of_schema(body: Any) -> str:
-    return _json(exact(body), {"whitespace_pattern": _SPACES})
+    return f"{_HEAD}start: {_json(exact(body), {'whitespace_pattern': _SPACES})}"
 
 
 def _of_json(_body: Any) -> str:
@@ -140,7 +172,7 @@ def _json(schema: Mapping[str, Any], spaces: Mapping[str, Any]) -> str:
     text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
     if len(text) > MAX_TEXT:
         raise NotExact(f"it is longer than {MAX_TEXT} characters")
-    return f"{_HEAD}start: %json {text}"
+    return f"%json {text}"
 
 
 _FORMS: Mapping[Form, Callable[[Any], str]] = {

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from app.domain.generation import ChatPrompt
 from app.engines.worker.backend import Prepared
 from app.engines.worker.channels import Parts
-from app.engines.worker.forced import ForcedCalls
+from app.engines.worker.forced import AnswerOrCalls, ForcedCalls
 from app.engines.worker.language import Language
 from app.engines.worker.logprobs import Telling
 from app.engines.worker.markers import Markers
@@ -22,7 +22,7 @@ def new_voice(
     channels = _channels(language.markers, prepared)
     shown: tuple[str, ...] = ()
     if not isinstance(channels, PlainText):
-        shown = language.markers.visible(calls=isinstance(channels, Parts) and channels.calling)
+        shown = language.markers.visible(calls=channels.calling)
     return Voice(
         text=language.new_text_stream(shown),
         stops=StopScanner(prepared.asked.sampling.stop),
@@ -38,8 +38,11 @@ def _channels(markers: Markers, prepared: Prepared) -> Channels:
     if not isinstance(prompt, ChatPrompt):
         return PlainText()
     thinking = markers.opens_thinking(prepared.rendered)
+    before = Parts(markers, thinking=True) if thinking else PlainText()
     if prompt.use.forced:
-        return ForcedCalls(Parts(markers, thinking=True) if thinking else PlainText())
+        return ForcedCalls(before)
+    if prompt.use.offered and prepared.asked.sampling.constraint is not None:
+        return AnswerOrCalls(before, markers.call_start)
     if markers.thinks or prompt.use.offered or markers.dropped:
         return Parts(markers, use=prompt.use, thinking=thinking)
     return PlainText()

@@ -21,6 +21,10 @@ class Channels(Protocol):
     def reasoning_tokens(self) -> int: ...
 
     @property
+    def calling(self) -> bool:
+        """Whether the model's own marker of calls has to be seen in the text."""
+
+    @property
     def pending(self) -> bool:
         """Whether text is held back that may still become content."""
 
@@ -35,6 +39,7 @@ class PlainText:
     """An answer that is nothing but text."""
 
     calls = 0
+    calling = False
     reasoning_tokens = 0
     pending = False
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from app.domain.generation import NO_TOOLS, Constraint, ToolMode, ToolUse
+from app.domain.generation import NO_TOOLS, Constraint, Form, ToolMode, ToolUse
 from app.domain.refusals import InvalidRequest
 from app.routers.openai.formats import finite
 
@@ -29,16 +29,19 @@ def tool_use(tools: Any, choice: Any, *, parallel: bool | None = None) -> ToolUs
 def constraint_beside(use: ToolUse, constraint: Constraint | None, param: str) -> Constraint | None:
     """What of a constraint is left beside tools. Raises InvalidRequest.
 
-    A forced call leaves no content that it could be about. Where the model may choose between a
-    call and an answer, nothing enforces both.
+    A forced call leaves no content that it could be about. Where the model may choose, it calls or
+    answers in JSON, which the first token decides; text of another form could begin like a call.
     """
     if constraint is None or not use.offered:
         return constraint
     if use.forced:
         return None
+    if constraint.form in (Form.JSON, Form.SCHEMA):
+        return constraint
     raise InvalidRequest(
-        f"{param}: an answer cannot be held to a form while the model may also call tools. Force "
-        "a call (tool_choice 'required'), or ask for the form without tools.",
+        f"{param}: while the model may also call tools, an answer can be held to JSON alone, not "
+        "to a pattern, choices or a grammar. Force a call (tool_choice 'required'), or ask "
+        "without tools.",
         param=param,
     )
 
