@@ -1,13 +1,16 @@
 """Long prompts: the client hears that its own is being read, and others go on meanwhile."""
 
 import json
+import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 
 import httpx
+import psutil
 import pytest
 
 from tests.e2e.asking import still_answers, tokens_of, until
@@ -22,7 +25,7 @@ LONG = "a long story that takes its time, " * 180
 SOON_QUIET = """
 import runpy, sys
 import app.routers.answering as answering
-answering.QUIET_S = 0.05
+answering.QUIET_S = 0.02
 sys.argv = sys.argv[3:]
 runpy.run_module("app.cli.main", run_name="__main__", alter_sys=True)
 """
@@ -33,7 +36,8 @@ runpy.run_module("app.cli.main", run_name="__main__", alter_sys=True)
 def patient_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     place = tmp_path_factory.mktemp("patient")
     quiet = (sys.executable, "-c", SOON_QUIET)
-    with running_server(place / "home", under=quiet, default_context=CONTEXT, slots=2) as running:
+    settings = {"default_context": CONTEXT, "slots": 2, "worker_silence_s": 120}
+    with running_server(place / "home", under=quiet, **settings) as running:
         running.import_model(tiny_model(place / "model", context=CONTEXT), MODEL)
         still_answers(running, MODEL)
         yield running
@@ -55,11 +59,13 @@ class Stream(threading.Thread):
         self._leave = threading.Event()
         self.began = time.monotonic()
         self.lines: list[tuple[float, str]] = []
+        self.id = ""
         self.start()
 
     def run(self) -> None:
         with httpx.stream("POST", self._url, json=self._body, timeout=120) as answer:
             assert answer.status_code == 200
+            self.id = answer.headers["x-request-id"]
             for line in answer.iter_lines():
                 if line:
                     self.lines.append((time.monotonic(), line))
@@ -79,6 +85,41 @@ class Stream(threading.Thread):
         return found
 
 
+def here(server: RunningServer) -> int:
+    """How many requests the server has for the model."""
+    found = server.residency(MODEL)
+    return int(found["active"] + found["queued"])
+
+
+def ended(server: RunningServer, requests: list[str]) -> list[tuple[str, str]]:
+    """These requests in the order in which they ended, and how each of them did."""
+    marks = ", ".join("?" * len(requests))
+    rows: list[tuple[str, str]] = []
+
+    def recorded() -> bool:
+        with closing(sqlite3.connect(server.home / "lmx.db", timeout=60)) as database:
+            rows[:] = database.execute(
+                f"SELECT request_id, outcome FROM usage WHERE request_id IN ({marks})"
+                " ORDER BY rowid",
+                requests,
+            ).fetchall()
+        return len(rows) == len(requests)
+
+    until(recorded, within_s=60)
+    return rows
+
+
+@contextmanager
+def worker_held_up(server: RunningServer) -> Iterator[None]:
+    """Nothing is generated meanwhile, so nothing that runs or waits can end."""
+    worker = psutil.Process(server.residency(MODEL)["pid"])
+    worker.suspend()
+    try:
+        yield
+    finally:
+        worker.resume()
+
+
 def test_a_comment_comes_while_a_long_prompt_is_read(patient: RunningServer) -> None:
     stream = Stream(patient, "comments: " + LONG, max_tokens=4)
     stream.join(120)
@@ -92,25 +133,26 @@ def test_a_comment_comes_while_a_long_prompt_is_read(patient: RunningServer) -> 
 
 def test_a_running_answer_goes_on_while_a_long_prompt_is_read(patient: RunningServer) -> None:
     speaker = Stream(patient, "speak", max_tokens=6000)
-    until(speaker.texts)
+    until(speaker.texts, within_s=60)
     prompt = "beside: " + LONG
     long = Stream(patient, prompt, max_tokens=1)
-    until(long.texts)
+    until(long.texts, within_s=100)
     read_by = long.texts()[0][0]
     meanwhile = "".join(text for moment, text in speaker.texts() if long.began < moment < read_by)
     speaker.leave()
     chunks = len(tokens_of(prompt)) // CHUNK
     assert chunks > 20
-    assert len(meanwhile) >= chunks // 2
+    assert len(meanwhile) >= chunks // 4  # one at each; a reader may be late with some
 
 
 def test_who_leaves_while_the_prompt_is_read_frees_the_place(patient: RunningServer) -> None:
     streams = [Stream(patient, f"leaving {n}: " + LONG, max_tokens=2000) for n in range(2)]
-    until(lambda: patient.residency(MODEL)["active"] == 2)
-    until(lambda: all(stream.lines for stream in streams))
+    until(lambda: all(stream.lines for stream in streams), within_s=60)
     for stream in streams:
         stream.leave()
-    until(lambda: patient.residency(MODEL)["active"] == 0, within_s=5)
+    until(lambda: patient.residency(MODEL)["active"] == 0, within_s=60)
+    outcomes = ended(patient, [stream.id for stream in streams])
+    assert [outcome for _, outcome in outcomes] == ["cancelled"] * 2
 
 
 PRIORITIES = (
@@ -124,26 +166,27 @@ PRIORITIES = (
 def test_no_header_of_a_client_changes_who_is_served_first(
     patient: RunningServer, headers: dict[str, str]
 ) -> None:
-    speakers = [Stream(patient, f"busy {n}", max_tokens=6000) for n in range(2)]
-    until(lambda: all(speaker.texts() for speaker in speakers))
-    ended: list[str] = []
-
-    def ask(name: str, headers: dict[str, str]) -> None:
-        body = {"model": MODEL, "prompt": name, "max_tokens": 30, "temperature": 0}
-        url = f"{patient.url}/v1/completions"
-        assert httpx.post(url, json=body, headers=headers, timeout=120).status_code == 200
-        ended.append(name)
-
-    def here() -> int:
-        found = patient.residency(MODEL)
-        return int(found["active"] + found["queued"])
-
     asked = ["first", "second", "third", "urgent"]
+
+    def ask(name: str) -> str:
+        body = {"model": MODEL, "prompt": name, "max_tokens": 30, "temperature": 0}
+        more = headers if name == "urgent" else {}
+        url = f"{patient.url}/v1/completions"
+        answer = httpx.post(url, json=body, headers=more, timeout=120)
+        assert answer.status_code == 200
+        return str(answer.headers["x-request-id"])
+
+    speakers: list[Stream] = []
+    answers: list[Future[str]] = []
     with ThreadPoolExecutor() as pool:
-        for count, name in enumerate(asked, start=3):
-            pool.submit(ask, name, headers if name == "urgent" else {})
-            until(lambda count=count: here() == count)
+        with worker_held_up(patient):
+            for number in range(2):
+                speakers.append(Stream(patient, f"busy {number}", max_tokens=6000))
+                until(lambda: here(patient) == len(speakers), within_s=60)
+            for name in asked:
+                answers.append(pool.submit(ask, name))
+                until(lambda: here(patient) == len(speakers) + len(answers), within_s=60)
         speakers[0].leave()
-        until(lambda: len(ended) == len(asked))
+        requests = [answer.result(100) for answer in answers]
     speakers[1].leave()
-    assert ended == asked
+    assert [request for request, _ in ended(patient, requests)] == requests
