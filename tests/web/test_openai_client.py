@@ -16,6 +16,7 @@ from app.domain.refusals import ContextLengthExceeded, ModelTooLarge, QueueFull,
 from tests.fakes.authority import REVOKED_KEY
 from tests.fakes.house import BASE, House
 from tests.fakes.inference import End, Hold, Say, Script
+from tests.web.test_leaving import Reached
 
 ASK: Any = {"model": "lab/echo", "messages": [{"role": "user", "content": "one two three"}]}
 
@@ -153,12 +154,24 @@ def test_over_a_real_socket_a_closed_stream_stops_the_generation(house: House) -
 
 
 def test_over_a_real_socket_an_abandoned_request_stops_too(house: House) -> None:
-    house.inference.scripts["lab/echo"] = Script(steps=[Say("a"), Hold(asyncio.Event()), End()])
+    reached = Reached()
+    house.inference.scripts["lab/echo"] = Script(steps=[Say("a"), Hold(reached), End()])
     with served(house.app()) as url:
-        with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{url}/chat/completions", json=ASK, timeout=0.5)
+        asyncio.run(_ask_and_leave(f"{url}/chat/completions", once=reached.waited))
         _until(house.inference.opened[0].closed)
         assert house.inference.opened[0].cancelled
+
+
+async def _ask_and_leave(url: str, *, once: asyncio.Event) -> None:
+    """Leave once an event of the server's loop has happened, before anything was answered."""
+    async with httpx.AsyncClient(timeout=None) as client:
+        asking = asyncio.create_task(client.post(url, json=ASK))
+        while not once.is_set():
+            assert not asking.done()
+            await asyncio.sleep(0.005)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
 
 
 def _until(event: asyncio.Event) -> None:
