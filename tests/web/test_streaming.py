@@ -170,7 +170,7 @@ async def test_a_long_silence_is_bridged_by_comments(
     gate = asyncio.Event()
     house.inference.scripts["lab/echo"] = Script(steps=[Hold(gate), Say("a"), End()])
     caller = Caller(house.app(), CHAT, _json(stream=True))
-    await caller.until(lambda c: c.body.count(b": ping\n\n") == 3)
+    await caller.until(lambda c: c.body.count(b": ping\n\n") >= 3)
     assert caller.body.startswith(b"data: ")
     gate.set()
     await caller.done
