@@ -45,7 +45,12 @@ class Terminal:
             start_new_session=True,
         )
         os.close(theirs)
-        self.screen = ""
+        self._shown = b""
+
+    @property
+    def screen(self) -> str:
+        """All that was shown; a piece may end within a character or a line's end."""
+        return self._shown.decode(errors="replace").replace("\r\n", "\n")
 
     def wait_for(self, text: str) -> None:
         while text not in self.screen:
@@ -66,5 +71,5 @@ class Terminal:
             piece = os.read(self._keyboard, 4096)
         except OSError:  # what a terminal says once its last program has left
             return False
-        self.screen += piece.decode(errors="replace").replace("\r\n", "\n")
+        self._shown += piece
         return bool(piece)
