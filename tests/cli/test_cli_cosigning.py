@@ -146,7 +146,9 @@ def test_what_was_not_cosigned_does_not_come_back(
 def _ask(url: str, path: str, key: str, body: object = None) -> httpx.Response:
     headers = {"authorization": f"Bearer {key}"}
     method = "GET" if body is None else "POST"
-    return httpx.request(method, url + path, headers=headers, json=body, trust_env=False)
+    return httpx.request(
+        method, url + path, headers=headers, json=body, trust_env=False, timeout=60
+    )
 
 
 def test_each_route_answers_who_may_ask(url: str) -> None:
@@ -191,7 +193,7 @@ def test_a_note_from_outside_is_read_strictly(url: str) -> None:
     assert _ask(url, path, OPERATOR_KEY, {}).status_code == 400
     lone = '{"note": "\\ud800"}'
     headers = {"authorization": f"Bearer {OPERATOR_KEY}", "content-type": "application/json"}
-    answer = httpx.post(url + path, headers=headers, content=lone, trust_env=False)
+    answer = httpx.post(url + path, headers=headers, content=lone, trust_env=False, timeout=60)
     assert answer.status_code in (400, 422)
 
 
