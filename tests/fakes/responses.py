@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.actors import Actor
-from app.domain.refusals import InvalidRequest, ResponseNotFound
+from app.domain.refusals import ResponseNotFound
 
 
 @dataclass(frozen=True)
@@ -48,4 +48,4 @@ class FakeResponses:
 
     def _allowed(self, actor: Actor) -> None:
         if not self.keeps_for(actor):
-            raise InvalidRequest("Responses are not kept.", param="previous_response_id")
+            raise ResponseNotFound("Responses are not kept.", param="previous_response_id")

@@ -55,7 +55,7 @@ async def test_nothing_is_kept_for_others(client: httpx.AsyncClient, house: Hous
     for method in ("GET", "DELETE"):
         other = await client.request(method, f"{PATH}/{mine}", headers=with_key(OPERATOR_KEY))
         assert other.status_code == 404
-    assert (await client.get(f"{PATH}/{mine}")).status_code == 400
+    assert (await client.get(f"{PATH}/{mine}")).status_code == 404
 
 
 async def test_what_is_deleted_is_gone(client: httpx.AsyncClient, house: House) -> None:

@@ -10,7 +10,7 @@ from app.authority.permissions import Access
 from app.authority.responses.store import Keeping, Responses
 from app.database import migrate, open_engine
 from app.domain.actors import ANONYMOUS, Actor, Role
-from app.domain.refusals import Forbidden, InvalidRequest, ResponseNotFound
+from app.domain.refusals import Forbidden, ResponseNotFound
 from tests.fakes.clock import FixedClock
 
 BOT = Actor("key:1", "bot", frozenset({Role.CLIENT}))
@@ -61,9 +61,9 @@ def test_nobody_elses_response_exists(responses: Responses) -> None:
 @pytest.mark.parametrize("actor", [ANONYMOUS, Actor("key:9", "third", frozenset({Role.CLIENT}))])
 def test_nothing_is_kept_for_those_who_are_not_named(responses: Responses, actor: Actor) -> None:
     assert not responses.keeps_for(actor)
-    with pytest.raises(InvalidRequest, match=r"config\.yaml"):
+    with pytest.raises(ResponseNotFound, match=r"config\.yaml"):
         kept(responses, actor)
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(ResponseNotFound):
         responses.get(actor, "resp_1")
 
 

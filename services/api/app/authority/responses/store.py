@@ -15,7 +15,7 @@ from app.authority.ledger.writing import emptied_log
 from app.authority.permissions import Access, Permission, grant
 from app.authority.ports import Clock
 from app.domain.actors import ANONYMOUS, Actor
-from app.domain.refusals import InvalidRequest, ResponseNotFound
+from app.domain.refusals import ResponseNotFound
 
 _HOUR_US: Final = 3_600_000_000
 _LOG_TRIES: Final = 3
@@ -62,7 +62,7 @@ class Responses:
         sent: Sequence[Mapping[str, Any]],
         messages: Sequence[Mapping[str, Any]],
     ) -> None:
-        """Keep it until its time is over. Raises InvalidRequest where nothing is kept."""
+        """Keep it until its time is over. Raises ResponseNotFound where nothing is kept."""
         self._allowed(actor)
         now = self._clock.utc_us()
         values = {
@@ -78,7 +78,7 @@ class Responses:
             connection.exec_driver_sql(_INSERT, values)
 
     def get(self, actor: Actor, response_id: str) -> KeptResponse:
-        """Raises ResponseNotFound, or InvalidRequest where nothing is kept."""
+        """Raises ResponseNotFound, also where nothing is kept."""
         self._allowed(actor)
         values = {"id": response_id, "actor": actor.id, "now": self._clock.utc_us()}
         with self._engine.connect() as connection:
@@ -88,7 +88,7 @@ class Responses:
         return KeptResponse(*(json.loads(text) for text in row))
 
     def delete(self, actor: Actor, response_id: str) -> None:
-        """Its text is overwritten, in the log too. Raises ResponseNotFound, or InvalidRequest."""
+        """Its text is overwritten, in the log too. Raises ResponseNotFound."""
         self._allowed(actor)
         values = {"id": response_id, "actor": actor.id, "now": self._clock.utc_us()}
         with self._engine.begin() as connection:
@@ -112,7 +112,7 @@ class Responses:
     def _allowed(self, actor: Actor) -> None:
         grant(actor, Permission.INFER, access=self._access)
         if not self.keeps_for(actor):
-            raise InvalidRequest(
+            raise ResponseNotFound(
                 "Responses are not kept for this key, so there is none to refer to. Send the "
                 "whole conversation in `input`; an operator can allow it under `responses` in "
                 "config.yaml.",
