@@ -37,6 +37,7 @@ from tests.models import tiny_model
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONTEXT = 256
+LONG_CONTEXT = 1 << 15
 SLOTS = 4
 HELLO = TextPrompt("hello there")
 
@@ -261,9 +262,11 @@ async def test_a_load_beyond_its_promise_is_out_of_memory(
 
 
 async def test_stopping_ends_what_runs_and_resolves_exited(
-    host: Any, kind: Kind, directory: Path
+    host: Any, kind: Kind, tmp_path: Path
 ) -> None:
-    engine = await host.start(None, kind.spec_for(directory))
+    # So long that it cannot be over by itself before the stop.
+    long = kind.write(tmp_path / "model", context=LONG_CONTEXT)
+    engine = await host.start(None, replace(kind.spec_for(long), context=LONG_CONTEXT))
     sequence = Sequence("runs", HELLO, Sampling(max_tokens=None))
     generation = engine.generate(None, sequence)
     assert isinstance(await anext(generation), Started)
