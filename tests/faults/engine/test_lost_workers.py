@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -31,7 +32,8 @@ async def first_text(engine: WorkerEngine, asked: Sequence) -> list[GenerationEv
     async for event in engine.generate(None, asked):
         seen.append(event)
         if isinstance(event, Delta):
-            os.kill(engine.facts.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # text that it sent before it was killed
+                os.kill(engine.facts.pid, signal.SIGKILL)
     return seen
 
 
@@ -89,7 +91,7 @@ def test_no_worker_outlives_a_server_that_is_killed(spec: LoadSpec) -> None:
         assert len(family) == 2  # the worker, and what renders its templates
         server.kill()
         server.communicate()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(alive(pid) for pid in family) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert [pid for pid in family if alive(pid)] == []
