@@ -102,7 +102,7 @@ def recorded(server: RunningServer, code: str, subject: str) -> Json:
     return found[0]
 
 
-def until(condition: Callable[[], object], *, within_s: float = 30) -> None:
+def until(condition: Callable[[], object], *, within_s: float = 60) -> None:
     """Ask again and again until it holds, at most so long."""
     deadline = time.monotonic() + within_s
     while not condition():

@@ -19,6 +19,8 @@ import yaml
 
 START_TIMEOUT_S = 90
 ROOT = Path(__file__).resolve().parents[2]
+BRIEFLY_IDLE = httpx.Limits(keepalive_expiry=2)
+"""The server closes a connection that is idle for five seconds: perhaps just as it is used."""
 LISTENS = re.compile(r"listens on (http://\S+)")
 LMX = (sys.executable, "-m", "app.cli.main")
 
@@ -49,7 +51,9 @@ class RunningServer:
 
     def authority(self, key: str | None = None) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key or self.operator_key}"}
-        return httpx.Client(base_url=f"{self.url}/authority", headers=headers, timeout=120)
+        return httpx.Client(
+            base_url=f"{self.url}/authority", headers=headers, timeout=120, limits=BRIEFLY_IDLE
+        )
 
     def events(self, **wanted: Any) -> list[dict[str, Any]]:
         """The ledger's events of that kind, subject or actor, the newest first."""
@@ -67,11 +71,7 @@ class RunningServer:
         return next((m for m in models if m["id"] == model), {})
 
     def workers(self) -> list[psutil.Process]:
-        return [
-            child
-            for child in psutil.Process(self.pid).children()
-            if child.status() != psutil.STATUS_ZOMBIE
-        ]
+        return [child for child in psutil.Process(self.pid).children() if _alive(child)]
 
     def lmx(self, *arguments: str, **options: str) -> Text:
         return run_lmx(*arguments, environment={**self.environment, **options})
@@ -80,7 +80,7 @@ class RunningServer:
         done = self.lmx("models", "import", str(directory), "--name", name)
         assert done.returncode == 0, done.stderr
 
-    def stop(self, how: int = signal.SIGTERM, timeout: float = 30) -> int:
+    def stop(self, how: int = signal.SIGTERM, timeout: float = 60) -> int:
         self.process.send_signal(how)
         return self.process.wait(timeout)
 
@@ -120,6 +120,13 @@ def type_to_lmx(*arguments: str, typed: str, environment: Mapping[str, str]) -> 
         pass
     os.close(keyboard)
     return process.wait(60), screen.decode(errors="replace").replace("\r\n", "\n")
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:  # it was reaped since it was listed
+        return False
 
 
 def with_checkout(environment: Mapping[str, str]) -> dict[str, str]:
