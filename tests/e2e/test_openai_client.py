@@ -236,11 +236,13 @@ def test_a_refusal_that_retrying_wont_cure_is_asked_for_once(
 def test_an_error_after_the_first_byte_is_the_clients_exception_and_is_not_repeated(
     tiny: RunningServer, persistent: OpenAI
 ) -> None:
+    persistent.completions.create(model=TINY, prompt="a", max_tokens=1)
+    begun = len(tiny.events(kind="load_intent", subject=TINY))
+    pid = tiny.residency(TINY)["pid"]
+    (worker,) = [w for w in tiny.workers() if w.pid == pid]
     stream = persistent.completions.create(model=TINY, prompt="a", max_tokens=6000, stream=True)
     next(iter(stream))
-    begun = len(tiny.events(kind="load_intent", subject=TINY))
-    (worker,) = [w for w in tiny.workers() if w.pid == tiny.residency(TINY)["pid"]]
-    worker.kill()
+    worker.kill()  # at once: nothing that takes time may come between the first byte and this
     with pytest.raises(sdk.APIError, match="worker"):
         list(stream)
     assert len(tiny.events(kind="load_intent", subject=TINY)) == begun
