@@ -48,7 +48,7 @@ def test_after_setup_the_profile_asks_for_another_person(server: RunningServer, 
     assert "dual" in server.lmx("status").stdout
     report = server.lmx("ledger", "report", "duties").stdout
     assert "dual" in report
-    assert "Ann" not in "".join(str(event) for event in server.events())
+    assert "Ann Lee" not in "".join(str(event) for event in server.events())
     assert ann not in "".join(str(event) for event in server.events())
 
 
