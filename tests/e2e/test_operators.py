@@ -165,7 +165,7 @@ def test_the_ledger_shows_an_event_whose_leaf_it_recomputes(tiny: RunningServer)
 def test_the_database_itself_refuses_to_change_the_ledger(
     tiny: RunningServer, statement: str
 ) -> None:
-    database = sqlite3.connect(tiny.home / "lmx.db")
+    database = sqlite3.connect(tiny.home / "lmx.db", timeout=60)
     try:
         with pytest.raises(sqlite3.DatabaseError, match="ledger: an event"):
             database.execute(statement)

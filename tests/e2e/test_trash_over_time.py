@@ -1,9 +1,9 @@
 """A deleted model whose grace is over: its bytes go by the approval it was deleted with."""
 
-import time
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.asking import until
 from tests.e2e.conversation import governed
 from tests.e2e.server import RunningServer, running_server
 from tests.fakes.database import foreign_connection
@@ -38,9 +38,7 @@ def test_after_the_grace_the_bytes_are_gone_and_it_is_on_record(tmp_path: Path) 
     with foreign_connection(home / "lmx.db") as connection:
         connection.execute("UPDATE trash SET purge_after_us = 1")
     with running_server(home) as server:
-        until = time.monotonic() + 30
-        while not outcomes(server, "purge") and time.monotonic() < until:
-            time.sleep(0.1)
+        until(lambda: outcomes(server, "purge"), within_s=60)
         (purged,) = outcomes(server, "purge")
         (deleted,) = outcomes(server, "act")
         assert purged["outcome"] == "done"
