@@ -27,7 +27,7 @@ LIMITS = Limits(
     slots=2,
     queue_limit=30,
     idle_ttl_s=60,
-    drain_timeout_s=5,
+    drain_timeout_s=60,
     stop_grace_s=1,
     crash_limit=3,
     worker_base_bytes=100 << 20,
@@ -87,7 +87,7 @@ async def use(house: House, model: CatalogModel) -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let everything else run until `condition` holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.001)
 

@@ -62,7 +62,7 @@ def run(
     batch._send = send
     for item in items:
         batch.inbox.put(item)
-    thread = threading.Timer(30.0, lambda: batch.inbox.put(Drain()))
+    thread = threading.Timer(110.0, lambda: batch.inbox.put(Drain()))
     thread.start()
     batch.run()
     thread.cancel()

@@ -13,8 +13,8 @@ from app.engines.worker.constraints import Constraints, Enforcing
 from tests.unit.engines.test_constraints import Bytes, asked
 
 TEXT = {"type": "string"}
-MOST_S = 2.0
-"""Under a second on a machine with nothing else to do."""
+MOST_S = 8.0
+"""Of the processor; under a second on a machine with nothing else to do."""
 
 
 def compiled(form: Form, body: Any) -> Enforcing:
@@ -309,7 +309,7 @@ def test_a_bomb_costs_less_than_a_moment(name: str) -> None:
     for _ in range(50):
         began = time.process_time()
         allowed = made.allowed.nonzero()[0]
-        assert time.process_time() - began < MOST_S / 4
+        assert time.process_time() - began < MOST_S / 8
         if made.error is not None or allowed[-1] == 256:
             break
         made.draw(int(allowed[len(allowed) // 2]))

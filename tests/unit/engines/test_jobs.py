@@ -36,7 +36,7 @@ class Running:
         self.jobs.inbox.put(Drain())
         if self.thread.ident is None:
             self.thread.start()
-        self.thread.join(timeout=10)
+        self.thread.join(timeout=60)
         assert not self.thread.is_alive()
 
 
@@ -116,7 +116,7 @@ def test_a_step_that_hangs_shows(running: Running) -> None:
     gate = threading.Event()
 
     def hanging() -> Steps:
-        gate.wait(10)
+        gate.wait(60)
         yield
         return Text("")
 
@@ -129,7 +129,7 @@ def test_a_step_that_hangs_shows(running: Running) -> None:
 
 
 def wait_until(so: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 5
+    ends = time.monotonic() + 60
     while not so():
         assert time.monotonic() < ends
         time.sleep(0.002)

@@ -257,6 +257,6 @@ def test_a_block_of_anything_is_a_call_or_content_and_never_an_error(text: str, 
     ],
 )
 def test_a_model_that_repeats_itself_does_not_hold_up_the_others(name: str, text: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     assert calls_in(text * 4_000, FORMS[name], USE.tools) == []
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5

@@ -205,7 +205,7 @@ def test_an_answer_that_does_not_hold_leaves_nothing_behind(  # noqa: PLR0917 - 
 def test_tiles_are_served_as_the_specification_says(url: str, ledger: Ledger) -> None:
     missing = ("tile/0/003", "tile/9/000", "tile/0/1", "tile/entries/002", f"blobs/{'0' * 64}")
     key = {"x-api-key": AUDITOR_KEY}
-    with httpx.Client(base_url=f"{url}/authority/ledger", headers=key) as ask:
+    with httpx.Client(base_url=f"{url}/authority/ledger", headers=key, timeout=60) as ask:
         note = ask.get("/checkpoint")
         assert note.headers["content-type"] == "text/plain; charset=utf-8"
         assert note.headers["cache-control"] == "no-cache"

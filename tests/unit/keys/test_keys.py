@@ -257,4 +257,4 @@ def test_identifying_takes_microseconds_however_many_keys(
         began = time.perf_counter_ns()
         keys.identify(secret)
         taken.append(time.perf_counter_ns() - began)
-    assert sorted(taken)[1_000] < 50_000
+    assert sorted(taken)[1_000] < 200_000

