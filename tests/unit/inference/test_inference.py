@@ -1,5 +1,6 @@
 """An answer is refused before it begins, falls back, is cancelled whole, and leaves one row."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine as Database
 
+from app.authority.deadline import Deadline
 from app.authority.inference import Generation, Inference
 from app.authority.leasing import InferencePorts
 from app.authority.ledger import RefusalRecorder, UsageLog
@@ -62,7 +64,7 @@ class Desk:
         return await Inference(replace(self.ports, **changed)).open(ANONYMOUS, request)
 
     def rows(self) -> list[tuple[str, int, int, str]]:
-        assert self.usage.flush()
+        assert self.usage.flush(60)
         with self.database.connect() as connection:
             found = connection.exec_driver_sql(
                 "SELECT model_id, prompt_tokens, completion_tokens, outcome FROM usage"
@@ -216,7 +218,8 @@ async def test_a_lost_worker_ends_the_answer_with_its_refusal(desk: Desk) -> Non
 async def test_an_answer_that_takes_too_long_is_stopped(desk: Desk) -> None:
     await read(await desk.open(ask("warm")))
     desk.engines[0].hold()
-    generation = await desk.open(ask("hello"), timeout_s=0.05)
+    generation = await desk.open(ask("hello"))
+    generation._late = Deadline(asyncio.get_running_loop().time() + 0.05)
     with pytest.raises(RequestTimeout, match="Request timeout"):
         await read(generation)
     await until(desk.idle)
