@@ -212,6 +212,22 @@ async def test_calls_and_their_results_are_handed_on(
 
 
 @pytest.mark.parametrize(
+    "wrong", ["{", '{"at": "a lo', "[]", '"a"', "NaN", '{"a": NaN}', "[" * 5000, '{"a": "\\ud800"}']
+)
+async def test_arguments_that_are_no_object_are_handed_on_as_they_were_written(
+    wrong: str, client: httpx.AsyncClient, house: House
+) -> None:
+    """Agents send a call that was cut short back, together with the error it gave."""
+    messages = [
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": None, "tool_calls": [call(wrong)]},
+        {"role": "tool", "tool_call_id": "c1", "content": "that is not JSON"},
+    ]
+    prompt = await prompt_of(client, house, messages=messages)
+    assert prompt.messages[1]["tool_calls"][0]["function"]["arguments"] == {"arguments": wrong}
+
+
+@pytest.mark.parametrize(
     ("message", "param"),
     [
         ({"role": "assistant", "tool_calls": ["c"]}, "tool_calls[0]"),
@@ -227,8 +243,7 @@ async def test_calls_and_their_results_are_handed_on(
                 {"role": "assistant", "tool_calls": [call("{}"), call(wrong)]},
                 "tool_calls[1].function.arguments",
             )
-            for wrong in ("{", "[]", '"a"', "NaN", '{"a": NaN}', '{"a": 1e999}', 5, None, [],
-                          "[" * 5000, '{"a": "\\ud800"}')
+            for wrong in ('{"a": 1e999}', 5, None, [])
         ),
         ({"role": "assistant", "content": None, "tool_calls": []}, "content"),
         ({"role": "user", "content": "x", "tool_calls": [call("{}")]}, "tool_calls"),

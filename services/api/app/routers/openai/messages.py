@@ -105,13 +105,22 @@ def _call(asked: Any, where: str) -> Mapping[str, Any]:
     return {"id": called, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
+def arguments_of(text: str) -> Mapping[str, Any]:
+    """Arguments as a model wrote them; nothing stands for an object without members.
+
+    What is no object (a call that was cut short, say) is kept as it was written: agents hand it
+    back with the error that it gave, and the model should see both.
+    """
+    try:
+        read = from_json(text, allow_inf_nan=False) if text.strip() else {}
+    except ValueError:
+        read = None
+    return read if isinstance(read, dict) else {"arguments": text}
+
+
 def _arguments(asked: Any, where: str) -> Mapping[str, Any]:
-    """JSON text of an object; nothing stands for an object without members."""
     if isinstance(asked, str):
-        try:
-            asked = from_json(asked, allow_inf_nan=False) if asked.strip() else {}
-        except ValueError as error:
-            raise InvalidRequest(f"{where} is not valid JSON: {error}.", param=where) from error
+        asked = arguments_of(asked)
     if not isinstance(asked, dict):
         raise InvalidRequest(f"{where} must be a JSON object, written as text.", param=where)
     finite(asked, where)

@@ -1,9 +1,9 @@
 """What of a response belongs to the conversation that a later request goes on with."""
 
-import json
 from typing import Any
 
 from app.routers.answering import Said
+from app.routers.openai.messages import arguments_of
 
 
 def answer_of(said: Said) -> dict[str, Any]:
@@ -13,7 +13,7 @@ def answer_of(said: Said) -> dict[str, Any]:
         {
             "id": call.id,
             "type": "function",
-            "function": {"name": call.name, "arguments": _object(call.arguments)},
+            "function": {"name": call.name, "arguments": arguments_of(call.arguments)},
         }
         for call in said.calls
     ]
@@ -37,12 +37,3 @@ def _parts(item: dict[str, Any]) -> dict[str, Any]:
         return item
     kind = "output_text" if item.get("role") == "assistant" else "input_text"
     return {**item, "content": [{"type": kind, "text": content}]}
-
-
-def _object(arguments: str) -> dict[str, Any]:
-    """Arguments that the model wrote; what is no object is kept as it was written."""
-    try:
-        read = json.loads(arguments or "{}")
-    except ValueError:
-        read = None
-    return read if isinstance(read, dict) else {"arguments": arguments}
