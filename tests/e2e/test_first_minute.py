@@ -43,9 +43,12 @@ def test_the_banner_names_the_model_and_the_operator_key(server: RunningServer) 
 
 
 def test_the_answer_came_from_a_verified_feasible_recorded_load(server: RunningServer) -> None:
-    OpenAI(base_url=f"{server.url}/v1", api_key="none").chat.completions.create(
-        model="default", messages=[{"role": "user", "content": "What is a grant?"}], max_tokens=8
-    )
+    with OpenAI(base_url=f"{server.url}/v1", api_key="none") as client:
+        client.chat.completions.create(
+            model="default",
+            messages=[{"role": "user", "content": "What is a grant?"}],
+            max_tokens=8,
+        )
     with server.authority() as authority:
         model = authority.get("/models/lmx/starter").json()
         events = authority.get("/ledger/events", params={"subject": "lmx/starter"}).json()["events"]
@@ -92,7 +95,7 @@ def test_a_second_start_is_quick_and_keeps_everything(
     began = time.monotonic()
     with running_server(tmp_path / "home") as second:
         # Generous here: the figure itself is measured by `make bench`.
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 60
         assert second.operator_key == key
         with second.authority() as authority:
             kinds = [e["kind"] for e in authority.get("/ledger/events").json()["events"]]
