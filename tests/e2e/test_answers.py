@@ -25,7 +25,8 @@ def streamed(server: RunningServer, prompt: str, **more: Any) -> list[str]:
     found: dict[int, str] = defaultdict(str)
     with httpx.stream("POST", f"{server.url}/v1/completions", json=body, timeout=120) as response:
         assert response.status_code == 200
-        lines = [line.removeprefix("data: ") for line in response.iter_lines() if line]
+        # A stream that was quiet for a while has comments too.
+        lines = [line[6:] for line in response.iter_lines() if line.startswith("data: ")]
     assert lines.pop() == "[DONE]"
     for line in lines:
         for choice in json.loads(line)["choices"]:

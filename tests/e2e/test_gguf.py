@@ -51,7 +51,9 @@ def test_an_embedding_model_gives_vectors_and_no_text(
     assert [entry["index"] for entry in answer["data"]] == [0, 1, 2]
     assert len(first) == 64
     assert sum(number * number for number in first) == pytest.approx(1, abs=1e-4)
-    assert again == first != other
+    # To the last bit only where the processor sums both places of a batch in one order.
+    assert again == pytest.approx(first, abs=1e-5)
+    assert other != pytest.approx(first, abs=1e-3)
     assert answer["usage"]["prompt_tokens"] > 10
     chatted = chat(with_gguf, "Hello", model=VECTORS, max_tokens=4)
     refused(chatted, 400, "task_not_supported")
