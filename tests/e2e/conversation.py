@@ -1,5 +1,6 @@
 """A person at a terminal of 60 columns: waits for what `lmx` shows, then types."""
 
+import codecs
 import os
 import pty
 import re
@@ -26,6 +27,9 @@ class Conversation:
         os.close(theirs)
         self.screen = ""
         self._seen = 0
+        # A piece may end within a character, or between the two that end a line.
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = ""
 
     def expect(self, pattern: str) -> re.Match[str]:
         while (found := re.compile(pattern).search(self.screen, self._seen)) is None:
@@ -52,8 +56,10 @@ class Conversation:
         try:
             piece = os.read(self._keyboard, 4096)
         except OSError:  # what a terminal says once its last program has left
-            return False
-        self.screen += piece.decode(errors="replace").replace("\r\n", "\n")
+            piece = b""
+        text = self._held + self._decoder.decode(piece, final=not piece)
+        self._held = "\r" if piece and text.endswith("\r") else ""
+        self.screen += text.removesuffix(self._held).replace("\r\n", "\n")
         return bool(piece)
 
 
