@@ -3,12 +3,11 @@
 import base64
 import hashlib
 import json
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -17,6 +16,7 @@ import rfc8785
 from app.domain.refusals import Refusal
 from app.evidence.merkle import inclusion_proof
 from app.routers.errors import WIRE
+from tests.fakes.quiet_server import QuietServer
 from tests.fakes.signed_log import SignedLog
 from tests.fakes.store_answers import KIND, STORE
 
@@ -101,7 +101,7 @@ def problem_of(code: str, detail: str, status: int) -> tuple[int, dict[str, Any]
 @contextmanager
 def serving(authority: FakeAuthority) -> Iterator[FakeAuthority]:
     handler = type("Handler", (_Handler,), {"authority": authority})
-    server = _Server(("127.0.0.1", 0), handler)
+    server = QuietServer(("127.0.0.1", 0), handler)
     authority.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -111,13 +111,6 @@ def serving(authority: FakeAuthority) -> Iterator[FakeAuthority]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-class _Server(ThreadingHTTPServer):
-    def handle_error(self, *of: Any) -> None:
-        """A client may leave at any moment; what is said of it would stand in a test's stderr."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(*of)
 
 
 class _Handler(BaseHTTPRequestHandler):
