@@ -128,6 +128,7 @@ def test_the_page_shows_every_command_about_getting_and_keeping_models() -> None
     }
 
 
+@pytest.mark.timeout(600)  # thirty commands, each a process of its own
 def test_the_commands_of_the_page_work_in_the_order_they_are_shown(
     server: RunningServer, place: Path, hub: FakeHub
 ) -> None:

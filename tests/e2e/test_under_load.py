@@ -52,6 +52,8 @@ def test_many_clients_at_once_each_get_what_is_theirs(tiny: RunningServer, asked
     with ThreadPoolExecutor(12) as pool:
         results = list(pool.map(lambda n: kinds[n](tiny, n), range(asked)))
     assert all(results)
-    until(lambda: tiny.residency(TINY)["active"] + tiny.residency(TINY)["queued"] == 0)
+    until(
+        lambda: tiny.residency(TINY)["active"] + tiny.residency(TINY)["queued"] == 0, within_s=120
+    )
     assert tiny.residency(TINY)["state"] == "ready"
     still_answers(tiny)
