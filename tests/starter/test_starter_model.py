@@ -12,6 +12,8 @@ from starter.evaluate import Score, StarterModel, score
 from starter.judge import Question, load_questions, normalise
 from starter.places import HELD_OUT, KNOWN_MODELS, MODEL, MODEL_ID, MODEL_PATH, PRACTICE
 
+pytestmark = pytest.mark.timeout(600)  # a hundred answers, on a busy machine
+
 LARGEST = 6 * 1024 * 1024
 SAMPLE = 100
 

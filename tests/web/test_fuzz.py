@@ -107,6 +107,7 @@ def fuzz_surface(surface: str, app: Any, send: Sender, examples: int) -> None:
     assert not found, "\n\n".join(found)
 
 
+@pytest.mark.timeout(600)  # hundreds of requests are made up, on a busy machine
 @pytest.mark.parametrize("surface", SURFACES)
 def test_nothing_that_the_document_allows_or_forbids_is_answered_badly(
     surface: str, app: Any, send: Sender
