@@ -1,5 +1,6 @@
 """Settings that hold for every test."""
 
+import resource
 import signal
 
 import pytest
@@ -18,6 +19,13 @@ settings.load_profile("repeatable")
 # some tests press.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """MLX lowers how many files this process may have open, as soon as it is imported."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class FilesTogether(LoadScopeScheduling):
