@@ -6,6 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.asks import Office, open_office
+from tests.fakes.database import connections_closed
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    with connections_closed():
+        yield
 
 
 @pytest.fixture
