@@ -16,7 +16,7 @@ from app.domain.actors import Actor, Role
 from app.domain.models import CatalogModel
 from tests.fakes.caches import hub_cache
 from tests.fakes.clock import FixedClock
-from tests.fakes.database import fresh_database
+from tests.fakes.database import connections_closed, fresh_database
 from tests.fakes.ledger import new_ledger
 from tests.model_files import good_model
 
@@ -25,6 +25,12 @@ OPERATOR = Actor("key:00000000", "operator", frozenset({Role.OPERATOR}))
 Import = Callable[..., CatalogModel]
 Adopt = Callable[..., CatalogModel]
 HF, STUDIO = Program.HUGGING_FACE, Program.LM_STUDIO
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    with connections_closed():
+        yield
 
 
 @pytest.fixture

@@ -1,11 +1,18 @@
 """A house per test, closed at its end."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.fakes.database import connections_closed
 from tests.fakes.lifecycle import House, build_house
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    with connections_closed():
+        yield
 
 
 @pytest.fixture
