@@ -1,5 +1,7 @@
 """Chat templates are code from a model: whatever they do costs their own prompt and a second."""
 
+import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -125,6 +127,23 @@ def test_after_a_kill_the_next_prompt_is_rendered(template: Templates) -> None:
         rendered.render(said("loop"))
     rendered._time_limit_s = 30.0
     assert rendered.render(HELLO) == "fine"
+
+
+def test_a_renderer_that_the_machine_holds_up_is_waited_for_but_not_for_ever(
+    template: Templates,
+) -> None:
+    rendered = template("fine", time_limit_s=1.0)
+    assert rendered.render(HELLO) == "fine"
+    child = rendered._child
+    child.send_signal(signal.SIGSTOP)
+    on = threading.Timer(2.0, child.send_signal, [signal.SIGCONT])
+    on.start()
+    assert rendered.render(HELLO) == "fine"
+    on.join()
+    child.send_signal(signal.SIGSTOP)
+    rendered._time_limit_s = 0.1
+    with pytest.raises(TemplateFailed, match="longer than 0.1 s"):
+        rendered.render(HELLO)
 
 
 def test_long_messages_pass_both_ways(template: Templates) -> None:
