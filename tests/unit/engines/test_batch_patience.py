@@ -127,6 +127,39 @@ def test_others_get_a_token_between_any_two_chunks_of_a_long_prompt(model: Loade
     assert chunks >= len(LONG) // SMALL_CHUNK_TOKENS
 
 
+def test_first_tokens_of_a_burst_come_before_any_second_one(model: LoadedModel) -> None:
+    loop = Loop(model)
+    loop.batch._prompts_at_once = 1
+    loop.put(*(prepared(handle, SHORT) for handle in (1, 2, 3)))
+    assert [loop.spoke(loop.turn()) for _ in range(3)] == [{1}, {2}, {3}]
+    loop.turn()  # brings the first ones again, which were told
+    assert [loop.spoke(loop.turn()) for _ in range(2)] == [{1, 2, 3}] * 2
+
+
+def test_a_burst_holds_nobody_up_who_is_in_the_middle_or_for_long(model: LoadedModel) -> None:
+    loop = Loop(model)
+    loop.batch._prompts_at_once = 1
+    loop.put(prepared(1, SHORT))
+    loop.turn(4)
+    loop.put(*(prepared(handle, SHORT) for handle in (2, 3)))
+    assert [loop.spoke(loop.turn()) for _ in range(2)] == [{1, 2}, {1, 3}]
+    loop.finish()
+    loop.put(*(prepared(handle, [50 + handle, *LONG[:100]]) for handle in (4, 5, 6, 7)))
+    turns = [loop.spoke(loop.turn()) for _ in range(5)]
+    assert turns[:3] == [{4}, {5}, {6}]
+    assert 4 in turns[4]
+
+
+def test_an_answer_of_one_token_is_told_once_and_ends(model: LoadedModel) -> None:
+    loop = Loop(model)
+    loop.put(prepared(1, SHORT, max_tokens=1), prepared(2, [65], max_tokens=2))
+    loop.finish()
+    tokens = [item for m in loop.sent if isinstance(m, Deltas) for item in m.items]
+    assert sum(item.tokens for item in tokens if item.handle == 1) == 1
+    ends = {m.handle: m.completion_tokens for m in loop.sent if isinstance(m, SequenceFinished)}
+    assert ends == {1: 1, 2: 2}
+
+
 def test_a_long_prompt_does_not_hold_back_a_short_one_that_comes_later(model: LoadedModel) -> None:
     loop = Loop(model)
     loop.put(prepared(1, LONG))

@@ -19,6 +19,8 @@ from app.engines.worker.backend import Prepared
 from app.engines.worker.batch import Batch
 from app.engines.worker.loading import LoadedModel, load
 from app.engines.worker.prefixes import Prefixes
+from app.engines.worker.running import Running
+from app.engines.worker.voice import Outgoing
 from tests.models import tiny_model
 
 LIMIT = 2**28
@@ -122,11 +124,9 @@ class Recording(Batch):
         super().__init__(*arguments, **more)
         self.drawn: dict[int, list[int]] = {}
 
-    def _advance(self, responses: list[Any]) -> None:
-        for response in responses:
-            handle = self._running[response.uid].prepared.handle
-            self.drawn.setdefault(handle, []).append(response.token)
-        super()._advance(responses)
+    def _advance(self, running: Running, response: Any, out: Outgoing) -> None:
+        self.drawn.setdefault(running.prepared.handle, []).append(response.token)
+        super()._advance(running, response, out)
 
 
 class Asking:

@@ -12,7 +12,13 @@ import mlx.core as mx
 from app.domain.generation import FinishReason
 from app.domain.refusals import Refusal
 from app.engines.worker.backend import Job, Prepared, Send, Steps, failed
-from app.engines.worker.generator import chunk_tokens, new_generator, prompts_at_once
+from app.engines.worker.generator import (
+    First,
+    Generator,
+    chunk_tokens,
+    new_generator,
+    prompts_at_once,
+)
 from app.engines.worker.loading import LoadedModel
 from app.engines.worker.logprobs import RowTelling
 from app.engines.worker.memory import is_out_of_memory
@@ -25,6 +31,8 @@ from app.engines.worker.stepping import Stepping
 from app.engines.worker.voice import Outgoing, Voice
 
 MEMORY_CHECK_S = 0.25
+BURST_TOKENS = 256
+"""So much of other prompts is read, at most, between an answer's first token and its second."""
 
 
 class Batch(Stepping):
@@ -46,6 +54,7 @@ class Batch(Stepping):
         self._prefixes = prefixes or Prefixes(limit_bytes=0)
         self._running: dict[int, Running] = {}
         self._memory_checked_at = 0.0
+        self._read_since = 0
         self._prompts_at_once = prompts_at_once()
         self._generator = self._new_generator()
 
@@ -74,17 +83,39 @@ class Batch(Stepping):
         return False
 
     def step(self) -> None:
-        """One step of all sequences. A response must not outlive it: an ended one holds a cache."""
-        others = any(running.voice.tokens for running in self._running.values())
-        self._generator.prefill_step_size = chunk_tokens(beside_others=others)
+        """A token of all that speak, then a chunk of what is read."""
         try:
-            read, responses = self._generator.next()
+            if not self._burst:
+                self._read_since = 0
+                self._each(self._advance, self._generator.decode())
+            if self._generator.is_reading:
+                self._read()
         except Exception as error:  # noqa: BLE001 - one bad step must not end the worker
             self._step_failed(error)
         else:
-            self._remember_prompts(read)
-            self._advance(responses)
             self._relieve_memory()
+
+    @property
+    def _burst(self) -> bool:
+        """Whether all that speak have just begun, and wait for those that came with them.
+
+        On a processor a step takes as long as all its tokens, so their second ones would only delay
+        the others' first ones.
+        """
+        return (
+            self._generator.is_reading
+            and self._read_since < BURST_TOKENS
+            and all(running.voice.tokens <= 1 for running in self._running.values())
+        )
+
+    def _read(self) -> None:
+        others = any(running.voice.tokens for running in self._running.values())
+        chunk, before = chunk_tokens(beside_others=others), self._generator.tokens_read
+        self._remember_prompts(self._generator.read(chunk))
+        if self._generator.is_at_an_end:
+            self._remember_prompts(self._generator.read(chunk))
+        self._read_since += self._generator.tokens_read - before
+        self._each(self._tell_first, self._generator.firsts())
 
     def _echoed(self, prepared: Prepared) -> Steps:
         """Give the prompt back, then begin; where no token is wanted, end."""
@@ -117,14 +148,15 @@ class Batch(Stepping):
         )
         self._running[uid] = Running(prepared, voice, known.length)
 
-    def _advance(self, responses: list[Any]) -> None:
+    def _each(self, act: Callable[[Running, Any, Outgoing], None], responses: list[Any]) -> None:
+        """A response must not be kept: that of a sequence which ended holds a cache."""
         out = Outgoing()
         for response in responses:
             running = self._running.get(response.uid)
             if running is None:
                 continue
             try:
-                self._advance_one(running, response, out)
+                act(running, response, out)
             except Refusal as refusal:
                 out.end(refused(running.prepared.handle, refusal))
                 self._drop(response.uid)
@@ -134,12 +166,21 @@ class Batch(Stepping):
         if messages := out.messages():
             self._send(messages)
 
-    def _advance_one(self, running: Running, response: Any, out: Outgoing) -> None:
+    def _tell_first(self, running: Running, first: First, out: Outgoing) -> None:
+        """Before the next step, which brings it again and says whether the answer ends with it."""
+        check_constraint(running.prepared)
+        if first.token not in self._model.end_tokens:
+            running.ahead = True
+            out.add(running.prepared.handle, running.voice.hear(first.token, first.logprobs))
+
+    def _advance(self, running: Running, response: Any, out: Outgoing) -> None:
         voice, handle, reason = running.voice, running.prepared.handle, response.finish_reason
         if reason is None:
             check_constraint(running.prepared)
         pieces = []
-        if response.token in self._model.end_tokens:
+        if running.ahead:
+            running.ahead = False
+        elif response.token in self._model.end_tokens:
             voice.hear_end(response.token, response.logprobs)
         else:
             pieces = voice.hear(response.token, response.logprobs)
@@ -221,6 +262,6 @@ class Batch(Stepping):
         out.add(running.prepared.handle, running.voice.end())
         out.end(running.finished(FinishReason.LENGTH))
 
-    def _new_generator(self) -> Any:
+    def _new_generator(self) -> Generator:
         model, ends = self._model.model, self._model.end_tokens
         return new_generator(model, slots=self._slots, end_tokens=ends)

@@ -12,11 +12,15 @@ from app.engines.worker.voice import Voice
 
 @dataclass(slots=True)
 class Running:
-    """One sequence inside the generator. `cached` tokens of its prompt were remembered."""
+    """One sequence inside the generator. `cached` tokens of its prompt were remembered.
+
+    `ahead` says that the token which the next step brings was told already.
+    """
 
     prepared: Prepared
     voice: Voice
     cached: int = 0
+    ahead: bool = False
 
     @property
     def length(self) -> int:
@@ -29,7 +33,7 @@ class Running:
 
     @property
     def is_about_to_begin(self) -> bool:
-        """Its first token is a few steps away; a prompt of many chunks may share its steps."""
+        """Its first token is near; a prompt of many chunks may share its steps."""
         return self.voice.tokens == 0 and self.unread <= PREFILL_CHUNK_TOKENS
 
     def finished(self, reason: FinishReason) -> SequenceFinished:
