@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.descriptors import let_go, of_ledgers
-
 
 class Crash(BaseException):
     """Not an Exception: no handler of the program may take it for one of its failures."""
@@ -52,7 +50,6 @@ def crash_points(
             ended = _ended(act, step, kind)
             assert ended or step > 0 or kind == "torn"
             yield directory
-            let_go(of_ledgers(where))
             if not ended:
                 break
             step += every

@@ -11,7 +11,6 @@ from sqlalchemy import Engine, event
 from sqlalchemy.pool import Pool
 
 from app.database import migrate, open_engine
-from tests.fakes.descriptors import let_go, of_ledgers
 
 
 def fresh_database(directory: Path) -> Path:
@@ -39,11 +38,7 @@ _opened: list[sqlite3.Connection] = []
 
 @contextmanager
 def connections_closed() -> Iterator[None]:
-    """Close every connection that was opened meanwhile: Python 3.13 warns of one left open.
-
-    And what ledgers held: MLX lets a process that imports it have 2,048 files open, and no more.
-    """
-    held = of_ledgers()
+    """Close every connection that was opened meanwhile: Python 3.13 warns of one left open."""
 
     def note(connection: sqlite3.Connection, _record: object) -> None:
         _opened.append(connection)
@@ -55,7 +50,6 @@ def connections_closed() -> Iterator[None]:
         event.remove(Pool, "connect", note)
         while _opened:
             _opened.pop().close()
-        let_go(of_ledgers() - held)
 
 
 def foreign_connection(path: Path, *, timeout: float = 5.0) -> sqlite3.Connection:
