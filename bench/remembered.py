@@ -16,7 +16,7 @@ TARGET = 0.15
 
 
 def run(quick: bool) -> list[Row]:
-    rounds = 3 if quick else 9
+    rounds = 2 if quick else 5  # a first reading takes half a minute on two cores
     firsts: list[float] = []
     seconds: list[float] = []
     with tempfile.TemporaryDirectory(prefix="lmx-bench-") as scratch:

@@ -83,7 +83,7 @@ def assert_denied(response: httpx.Response, path: str, code: str) -> str:
 
 def answered(response: httpx.Response, path: str) -> bool:
     """The caller was let in: no answer is kept here, so that one is told only who may keep any."""
-    return response.status_code == (400 if path.startswith(KEPT_FOR_KEYS) else 200)
+    return response.status_code == (404 if path.startswith(KEPT_FOR_KEYS) else 200)
 
 
 def test_every_route_is_keyed_or_stands_here(house: House) -> None:
