@@ -42,16 +42,12 @@ def run(quick: bool) -> list[Row]:
 
 
 def _rate(client: Child, server: Running, model: str, max_tokens: int, asked: list[str]) -> float:
-    """Tokens per second from each stream's first token on: what is compared is decoding."""
-    answers = client.ask(port=server.port, model=model, prompts=asked, max_tokens=max_tokens)[
-        "answers"
-    ]
-    for one in answers:
+    """Tokens per second from sending to the last byte of the last answer."""
+    answer = client.ask(port=server.port, model=model, prompts=asked, max_tokens=max_tokens)
+    for one in answer["answers"]:
         if one.get("tokens") != max_tokens:
             raise ValueError(f"{max_tokens} tokens were asked for: {one}")
-    began = min(one["first_s"] for one in answers)
-    ended = max(one["ended_s"] for one in answers)
-    return float((max_tokens - 1) * len(asked) / (ended - began))
+    return float(max_tokens * len(asked) / answer["wall_s"])
 
 
 def _row(count: int, ours: list[float], theirs: list[float], what: str) -> Row:

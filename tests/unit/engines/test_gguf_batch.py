@@ -191,6 +191,27 @@ def test_a_long_prompt_does_not_stop_the_others(backend: GgufBackend) -> None:
     assert order.count(short.handle) > 10
 
 
+def test_a_burst_is_read_shortest_first_and_then_all_speak_in_the_order_of_their_slots(
+    backend: GgufBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """llama.cpp computes neighbouring slots together, and each of the others by itself."""
+    ask, decoder = Asking(backend), backend._decoder
+    steps: list[list[tuple[int, int]]] = []
+    step = decoder.step
+
+    def watched(feeds: Any) -> Any:
+        steps.append([(feed.slot, len(feed.tokens)) for feed in feeds])
+        return step(feeds)
+
+    monkeypatch.setattr(decoder, "step", watched)
+    prompts = [TokenPrompt(tuple(range(40 + n, 40 + n + size))) for n, size in enumerate((9, 3, 6))]
+    answers = ask(*(asked(prompt, max_tokens=4, scope="burst") for prompt in prompts))
+    assert [answer.finished.completion_tokens for answer in answers] == [4, 4, 4]
+    assert [[size for _, size in feeds] for feeds in steps[:3]] == [[3], [6], [9]]
+    assert all([slot for slot, _ in feeds] == [0, 1, 2] for feeds in steps[3:])
+    assert len(steps) == 6
+
+
 def test_a_cancelled_sequence_frees_its_slot_and_says_nothing_more(backend: GgufBackend) -> None:
     ask = Asking(backend)
     gone = [backend.preparing.prepare(asked(max_tokens=500)) for _ in range(SLOTS)]

@@ -27,12 +27,10 @@ from app.engines.worker.processors import check_constraint, processors_of
 from app.engines.worker.prompt_logprobs import echoing, numbers_of
 from app.engines.worker.running import Running, refused
 from app.engines.worker.speaking import new_voice
-from app.engines.worker.stepping import Stepping
+from app.engines.worker.stepping import BURST_TOKENS, Stepping
 from app.engines.worker.voice import Outgoing, Voice
 
 MEMORY_CHECK_S = 0.25
-BURST_TOKENS = 256
-"""So much of other prompts is read, at most, between an answer's first token and its second."""
 
 
 class Batch(Stepping):

@@ -12,6 +12,9 @@ from app.engines.protocol import Cancel
 from app.engines.worker.backend import Drain, Item, Job, Prepared, Send, failed, lost
 from app.engines.worker.running import stepped
 
+BURST_TOKENS = 256
+"""So much of other prompts is read, at most, between an answer's first token and its second."""
+
 
 class Stepping(ABC):
     """Implements `Loop`: a step of the sequences, then one of the first job, and so on."""

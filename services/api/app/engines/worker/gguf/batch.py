@@ -20,7 +20,7 @@ from app.engines.worker.gguf.speaker import Echo, Speaker
 from app.engines.worker.logprobs import RowTelling, Telling
 from app.engines.worker.running import refused
 from app.engines.worker.speaking import new_voice
-from app.engines.worker.stepping import Stepping
+from app.engines.worker.stepping import BURST_TOKENS, Stepping
 from app.engines.worker.voice import Outgoing
 
 # A prompt is read in pieces that take about so long, so that others' tokens go on between them.
@@ -39,6 +39,9 @@ class Voicing:
         return RowTelling(self.language, count=count, numbers_of=lambda row: row)
 
 
+Speakers = list[tuple[int, Speaker]]
+
+
 class Batch(Stepping):
     """Runs as many sequences at a time as the decoder has slots; further ones wait in order."""
 
@@ -49,6 +52,7 @@ class Batch(Stepping):
         self._voicing = voicing
         self._running: dict[int, Speaker] = {}
         self._piece = PREFILL_CHUNK_TOKENS
+        self._read_since = 0
 
     @property
     def is_speaking(self) -> bool:
@@ -70,19 +74,39 @@ class Batch(Stepping):
         self._advance(feeds, rows)
 
     def _feeds(self) -> dict[int, Feed]:
-        """A token of each sequence that speaks, and of the prompts as much as there is room for."""
+        """In the order of slots, as far as which llama.cpp computes sequences together."""
         speaking = [one for one in self._running.items() if not one[1].is_reading]
         reading = [one for one in self._running.items() if one[1].is_reading]
-        feeds = {handle: speaker.feed(1, 1) for handle, speaker in speaking}
-        piece = self._piece if speaking or len(self._running) > 1 else PREFILL_CHUNK_TOKENS
+        reading.sort(key=lambda one: len(one[1].unread))  # nobody waits for another's long prompt
+        burst = self._burst(speaking, reading)
+        self._read_since = 0 if not burst else self._read_since
+        feeds = {} if burst else {handle: speaker.feed(1, 1) for handle, speaker in speaking}
+        feeds |= self._prompts(reading[:1] if burst else reading, burst)
+        return dict(sorted(feeds.items(), key=lambda item: item[1].slot))
+
+    def _burst(self, speaking: Speakers, reading: Speakers) -> int:
+        """How much of a burst may still be read while those who have just begun wait for it.
+
+        As in MLX's loop: their second tokens would only delay the others' first ones.
+        """
+        if not reading or len(self._running) == 1:
+            return 0
+        if any(speaker.voice.tokens > 1 for _, speaker in speaking):
+            return 0
+        return max(0, BURST_TOKENS - self._read_since)
+
+    def _prompts(self, reading: Speakers, burst: int) -> dict[int, Feed]:
+        """Of the prompts as much as there is room for."""
+        feeds: dict[int, Feed] = {}
+        piece = burst or (self._piece if len(self._running) > 1 else PREFILL_CHUNK_TOKENS)
         outputs = self._decoder.outputs_at_once - len(self._running)
         for handle, speaker in reading:
             if piece <= 0 or outputs <= 0:
                 break
-            feed = speaker.feed(piece, outputs)
+            feeds[handle] = feed = speaker.feed(piece, outputs)
             piece -= len(feed.tokens)
             outputs -= max(0, feed.outputs - 1)
-            feeds[handle] = feed
+            self._read_since += len(feed.tokens)
         return feeds
 
     def _pace(self, tokens: int, seconds: float) -> None:
