@@ -148,6 +148,10 @@ def test_a_burst_holds_nobody_up_who_is_in_the_middle_or_for_long(model: LoadedM
     turns = [loop.spoke(loop.turn()) for _ in range(5)]
     assert turns[:3] == [{4}, {5}, {6}]
     assert 4 in turns[4]
+    loop.finish()
+    loop.put(prepared(8, SHORT), prepared(9, LONG))
+    loop.turn(3)
+    assert [loop.spoke(loop.turn()) for _ in range(3)] == [{8}] * 3
 
 
 def test_an_answer_of_one_token_is_told_once_and_ends(model: LoadedModel) -> None:

@@ -95,16 +95,16 @@ class Batch(Stepping):
 
     @property
     def _burst(self) -> bool:
-        """Whether all that speak have just begun, and wait for those that came with them.
+        """Whether all that speak have just begun, and wait for short prompts that came with them.
 
         On a processor a step takes as long as all its tokens, so their second ones would only delay
         the others' first ones.
         """
-        return (
-            self._generator.is_reading
-            and self._read_since < BURST_TOKENS
-            and all(running.voice.tokens <= 1 for running in self._running.values())
-        )
+        if not self._generator.is_reading or self._read_since >= BURST_TOKENS:
+            return False
+        running = self._running.values()
+        short = any(one.voice.tokens == 0 and one.unread <= BURST_TOKENS for one in running)
+        return short and all(one.voice.tokens <= 1 for one in running)
 
     def _read(self) -> None:
         others = any(running.voice.tokens for running in self._running.values())

@@ -74,31 +74,37 @@ class Batch(Stepping):
         self._advance(feeds, rows)
 
     def _feeds(self) -> dict[int, Feed]:
-        """In the order of slots, as far as which llama.cpp computes sequences together."""
+        """What a step is fed, in the order of slots: llama.cpp computes neighbours together."""
         speaking = [one for one in self._running.items() if not one[1].is_reading]
         reading = [one for one in self._running.items() if one[1].is_reading]
         reading.sort(key=lambda one: len(one[1].unread))  # nobody waits for another's long prompt
         burst = self._burst(speaking, reading)
-        self._read_since = 0 if not burst else self._read_since
-        feeds = {} if burst else {handle: speaker.feed(1, 1) for handle, speaker in speaking}
-        feeds |= self._prompts(reading[:1] if burst else reading, burst)
+        if burst:
+            feeds = self._prompts(reading[:1], burst)
+        else:
+            self._read_since = 0
+            feeds = {handle: speaker.feed(1, 1) for handle, speaker in speaking}
+            feeds |= self._prompts(reading, self._piece_beside_others)
         return dict(sorted(feeds.items(), key=lambda item: item[1].slot))
 
     def _burst(self, speaking: Speakers, reading: Speakers) -> int:
         """How much of a burst may still be read while those who have just begun wait for it.
 
-        As in MLX's loop: their second tokens would only delay the others' first ones.
+        As in MLX's loop: their second tokens would only delay the others' first ones. Nobody waits
+        so for a long prompt.
         """
-        if not reading or len(self._running) == 1:
+        left = BURST_TOKENS - self._read_since
+        if not reading or len(self._running) == 1 or len(reading[0][1].unread) > left:
             return 0
-        if any(speaker.voice.tokens > 1 for _, speaker in speaking):
-            return 0
-        return max(0, BURST_TOKENS - self._read_since)
+        return left if all(speaker.voice.tokens == 1 for _, speaker in speaking) else 0
 
-    def _prompts(self, reading: Speakers, burst: int) -> dict[int, Feed]:
-        """Of the prompts as much as there is room for."""
+    @property
+    def _piece_beside_others(self) -> int:
+        return self._piece if len(self._running) > 1 else PREFILL_CHUNK_TOKENS
+
+    def _prompts(self, reading: Speakers, piece: int) -> dict[int, Feed]:
+        """Of the prompts `piece` tokens, if there is room for so many."""
         feeds: dict[int, Feed] = {}
-        piece = burst or (self._piece if len(self._running) > 1 else PREFILL_CHUNK_TOKENS)
         outputs = self._decoder.outputs_at_once - len(self._running)
         for handle, speaker in reading:
             if piece <= 0 or outputs <= 0:
