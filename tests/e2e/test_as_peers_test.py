@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections import Counter
 from typing import Any
 from urllib.parse import urlsplit
@@ -151,8 +152,11 @@ def test_one_connection_carries_refusals_heads_and_answers(tiny: RunningServer) 
     def note(response: httpx.Response) -> None:
         ports.append(response.extensions["network_stream"].get_extra_info("client_addr"))
 
-    with httpx.Client(base_url=tiny.url, timeout=60, event_hooks={"response": [note]}) as client:
+    kept = httpx.Limits(keepalive_expiry=60)
+    hooks = {"response": [note]}
+    with httpx.Client(base_url=tiny.url, timeout=60, event_hooks=hooks, limits=kept) as client:
         assert client.head("/").status_code == 200
+        time.sleep(6)  # longer than the web server's own default, shorter than clients' pools wait
         assert client.post("/v1/chat/completions", content=b"{").status_code == 400
         assert client.get("/v1/nothing").status_code == 404
         body = json.dumps({"model": TINY, "prompt": "go", "max_tokens": 2}).encode()

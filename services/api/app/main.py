@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from app.wiring import Server
 
 GRACEFUL_SHUTDOWN_S = 10
+KEEP_ALIVE_S = 120
+"""Longer than the pools of clients keep an idle connection (Go's for 90 s): a request that meets
+the server's close is lost, and a POST is not sent again by itself."""
 
 
 def serve(home: Path | None = None, port: int | None = None) -> int:
@@ -78,6 +81,7 @@ async def _run(server: "Server", listener: socket.socket, settings: Settings) ->
         ws="none",
         proxy_headers=False,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
     http = _Announcing(config, _banner(server, settings))
     # uvicorn, once it has stopped in good order, sends itself the signal that it was stopped with.
