@@ -87,7 +87,8 @@ From OpenAI:
 
 * A model is never replaced by another one: a name that is not listed gives 404.
 * Schemas, patterns and forced calls are enforced token by token. One that cannot be enforced gives
-  400 before anything is generated. They cannot be combined with tools that are offered.
+  400 before anything is generated. Beside tools that the model may call, an answer can be held to
+  JSON alone.
 * Without `temperature` and `top_p` the model's own defaults hold, not 1.
 * `n` is at most 8, and prompts times `n` at most 32.
 * Text only: images and audio give 400.

@@ -22,10 +22,16 @@ def tool(name: str, parameters: Any) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "parameters": parameters}}
 
 
+PLACES = {
+    "$defs": {"c": {"enum": ["P", "Q"]}},
+    "properties": {"at": {"$ref": "#/$defs/c"}},
+    "required": ["at"],
+    "additionalProperties": False,
+}
 TOOLS = (
-    tool("weather", {"$defs": {"c": {"enum": ["P", "Q"]}}, "properties": {"at": {"$ref": "#/$defs/c"}}, "required": ["at"], "additionalProperties": False}),  # noqa: E501
+    tool("weather", PLACES),
     tool("now", {"type": "object", "properties": {}, "additionalProperties": False}),
-)  # fmt: skip
+)
 
 
 def forced(handle: int, use: ToolUse, **more: Any) -> Generate:

@@ -76,6 +76,11 @@ class Form(StrEnum):
     CHOICE = "choice"
     GRAMMAR = "grammar"
 
+    @property
+    def is_json(self) -> bool:
+        """Text of another form could begin as a model's calls do."""
+        return self in (Form.JSON, Form.SCHEMA)
+
 
 @dataclass(frozen=True, slots=True)
 class Constraint:

@@ -6,6 +6,7 @@ written, because the grammar sees to it that they will be complete and valid.
 
 import json
 import re
+from abc import ABC, abstractmethod
 
 from app.domain.generation import CallArguments, CallBegun, Delta, Piece
 from app.engines.worker.calls import new_call_id
@@ -17,19 +18,15 @@ _HEAD = re.compile(
 _STEP = {"{": 1, "[": 1, "}": -1, "]": -1}
 
 
-class ForcedCalls:
-    """`before` tells apart what comes before the calls: thinking. Its content is the calls."""
+class _AfterThinking(ABC):
+    """`before` tells apart what comes first: thinking. Its content is what the grammar holds."""
+
+    pending = False
 
     def __init__(self, before: Channels) -> None:
         self._before = before
         self._text = ""
         self._tokens = 0
-        self._arguments = _JsonValue()
-        self._inside = False
-        self.calls = 0
-
-    pending = False
-    calling = False
 
     @property
     def reasoning_tokens(self) -> int:
@@ -39,21 +36,33 @@ class ForcedCalls:
         return self._told(self._before.feed(text, tokens))
 
     def flush(self) -> list[Piece]:
-        """What is left is the list around the calls, which no client asked for: never content."""
-        pieces = self._told(self._before.flush())
-        self._text = ""
-        return pieces
+        return self._told(self._before.flush())
+
+    @abstractmethod
+    def _content(self, content: Delta) -> list[Piece]: ...
 
     def _told(self, pieces: list[Piece]) -> list[Piece]:
         told: list[Piece] = []
         for piece in pieces:
-            if isinstance(piece, Delta):
-                self._text += piece.text
-                self._tokens += piece.tokens
-                told += self._read()
-            else:
-                told.append(piece)
+            told += self._content(piece) if isinstance(piece, Delta) else [piece]
         return told
+
+
+class ForcedCalls(_AfterThinking):
+    """What is left at the end is the list around the calls, which no client asked for."""
+
+    calling = False
+
+    def __init__(self, before: Channels) -> None:
+        super().__init__(before)
+        self._arguments = _JsonValue()
+        self._inside = False
+        self.calls = 0
+
+    def _content(self, content: Delta) -> list[Piece]:
+        self._text += content.text
+        self._tokens += content.tokens
+        return self._read()
 
     def _read(self) -> list[Piece]:
         told: list[Piece] = []
@@ -80,59 +89,36 @@ class ForcedCalls:
         return tokens
 
 
-class AnswerOrCalls:
-    """The answer of a grammar that lets the model choose: what begins with `marker` is calls."""
+class AnswerOrCalls(_AfterThinking):
+    """The model chooses: what begins with `marker` is calls. One that was cut short is nothing."""
 
-    pending = False
     calling = True
 
     def __init__(self, before: Channels, marker: str) -> None:
-        self._before = before
+        super().__init__(before)
         self._marker = marker
-        self._first = ""  # what may still be the beginning of the marker
-        self._tokens = 0
-        self._after: Channels | None = None
+        self._chosen: Channels | None = None
 
     @property
     def calls(self) -> int:
-        return self._after.calls if self._after is not None else 0
-
-    @property
-    def reasoning_tokens(self) -> int:
-        return self._before.reasoning_tokens
-
-    def feed(self, text: str, tokens: int) -> list[Piece]:
-        return self._told(self._before.feed(text, tokens))
+        return self._chosen.calls if self._chosen is not None else 0
 
     def flush(self) -> list[Piece]:
-        """A marker that was cut short is no content."""
-        pieces = self._told(self._before.flush())
-        return pieces + (self._after.flush() if self._after is not None else [])
+        pieces = super().flush()
+        return pieces + (self._chosen.flush() if self._chosen is not None else [])
 
-    def _told(self, pieces: list[Piece]) -> list[Piece]:
-        told: list[Piece] = []
-        for piece in pieces:
-            if not isinstance(piece, Delta):
-                told.append(piece)
-            elif self._after is not None:
-                told += self._after.feed(piece.text, piece.tokens)
-            else:
-                self._first += piece.text
-                self._tokens += piece.tokens
-                told += self._chosen()
-        return told
-
-    def _chosen(self) -> list[Piece]:
-        """Once it is clear which it is."""
-        begun, marker = self._first.lstrip(), self._marker  # some tokenizers put a space before it
+    def _content(self, content: Delta) -> list[Piece]:
+        if self._chosen is not None:
+            return self._chosen.feed(content.text, content.tokens)
+        self._text += content.text
+        self._tokens += content.tokens
+        begun, marker = self._text.lstrip(), self._marker  # some tokenizers put a space before it
         if marker.startswith(begun) and begun != marker:
             return []
-        text, self._first = self._first, ""
-        if not begun.startswith(marker):
-            self._after = PlainText()
-            return self._after.feed(text, self._tokens)
-        self._after = ForcedCalls(PlainText())
-        return self._after.feed(begun.removeprefix(marker), self._tokens)
+        calls = begun.startswith(marker)
+        self._chosen = ForcedCalls(PlainText()) if calls else PlainText()
+        said = begun.removeprefix(marker) if calls else self._text
+        return self._chosen.feed(said, self._tokens)
 
 
 class _JsonValue:

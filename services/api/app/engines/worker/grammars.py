@@ -16,8 +16,6 @@ MAX_TEXT = 256 * 1024
 MAX_GRAMMAR_TEXT = 32_768
 MAX_RULES = 1_000
 MAX_TOOLS = 200
-BESIDE_CALLS = frozenset({Form.JSON, Form.SCHEMA})
-"""Forms of which no answer begins as a marker of calls does."""
 
 _HEAD = '%llguidance {"no_forcing": true}\n'
 """What can only go on in one way is still drawn: forced text may be gigabytes long."""
@@ -49,7 +47,7 @@ def grammar_of_either(constraint: Constraint, use: ToolUse, marker: str, ids: Se
     object, as it would be without a form. Raises `NotExact`: also for a form that could begin as
     the marker does, which JSON cannot.
     """
-    if constraint.form not in BESIDE_CALLS:
+    if not constraint.form.is_json:
         raise NotExact("a pattern, choices or a grammar cannot stand beside calls of tools")
     answer = grammar_of(constraint).removeprefix(f"{_HEAD}start: ")
     token = " ".join(f"<[{number}]>" for number in ids)

@@ -51,6 +51,7 @@ class ChatTemplates:
         self._time_limit_s = time_limit_s
         self._ready = False
         self._child = self._start()
+        self._usage = psutil.Process(self._child.pid)
 
     def render(self, variables: Mapping[str, Any], *, template: str = "default") -> str:
         """The prompt's text. Raises `TemplateFailed`."""
@@ -79,7 +80,7 @@ class ChatTemplates:
     def _exchange(self, line: bytes, limit_s: float) -> bytes:
         """Write and read at the same time: pipes are smaller than prompts."""
         source, sink = self._pipes()
-        limit = _Limit(self._child.pid, limit_s)
+        limit = _Limit(self._usage, limit_s)
         answer = bytearray()
         with selectors.DefaultSelector() as selector:
             selector.register(source, selectors.EVENT_READ)
@@ -132,13 +133,14 @@ class ChatTemplates:
         self.close()
         self._ready = False
         self._child = self._start()
+        self._usage = psutil.Process(self._child.pid)
 
 
 class _Limit:
     """The time that one exchange with a child may take."""
 
-    def __init__(self, pid: int, limit_s: float) -> None:
-        self._child = psutil.Process(pid)
+    def __init__(self, child: psutil.Process, limit_s: float) -> None:
+        self._child = child
         self._limit_s = limit_s
         self._began = time.monotonic()
         self._worked_s = self._processor_s()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from app.domain.generation import NO_TOOLS, Constraint, Form, ToolMode, ToolUse
+from app.domain.generation import NO_TOOLS, Constraint, ToolMode, ToolUse
 from app.domain.refusals import InvalidRequest
 from app.routers.openai.formats import finite
 
@@ -36,7 +36,7 @@ def constraint_beside(use: ToolUse, constraint: Constraint | None, param: str) -
         return constraint
     if use.forced:
         return None
-    if constraint.form in (Form.JSON, Form.SCHEMA):
+    if constraint.form.is_json:
         return constraint
     raise InvalidRequest(
         f"{param}: while the model may also call tools, an answer can be held to JSON alone, not "
