@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.refusals import StartRefused
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every schema revision, oldest first; a test compares it with `migrations/versions`."""
 
 APPEND_ONLY: Final = frozenset(
@@ -33,6 +33,11 @@ APPEND_ONLY: Final = frozenset(
         "approval",
         "execution_claim",
         "approval_profile",
+        "guardrails_version",
+        "guardrails_activation",
+        "guardrails_definition",
+        "guardrails_binding",
+        "guardrails_decision",
     }
 )
 """Tables that no connection of this program may update or delete from, triggers or not."""

@@ -51,11 +51,15 @@ class Permission(StrEnum):
     ASK_WITHDRAW = "ask.withdraw"
     ASK_EXECUTE = "ask.execute"
     RUNS_READ = "runs.read"
+    GUARDRAILS_READ = "guardrails.read"
+    GUARDRAILS_CHANGE = "guardrails.change"
+    GUARDRAILS_PROPOSE = "guardrails.propose"
     STATUS_READ = "status.read"
     RULES_READ = "rules.read"
 
 
 _C, _O, _P, _A = Role.CLIENT, Role.OPERATOR, Role.APPROVER, Role.AUDITOR
+_ADVISOR: Final = Role.ADVISOR
 
 ROLES: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.INFER: frozenset({_C, _O}),
@@ -93,6 +97,9 @@ ROLES: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.ASK_WITHDRAW: frozenset({_O}),
     Permission.ASK_EXECUTE: frozenset({_O, _P}),
     Permission.RUNS_READ: frozenset({_O, _P, _A}),
+    Permission.GUARDRAILS_READ: frozenset({_O, _P, _A, _ADVISOR}),
+    Permission.GUARDRAILS_CHANGE: frozenset({_O}),
+    Permission.GUARDRAILS_PROPOSE: frozenset({_O, _ADVISOR}),
     Permission.STATUS_READ: frozenset({_O, _P, _A}),
     Permission.RULES_READ: frozenset({_O, _P, _A}),
 }
@@ -134,6 +141,9 @@ ACTS: Final[Mapping[Permission, str]] = {
     Permission.ASK_WITHDRAW: "withdrawing what waits for approval",
     Permission.ASK_EXECUTE: "executing what was approved",
     Permission.RUNS_READ: "reading runs",
+    Permission.GUARDRAILS_READ: "reading the guardrails and what they decided",
+    Permission.GUARDRAILS_CHANGE: "changing the guardrails",
+    Permission.GUARDRAILS_PROPOSE: "proposing a guardrail",
     Permission.STATUS_READ: "reading the status",
     Permission.RULES_READ: "reading the rules",
 }
@@ -157,6 +167,7 @@ NEVER_FOR_SYSTEM: Final = frozenset(
         Permission.STATE_REMOVE,
         Permission.PROFILE_MANAGE,
         Permission.RULE_OVERRIDE,
+        Permission.GUARDRAILS_PROPOSE,
         Permission.ASK_DECIDE,
         Permission.ASK_WITHDRAW,
         Permission.ASK_EXECUTE,

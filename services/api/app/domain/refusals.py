@@ -305,6 +305,39 @@ class SignatureInvalid(RecordedRefusal):
     code = "signature_invalid"
 
 
+# --- guardrails -----------------------------------------------------------------------------
+
+
+class GuardrailsInvalid(Refusal):
+    """A guardrails document cannot be used; `details["errors"]` has all of it, line by line."""
+
+    code = "guardrails_invalid"
+
+
+class IntentUnclear(Refusal):
+    """An intent leaves something open that nobody may invent; `details` holds the choices."""
+
+    code = "intent_unclear"
+
+
+class GuardrailViolated(RecordedRefusal):
+    """An intent wants what the guardrails do not allow; `details["violations"]` has all of it."""
+
+    code = "guardrail_violated"
+
+
+class GuardrailsConflict(RecordedRefusal):
+    """The same id and version stand for something else already."""
+
+    code = "guardrails_conflict"
+
+
+class GuardrailsNotFound(Refusal):
+    """No such task, version or decision."""
+
+    code = "guardrails_not_found"
+
+
 # --- the server itself ----------------------------------------------------------------------
 
 

@@ -123,6 +123,39 @@ EXPECTED: Final[Mapping[str, Mapping[str, str]]] = {
         "trash_no_delete": "f968fa05fca89a4f0630bfed0c83f06d11127271bf55c8b8590a152256e32d9b",
         "trash_state": "cee400b93264915ecb62b4acfb3f20f20d711588db6d1b595ab1a1bff11bb26d",
     },
+    "guardrails_version": {
+        "guardrails_version": "94b26452b4bb4a2dde7bd3561ef9ed63a441410cf46d8c210028f4418f85d934",
+        "guardrails_version_next_only": "ac9b14782a34285319d67384fb9f97a18eeb0bd217e70d218e767ed4c6a0ef4f",
+        "guardrails_version_no_delete": "248e653e52f2ffba91f7f673f5f9cfe8e3576fda3bd8972cb71e017b68dd80b6",
+        "guardrails_version_no_update": "1c8dd2612fcbc27b5075f9fe38f8457e24655611deeaf00ce246e4ee17be9401",
+    },
+    "guardrails_activation": {
+        "guardrails_activation": "db6f3847fe3368a4430a7cd7ddf127aa14dc0ef17c05e6129584a47ad9537d66",
+        "guardrails_activation_next_only": "03c08e0b028260c47bafa56cfeb65876883a62fb38ed6d0e041af6e93ab9e310",
+        "guardrails_activation_no_delete": "f8e4b1e4c93e9c0d531dd0f641c1c2fe6c28d7be5e6524f2d51271cc6b87656f",
+        "guardrails_activation_no_update": "c90025a11f00b1bc9d1a8aa2addff85af728c003c9a9bd5116555ec3e9117fc7",
+    },
+    "guardrails_definition": {
+        "guardrails_definition": "60e788cfb808fc3e169798049133c8532450946b1f291cbbcf794936881eb644",
+        "guardrails_definition_new_only": "d7195b18b271566753ef0e927bb54aa6fbfd28e3c96e5573c074fb2c2a92466b",
+        "guardrails_definition_no_delete": "1a7d1a4fd9f151bf57ccdb1dc77d5987deb9f248a4275bfaf98c5572916bcc8d",
+        "guardrails_definition_no_update": "9305bbd0fe9bfa9d4d1e1a2e2ce866753b5a27b889d8fb1687c7821472afe930",
+    },
+    "guardrails_binding": {
+        "guardrails_binding": "273e56bebebcde9616454dcdd8fcc5d13a0469a87974e3480a2bc1ed183a5d12",
+        "guardrails_binding_next_only": "2bacbc67dcc012a73839408d66d5e4455f19bbe9c250d000a6527f1d096027f9",
+        "guardrails_binding_no_delete": "6ae31aeb6ae758429c50c0f43d244b40259e3aa9a08538ebbe21071547a0907f",
+        "guardrails_binding_no_update": "7f4dfa08a3d8b7af7127410091847c09354ac8eb54e06e5db74cfc22160196d3",
+        "guardrails_binding_task": "c37ffb071a1a756f2e237c836a89533bfdcf1649ededcc579a61a486b0f489a1",
+    },
+    "guardrails_decision": {
+        "guardrails_decision": "be19afa56c6f434cdf2c02dc0a4d7ccdd86acca623bf98211a21e82756573698",
+        "guardrails_decision_digest": "d0e0cfbec0ffc78f790a25dfdad4d946baa50a7b934eff21d635ab60a8dd95fc",
+        "guardrails_decision_next_only": "4bd34894c00ffc74e240c31bc58a19bdccad886dcacbab0b1a8847428289c344",
+        "guardrails_decision_no_delete": "dcab68876cc5a4f566e495b298b0471329840ce895124923b195bffdc7218bae",
+        "guardrails_decision_no_update": "f821c7418d2ceceaa0807061a5b98624d26b39053b9d75609182df2cedb00b6d",
+        "guardrails_decision_point": "15d5414bc851ddce95c9b2c07cbf620c93e3143f24761718003fc5fd7f05d8f1",
+    },
 }
 
 

@@ -34,6 +34,7 @@ from app.evidence.fields import (
     texts,
 )
 from app.evidence.governed_schemas import GOVERNED
+from app.evidence.guardrails_schemas import GUARDRAILS
 from app.evidence.vocabulary import Kind
 
 __all__ = ["SCHEMAS", "InvalidData", "check_data", "check_outcome"]
@@ -300,6 +301,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             outcomes=("done",),
         ),
         *GOVERNED,
+        *GUARDRAILS,
     )
 )
 

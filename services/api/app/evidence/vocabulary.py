@@ -54,6 +54,11 @@ class Kind(StrEnum):
     MODEL_RESTORED = "model_restored"
     PROFILE_CHANGED = "profile_changed"
     RULE_OVERRIDDEN = "rule_overridden"
+    GUARDRAILS_LOADED = "guardrails_loaded"
+    GUARDRAILS_ACTIVATED = "guardrails_activated"
+    GUARDRAILS_BOUND = "guardrails_bound"
+    GUARDRAILS_ALERT = "guardrails_alert"
+    GUARDRAILS_DIGEST = "guardrails_digest"
 
 
 OUTCOME_OF: Final[Mapping[Kind, Kind]] = {
@@ -110,6 +115,11 @@ ACTION: Final[Mapping[Kind, str]] = {
     Kind.MODEL_RESTORED: "store.restore",
     Kind.PROFILE_CHANGED: "approval.profile",
     Kind.RULE_OVERRIDDEN: "rule.override",
+    Kind.GUARDRAILS_LOADED: "guardrails.load",
+    Kind.GUARDRAILS_ACTIVATED: "guardrails.activate",
+    Kind.GUARDRAILS_BOUND: "guardrails.bind",
+    Kind.GUARDRAILS_ALERT: "guardrails.alert",
+    Kind.GUARDRAILS_DIGEST: "guardrails.digest",
 }
 """What an event is filed under: an intent and its outcome share one action.
 

@@ -147,6 +147,19 @@ WIRE: Mapping[type[Refusal], Wire] = {
     no.SignatureInvalid: _denied(
         403, "The model's signature does not hold", "Get the model from its publisher."
     ),
+    no.GuardrailsInvalid: _bad(
+        "The guardrails document cannot be used", "Correct what `errors` lists, by line.", 422
+    ),
+    no.IntentUnclear: _bad(
+        "The intent leaves something open", "Say which of `choices` is meant.", 422
+    ),
+    no.GuardrailViolated: _bad(
+        "The guardrails do not allow this", "Change what `violations` lists.", 422
+    ),
+    no.GuardrailsConflict: _bad(
+        "This id and version stand for something else", "Give it another id.", 409
+    ),
+    no.GuardrailsNotFound: _bad("Nothing like that in the guardrails", "See lmx guardrails.", 404),
     no.AuditUnavailable: _server(
         "The ledger cannot be written", "Free disk space or repair LMX_HOME; nothing was done."
     ),

@@ -90,6 +90,11 @@ EFFECT: Final[Mapping[Kind, Loss | None]] = {
     Kind.MODEL_RESTORED: None,
     Kind.PROFILE_CHANGED: None,
     Kind.RULE_OVERRIDDEN: None,
+    Kind.GUARDRAILS_LOADED: None,
+    Kind.GUARDRAILS_ACTIVATED: None,
+    Kind.GUARDRAILS_BOUND: None,
+    Kind.GUARDRAILS_ALERT: None,
+    Kind.GUARDRAILS_DIGEST: None,
 }
 """What events of a kind took away; None: nothing."""
 

@@ -1,0 +1,1 @@
+"""The registry of strategies: one file each, one line here."""

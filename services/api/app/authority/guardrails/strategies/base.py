@@ -1,0 +1,111 @@
+"""What a strategy is: a versioned object that says when a condition is met. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Literal, NamedTuple, Protocol
+
+from app.authority.guardrails.values import Parameters, Scalar, ValueType
+
+
+class Reason(StrEnum):
+    """Why a condition is not met, or met in a special way. Data quality is told from no match."""
+
+    NULL_INPUT = "null_input"
+    INSUFFICIENT_HISTORY = "insufficient_history"
+    ZERO_VARIANCE = "zero_variance"
+    THRESHOLD_ZERO = "threshold_zero"
+    NO_MATCH = "no_match"
+    CHANGE_FROM_ZERO = "change_from_zero"
+    UNKNOWN_LABEL = "unknown_label"
+
+
+DATA_QUALITY: Final = frozenset(
+    {
+        Reason.NULL_INPUT,
+        Reason.INSUFFICIENT_HISTORY,
+        Reason.ZERO_VARIANCE,
+        Reason.UNKNOWN_LABEL,
+    }
+)
+"""The data says neither yes nor no: recorded as not triggered, and passed on by composites."""
+
+
+class Observation(NamedTuple):
+    """One number of a series, in microseconds of UTC."""
+
+    at_us: int
+    value: float
+
+
+class Reading(NamedTuple):
+    """What was read; `value` None with the reason why."""
+
+    value: Scalar | None
+    reason: Reason | None = None
+
+
+Summary = Mapping[str, int | float]
+"""All of a history that a strategy's decision depends on: recorded instead of the history."""
+
+
+class Result(NamedTuple):
+    """`measure`: what was compared, where that is not the value itself (a z-score, a change)."""
+
+    triggered: bool
+    reason: Reason | None = None
+    measure: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One parameter. Bounds are the widest that any document may allow.
+
+    `type` `duration` is a number of seconds; `texts` is a list of strings, and `ordered` says
+    whether its order means something: one that does not is sorted before it is hashed.
+    """
+
+    type: Literal["number", "choice", "text", "texts", "boolean", "duration"]
+    required: bool = True
+    default: Scalar | None = None
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    exclusive_minimum: float | None = None
+    ordered: bool = False
+    meaning: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """What is declared of a strategy. `level` is the parameter that a tier's prior sets."""
+
+    name: str
+    version: int
+    input_types: frozenset[ValueType]
+    output_type: ValueType = ValueType.DECISION
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    level: str | None = None
+    meaning: str = ""
+
+
+class Strategy(Protocol):
+    """All comparisons are strict. `params` is complete and was checked against the signature."""
+
+    @property
+    def signature(self) -> Signature: ...
+
+    def summary(self, history: Sequence[Observation], params: Parameters, at_us: int) -> Summary:
+        """What `decide` needs of `history`: oldest first, none of it at or after `at_us`.
+
+        Empty where the strategy looks at no history; ``{"n": n}`` alone where there is too little.
+        """
+
+    def decide(self, reading: Reading, summary: Summary, params: Parameters) -> Result:
+        """Whether the condition is met. Equal inputs give equal results on every machine."""
+
+    def stricter(self, params: Parameters) -> Literal["lower", "higher"] | None:
+        """On which side of its level the condition is met more often; None: it has no level."""
+
+    def sentence(self, subject: str, reading: Reading, result: Result, params: Parameters) -> str:
+        """Why, for people: ``model size is 40 GB, above 20 GB``. No full stop."""
