@@ -97,7 +97,7 @@ ROLES: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.ASK_WITHDRAW: frozenset({_O}),
     Permission.ASK_EXECUTE: frozenset({_O, _P}),
     Permission.RUNS_READ: frozenset({_O, _P, _A}),
-    Permission.GUARDRAILS_READ: frozenset({_O, _P, _A, _ADVISOR}),
+    Permission.GUARDRAILS_READ: frozenset({_O, _P, _A}),
     Permission.GUARDRAILS_CHANGE: frozenset({_O}),
     Permission.GUARDRAILS_PROPOSE: frozenset({_O, _ADVISOR}),
     Permission.STATUS_READ: frozenset({_O, _P, _A}),
