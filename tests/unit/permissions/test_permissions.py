@@ -46,8 +46,10 @@ def test_a_role_may_exactly_what_the_table_says(permission: Permission, role: Ro
         assert refused.value.details["permission"] == permission
 
 
-def test_an_advisor_may_nothing() -> None:
-    assert all(Role.ADVISOR not in roles for roles in ROLES.values())
+def test_an_advisor_may_propose_and_nothing_else() -> None:
+    assert [may for may, roles in ROLES.items() if Role.ADVISOR in roles] == [
+        Permission.GUARDRAILS_PROPOSE
+    ]
 
 
 def test_an_auditor_changes_nothing() -> None:
