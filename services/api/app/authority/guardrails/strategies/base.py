@@ -50,7 +50,10 @@ Summary = Mapping[str, int | float]
 
 
 class Result(NamedTuple):
-    """`measure`: what was compared, where that is not the value itself (a z-score, a change)."""
+    """`measure`: what was found beside the value itself: a z-score, a change, a percentile.
+
+    What is not triggered has a reason always; what is triggered has one only where it is special.
+    """
 
     triggered: bool
     reason: Reason | None = None
@@ -61,6 +64,7 @@ class Result(NamedTuple):
 class Parameter:
     """One parameter. Bounds are the widest that any document may allow.
 
+    A `choice` named `direction` puts upwards first and downwards second; `any` is the third.
     `type` `duration` is a number of seconds; `texts` is a list of strings, and `ordered` says
     whether its order means something: one that does not is sorted before it is hashed.
     """
@@ -78,7 +82,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """What is declared of a strategy. `level` is the parameter that a tier's prior sets."""
+    """What is declared of a strategy. `level` is the parameter that a tier's prior sets.
+
+    `summary_of`: the parameters that `summary` looks at. Over one history, as of one time, equal
+    ones give equal summaries; ``()``: the strategy looks at no history.
+    """
 
     name: str
     version: int
@@ -86,6 +94,7 @@ class Signature:
     output_type: ValueType = ValueType.DECISION
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     level: str | None = None
+    summary_of: tuple[str, ...] = ()
     meaning: str = ""
 
 
@@ -94,6 +103,9 @@ class Strategy(Protocol):
 
     @property
     def signature(self) -> Signature: ...
+
+    def reach(self, params: Parameters) -> int:
+        """How many seconds before an evaluation `summary` looks back; 0: at nothing."""
 
     def summary(self, history: Sequence[Observation], params: Parameters, at_us: int) -> Summary:
         """What `decide` needs of `history`: oldest first, none of it at or after `at_us`.
@@ -107,5 +119,10 @@ class Strategy(Protocol):
     def stricter(self, params: Parameters) -> Literal["lower", "higher"] | None:
         """On which side of its level the condition is met more often; None: it has no level."""
 
-    def sentence(self, subject: str, reading: Reading, result: Result, params: Parameters) -> str:
-        """Why, for people: ``model size is 40 GB, above 20 GB``. No full stop."""
+    def sentence(
+        self, subject: str, unit: str, reading: Reading, result: Result, params: Parameters
+    ) -> str:
+        """Why, for people: ``model size is 40.0 GB, above 20.0 GB``. No full stop.
+
+        `unit` is the primitive's; `wording` says it. For whoever asks, not for the hot path.
+        """
