@@ -68,8 +68,9 @@ class Guarding:
         self,
         actor: Actor,
         intent: str | Mapping[str, Any],
+        *,
         version: int | None = None,
-        id: str | None = None,
+        task: str | None = None,
     ) -> Json:
         """What an intent means under the active document, or under `version`; nothing is kept.
 
@@ -95,6 +96,7 @@ class Guarding:
         actor: Actor,
         version: int | None = None,
         tasks: Sequence[str] | None = None,
+        *,
         days: int = 30,
     ) -> Json:
         """What binding again under a document would change; nothing is kept.
@@ -111,8 +113,9 @@ class Guarding:
     async def add(
         self,
         actor: Actor,
-        id: str,
+        task: str,
         intent: str | Mapping[str, Any],
+        *,
         version: int | None = None,
         reason: str = "",
         request_id: str | None = None,
@@ -124,7 +127,7 @@ class Guarding:
         raise NotImplementedError
 
     async def activate(
-        self, actor: Actor, version: int, reason: str = "", request_id: str | None = None
+        self, actor: Actor, version: int, *, reason: str = "", request_id: str | None = None
     ) -> Json:
         raise NotImplementedError
 
@@ -133,13 +136,14 @@ class Guarding:
         actor: Actor,
         version: int,
         tasks: Sequence[str] | None = None,
+        *,
         reason: str = "",
         request_id: str | None = None,
     ) -> Json:
         raise NotImplementedError
 
     async def retire(
-        self, actor: Actor, task: str, reason: str = "", request_id: str | None = None
+        self, actor: Actor, task: str, *, reason: str = "", request_id: str | None = None
     ) -> Json:
         raise NotImplementedError
 
@@ -148,6 +152,7 @@ class Guarding:
     async def decisions(
         self,
         actor: Actor,
+        *,
         task: str | None = None,
         point: str | None = None,
         outcome: str | None = None,
@@ -158,14 +163,15 @@ class Guarding:
         the newest first. `id` is the record's digest."""
         raise NotImplementedError
 
-    async def decision(self, actor: Actor, id: str) -> Json:
+    async def decision(self, actor: Actor, digest: str) -> Json:
         """One of `decisions`, with ``{record, sentences: [text]}``: why, the one that decided
-        first. `id`: the digest, or enough of its beginning. Raises GuardrailsNotFound."""
+        first. `digest`: or enough of its beginning. Raises GuardrailsNotFound."""
         raise NotImplementedError
 
     async def replay(
         self,
         actor: Actor,
+        *,
         since_us: int | None = None,
         until_us: int | None = None,
         limit: int | None = None,
