@@ -1,4 +1,4 @@
-"""What the guardrails are now: the active document and what is bound, checked against the ledger."""
+"""What the guardrails are now, checked against the ledger: a document, and what is bound."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,22 +1,38 @@
 """The only place that reads and writes documents, activations, definitions and bindings.
 
 Everything is only ever added, and each addition shares one transaction with the event that records
-it. What holds now is the newest row. Whether rows are what the ledger recorded is `standing`'s part.
+it. What holds now is the newest row. Whether rows are what was recorded is for `standing` to say.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Select,
+    TableClause,
+    and_,
+    column,
+    func,
+    insert,
+    select,
+    table,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.failures import audit_unavailable
 from app.authority.ledger.store import Ledger
 
-Row = tuple[Any, ...]
+T = TypeVar("T")
+
+
+def _table(name: str, row: type[Any]) -> TableClause:
+    """The table whose columns are the fields of `row`."""
+    return table(name, *(column(each.name) for each in fields(row)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,23 +96,23 @@ class Marks:
         return self.activation + self.binding
 
 
-_VERSION: Final = "version, document, form, hash, note, loaded_us, loaded_by"
-_ACTIVATION: Final = "seq, version, ask, activated_us, activated_by"
-_DEFINITION: Final = "id, version, guardrails, ir_hash, binding_hash, body, created_us"
-_BINDING: Final = "seq, task, definition, ask, bound_us, bound_by"
+_VERSION: Final = _table("guardrails_version", VersionRow)
+_ACTIVATION: Final = _table("guardrails_activation", ActivationRow)
+_DEFINITION: Final = _table("guardrails_definition", DefinitionRow)
+_BINDING: Final = _table("guardrails_binding", BindingRow)
+
+_NEWEST: Final = _BINDING.c.seq.in_(select(func.max(_BINDING.c.seq)).group_by(_BINDING.c.task))
+"""Of each task."""
+_IS_BOUND: Final = and_(
+    _DEFINITION.c.id == _BINDING.c.task, _DEFINITION.c.version == _BINDING.c.definition, _NEWEST
+)
+
 
 _MARKS: Final = """\
 SELECT (SELECT COALESCE(MAX(version), 0) FROM guardrails_version),
        (SELECT COALESCE(MAX(seq), 0) FROM guardrails_activation),
        (SELECT COALESCE(MAX(seq), 0) FROM guardrails_binding)"""
-_NEWEST: Final = f"""\
-SELECT {_BINDING} FROM guardrails_binding
-WHERE seq IN (SELECT MAX(seq) FROM guardrails_binding GROUP BY task) ORDER BY task"""
-_BOUND: Final = f"""\
-SELECT {", ".join(f"d.{name}" for name in _DEFINITION.split(", "))}
-FROM guardrails_binding AS b
-JOIN guardrails_definition AS d ON d.id = b.task AND d.version = b.definition
-WHERE b.seq IN (SELECT MAX(seq) FROM guardrails_binding GROUP BY task) ORDER BY d.id"""
+"""As text: it is asked before every decision, and building a query costs more than it."""
 
 
 class GuardrailsStore:
@@ -109,78 +125,69 @@ class GuardrailsStore:
     # --- reading ----------------------------------------------------------------------------
 
     def marks(self) -> Marks:
-        return Marks(*self._rows(_MARKS)[0])
+        with self._reading() as connection:
+            return Marks(*connection.exec_driver_sql(_MARKS).one())
 
     def version(self, number: int) -> VersionRow | None:
-        found = self._rows(f"SELECT {_VERSION} FROM guardrails_version WHERE version = ?", number)
-        return _version(found[0]) if found else None
+        return self._one(VersionRow, select(_VERSION).where(_VERSION.c.version == number))
 
     def versions(self) -> list[VersionRow]:
         """The oldest first."""
-        return [
-            _version(row)
-            for row in self._rows(f"SELECT {_VERSION} FROM guardrails_version ORDER BY version")
-        ]
+        return self._all(VersionRow, select(_VERSION).order_by(_VERSION.c.version))
 
     def version_of(self, document_hash: str) -> int | None:
         """The newest version whose normal form has this hash."""
-        found = self._rows(
-            "SELECT MAX(version) FROM guardrails_version WHERE hash = ?", document_hash
-        )
-        number: int | None = found[0][0]
+        newest = select(func.max(_VERSION.c.version)).where(_VERSION.c.hash == document_hash)
+        with self._reading() as connection:
+            number: int | None = connection.execute(newest).scalar_one()
         return number
 
     def activations(self) -> list[ActivationRow]:
         """The oldest first."""
-        query = f"SELECT {_ACTIVATION} FROM guardrails_activation ORDER BY seq"
-        return [_activation(row) for row in self._rows(query)]
+        return self._all(ActivationRow, select(_ACTIVATION).order_by(_ACTIVATION.c.seq))
 
     def activation(self) -> ActivationRow | None:
         """The newest one."""
-        query = f"SELECT {_ACTIVATION} FROM guardrails_activation ORDER BY seq DESC LIMIT 1"
-        found = self._rows(query)
-        return _activation(found[0]) if found else None
+        newest = select(_ACTIVATION).order_by(_ACTIVATION.c.seq.desc()).limit(1)
+        return self._one(ActivationRow, newest)
 
     def definition(self, task: str, version: int) -> DefinitionRow | None:
-        found = self._rows(
-            f"SELECT {_DEFINITION} FROM guardrails_definition WHERE id = ? AND version = ?",
-            task,
-            version,
-        )
-        return _definition(found[0]) if found else None
+        wanted = (_DEFINITION.c.id == task, _DEFINITION.c.version == version)
+        return self._one(DefinitionRow, select(_DEFINITION).where(*wanted))
 
     def definitions(self, task: str) -> list[DefinitionRow]:
         """All there ever were of a task, the oldest first."""
-        query = f"SELECT {_DEFINITION} FROM guardrails_definition WHERE id = ? ORDER BY version"
-        return [_definition(row) for row in self._rows(query, task)]
+        query = select(_DEFINITION).where(_DEFINITION.c.id == task)
+        return self._all(DefinitionRow, query.order_by(_DEFINITION.c.version))
 
     def bound(self) -> list[DefinitionRow]:
         """The definitions that decide now, by task."""
-        return [_definition(row) for row in self._rows(_BOUND)]
+        query = select(_DEFINITION).join(_BINDING, _IS_BOUND)
+        return self._all(DefinitionRow, query.order_by(_DEFINITION.c.id))
 
     def bindings(self) -> list[BindingRow]:
         """The newest binding of every task that there ever was, by task."""
-        return [_binding(row) for row in self._rows(_NEWEST)]
+        return self._all(BindingRow, select(_BINDING).where(_NEWEST).order_by(_BINDING.c.task))
 
     def history(self, task: str) -> list[BindingRow]:
         """Every binding of a task, the oldest first."""
-        query = f"SELECT {_BINDING} FROM guardrails_binding WHERE task = ? ORDER BY seq"
-        return [_binding(row) for row in self._rows(query, task)]
+        query = select(_BINDING).where(_BINDING.c.task == task)
+        return self._all(BindingRow, query.order_by(_BINDING.c.seq))
 
     def bound_by(self, ask: str) -> list[BindingRow]:
         """What an ask has bound or retired."""
-        query = f"SELECT {_BINDING} FROM guardrails_binding WHERE ask = ? ORDER BY seq"
-        return [_binding(row) for row in self._rows(query, ask)]
+        query = select(_BINDING).where(_BINDING.c.ask == ask)
+        return self._all(BindingRow, query.order_by(_BINDING.c.seq))
 
     # --- adding -----------------------------------------------------------------------------
 
     def add_version(self, row: VersionRow, event: LedgerEvent) -> None:
         with self._ledger.recording(event) as connection:
-            _insert(connection, "guardrails_version", _VERSION, [_values(row, _VERSION)])
+            _insert(connection, _VERSION, [row])
 
     def add_activation(self, row: ActivationRow, event: LedgerEvent) -> None:
         with self._ledger.recording(event) as connection:
-            _insert(connection, "guardrails_activation", _ACTIVATION, [_values(row, _ACTIVATION)])
+            _insert(connection, _ACTIVATION, [row])
 
     def bind(
         self,
@@ -190,24 +197,18 @@ class GuardrailsStore:
     ) -> None:
         """All of it or nothing."""
         with self._ledger.recording(event) as connection:
-            _insert(
-                connection,
-                "guardrails_definition",
-                _DEFINITION,
-                [_values(row, _DEFINITION) for row in definitions],
-            )
-            _insert(
-                connection,
-                "guardrails_binding",
-                _BINDING,
-                [_values(row, _BINDING) for row in bindings],
-            )
+            _insert(connection, _DEFINITION, definitions)
+            _insert(connection, _BINDING, bindings)
 
     # --- private ----------------------------------------------------------------------------
 
-    def _rows(self, query: str, *values: object) -> list[Row]:
+    def _one(self, kind: type[T], query: Select[Any]) -> T | None:
+        found = self._all(kind, query)
+        return found[0] if found else None
+
+    def _all(self, kind: type[T], query: Select[Any]) -> list[T]:
         with self._reading() as connection:
-            return [tuple(row) for row in connection.exec_driver_sql(query, values)]
+            return [kind(**row) for row in connection.execute(query).mappings()]
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -218,29 +219,6 @@ class GuardrailsStore:
             raise audit_unavailable(error) from error
 
 
-def _insert(connection: Connection, table: str, columns: str, rows: list[Row]) -> None:
-    marks = ", ".join("?" for _ in columns.split(", "))
-    for row in rows:
-        connection.exec_driver_sql(f"INSERT INTO {table} ({columns}) VALUES ({marks})", row)
-
-
-def _values(row: object, columns: str) -> Row:
-    return tuple(getattr(row, name) for name in columns.split(", "))
-
-
-def _version(row: Row) -> VersionRow:
-    named = dict(zip(_VERSION.split(", "), row, strict=True))
-    return VersionRow(**{**named, "document": bytes(named["document"])})
-
-
-def _activation(row: Row) -> ActivationRow:
-    return ActivationRow(**dict(zip(_ACTIVATION.split(", "), row, strict=True)))
-
-
-def _definition(row: Row) -> DefinitionRow:
-    named = dict(zip(_DEFINITION.split(", "), row, strict=True))
-    return DefinitionRow(**{**named, "body": bytes(named["body"])})
-
-
-def _binding(row: Row) -> BindingRow:
-    return BindingRow(**dict(zip(_BINDING.split(", "), row, strict=True)))
+def _insert(connection: Connection, table: TableClause, rows: Sequence[Any]) -> None:
+    if rows:
+        connection.execute(insert(table), [asdict(row) for row in rows])
