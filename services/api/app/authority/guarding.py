@@ -54,11 +54,11 @@ class Guarding:
         tasks}]}``; `tasks`: how many are bound that were compiled under it."""
         raise NotImplementedError
 
-    async def version(self, actor: Actor, number: int) -> Json:
+    async def version(self, actor: Actor, version: int) -> Json:
         """One of `versions`, with ``document: {text}``. Raises GuardrailsNotFound."""
         raise NotImplementedError
 
-    async def diff(self, actor: Actor, a: int, b: int) -> Json:
+    async def diff(self, actor: Actor, before: int, after: int) -> Json:
         """``{from, to, changes: [{key, before, after}], affected: [task]}``."""
         raise NotImplementedError
 
@@ -70,7 +70,7 @@ class Guarding:
         intent: str | Mapping[str, Any],
         *,
         version: int | None = None,
-        task: str | None = None,
+        id: str | None = None,  # noqa: A002 - it is asked for by that name
     ) -> Json:
         """What an intent means under the active document, or under `version`; nothing is kept.
 
@@ -86,7 +86,7 @@ class Guarding:
         binding_hash, bound_us, bound_by, ask, affected, state: bound|retired}]}``."""
         raise NotImplementedError
 
-    async def task(self, actor: Actor, task: str) -> Json:
+    async def task(self, actor: Actor, id: str) -> Json:  # noqa: A002
         """One of `tasks`, with ``{condition, trace, ir, history: [{version, guardrails, bound_us,
         bound_by, ask}]}``. Raises GuardrailsNotFound."""
         raise NotImplementedError
@@ -94,9 +94,9 @@ class Guarding:
     async def recompile(
         self,
         actor: Actor,
+        *,
         version: int | None = None,
         tasks: Sequence[str] | None = None,
-        *,
         days: int = 30,
     ) -> Json:
         """What binding again under a document would change; nothing is kept.
@@ -113,7 +113,7 @@ class Guarding:
     async def add(
         self,
         actor: Actor,
-        task: str,
+        id: str,  # noqa: A002
         intent: str | Mapping[str, Any],
         *,
         version: int | None = None,
@@ -135,15 +135,15 @@ class Guarding:
         self,
         actor: Actor,
         version: int,
-        tasks: Sequence[str] | None = None,
         *,
+        tasks: Sequence[str] | None = None,
         reason: str = "",
         request_id: str | None = None,
     ) -> Json:
         raise NotImplementedError
 
     async def retire(
-        self, actor: Actor, task: str, *, reason: str = "", request_id: str | None = None
+        self, actor: Actor, id: str, *, reason: str = "", request_id: str | None = None  # noqa: A002
     ) -> Json:
         raise NotImplementedError
 
@@ -163,9 +163,9 @@ class Guarding:
         the newest first. `id` is the record's digest."""
         raise NotImplementedError
 
-    async def decision(self, actor: Actor, digest: str) -> Json:
+    async def decision(self, actor: Actor, id: str) -> Json:  # noqa: A002
         """One of `decisions`, with ``{record, sentences: [text]}``: why, the one that decided
-        first. `digest`: or enough of its beginning. Raises GuardrailsNotFound."""
+        first. `id`: enough of its beginning suffices. Raises GuardrailsNotFound."""
         raise NotImplementedError
 
     async def replay(
