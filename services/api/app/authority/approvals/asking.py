@@ -93,7 +93,7 @@ class Asking:
         _check(params, reason)
         self._check_room(actor)
         ask = self._new(actor, act, params, reason, again_of)
-        policy = self.parts.policy.decide(_first_question(ask, actor))
+        policy = self.parts.policy.outset(_first_question(ask, actor))
         if policy.outcome is Outcome.DENY:
             raise self._blocked(ask, policy, actor, request_id)
         try:

@@ -187,7 +187,7 @@ class Deciding:
         self.parts.check_recorded(ask, plan)
         if changed := self.parts.changed(ask, plan):
             raise stale(self.parts, ask, changed)
-        policy = self.parts.policy_on(ask, plan.body)
+        policy = self.parts.decided_on(ask, plan.body)
         if policy.outcome is Outcome.DENY:
             raise self.parts.blocked(ask, policy, policy.why_not())
 

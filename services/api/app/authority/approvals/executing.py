@@ -196,7 +196,8 @@ class Executing:
             changed = self.parts.changed(ask, plan)
             if changed:
                 raise stale(self.parts, ask, changed)
-        policy = self.parts.policy_on(ask, plan.body)
+        policy = self.parts.decided_on(ask, plan.body)
+        self.parts.claimed[ask.id] = policy
         why = policy.why_not() if policy.outcome is Outcome.DENY else ""
         if not why and not self.deciding.standing(ask, self.parts.asks.decisions(ask.id)).met:
             why = (

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from app.authority.approvals.acts import Act, NotFeasible
@@ -37,6 +37,10 @@ _PASSES: Final = (AuditUnavailable, HubUnreachable, MemoryReadingStale)
 """Refusals that will pass and say nothing about what an act would do."""
 
 
+_EFFECTS: Final = ("repo", "context", "slots", "pinned")
+"""Effects of a plan that guardrails look at: of a pull, and of a load."""
+
+
 class Profiles(Protocol):
     def current(self) -> Profile:
         """The approval profile that holds now."""
@@ -66,6 +70,8 @@ class Parts:
     runs: RunMaker
     clock: Forward
     limits: Callable[[], Limits] = Limits
+    claimed: dict[str, Decision] = field(default_factory=dict)
+    """By the ask's id: what policy decided at a claim that is not sealed yet."""
 
     def act(self, kind: str) -> Act:
         found = self.acts.get(kind)
@@ -79,9 +85,14 @@ class Parts:
             "irreversible": bool(drawn.get("irreversible", True)),
             "params": dict(ask.params),
         }
-        return Question(ask.act, actor, ask.subject, facts)
+        return Question(ask.act, actor, ask.subject, facts, _about(drawn))
 
     def policy_on(self, ask: Ask, drawn: Mapping[str, Any]) -> Decision:
+        """What policy says of an ask now, for showing it."""
+        return self.policy.look(self.question(ask, ask.actor, drawn))
+
+    def decided_on(self, ask: Ask, drawn: Mapping[str, Any]) -> Decision:
+        """What policy decides on an ask, recorded: the ask goes on by it, or ends."""
         return self.policy.decide(self.question(ask, ask.actor, drawn))
 
     def redraw(self, ask: Ask, plan: Plan) -> Plan:
@@ -105,18 +116,31 @@ class Parts:
         except (NotFeasible, Refusal) as cannot:
             return [str(cannot)]
 
-    def end(self, ask: Ask, cause: Cause, why: str, *, by: Actor = SYSTEM) -> Ask:
-        """End an ask without its act: its run is sealed, and the event that says so names it."""
+    def end(
+        self,
+        ask: Ask,
+        cause: Cause,
+        why: str,
+        *,
+        by: Actor = SYSTEM,
+        policy: Decision | None = None,
+    ) -> Ask:
+        """End an ask without its act: its run is sealed, and the event that says so names it.
+
+        `policy`: the decision that ends it, where one does.
+        """
         state = after(ask.state, cause)
         now_us = self.clock.utc_us()
-        event = self.with_run(ended(ask, by, state=state, why=why[:1000]), ask, by, state, why=why)
+        more = {} if policy is None else {"policy": policy}
+        event = ended(ask, by, state=state, why=why[:1000])
+        event = self.with_run(event, ask, by, state, why=why, **more)
         run = str(event.data["run"])
         return self.asks.move(ask, cause, event, ended_us=now_us, why=why[:1000], run=run)
 
     def blocked(self, ask: Ask, policy: Decision, why: str) -> PolicyDenied:
         """End an ask that is not allowed after all; the refusal to raise, which names its run."""
         denial = PolicyDenied(why, details={"ask": ask.id, "policy": policy.as_dict()})
-        denial.run = self.end(ask, Cause.DENIED, why).run
+        denial.run = self.end(ask, Cause.DENIED, why, policy=policy).run
         return denial
 
     def with_run(
@@ -124,12 +148,16 @@ class Parts:
     ) -> LedgerEvent:
         """`event` with the run of the ask: what policy says of its plan is a part of it."""
         decisions = more.pop("decisions", None) or self.asks.decisions(ask.id)
+        claimed = self.claimed.pop(ask.id, None)  # what is asked now may be another thing
         if ask.plan is not None:
             more["feasibility"] = FEASIBLE
             with suppress(AuditUnavailable):  # an ask whose plan was altered ends all the same
-                more["policy"] = self.policy_on(ask, self.asks.plan_of(ask).body)
+                more["policy"] = more.get("policy") or claimed or self._look(ask)
         made = attempt(ask, by, str(state), now_us=self.clock.utc_us(), decisions=decisions, **more)
         return self.runs.attached(event, made)
+
+    def _look(self, ask: Ask) -> Decision:
+        return self.policy_on(ask, self.asks.plan_of(ask).body)
 
     def end_overdue(self, ask: Ask) -> Ask | None:
         """The ask as it is after its deadline ended it; None when it is in time."""
@@ -150,3 +178,13 @@ class Parts:
         """End every ask whose deadline is over. Run by a timer, and harmless to run twice."""
         for ask in self.asks.overdue(self.clock.utc_us()):
             self.end_overdue(ask)
+
+
+def _about(drawn: Mapping[str, Any]) -> dict[str, Any]:
+    """What an act would do, as guardrails look at it."""
+    effects = drawn.get("effects", {})
+    return {
+        "files": drawn.get("files", ()),
+        "bytes_freed": drawn.get("bytes_freed"),
+        **{name: effects[name] for name in _EFFECTS if name in effects},
+    }

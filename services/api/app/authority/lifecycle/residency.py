@@ -46,6 +46,8 @@ class Held:
     last_failure: str | None = None
     attempt: Attempt | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    beginning: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by whoever asks policy whether a load may begin: one at a time, others join its load."""
 
     def move(self, cause: Cause) -> None:
         """Follow the table and wake everybody who waits for a change."""

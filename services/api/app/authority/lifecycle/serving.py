@@ -16,7 +16,7 @@ from app.authority.lifecycle.leaving import Leaving, Use
 from app.authority.lifecycle.loading import LoadAsked, Loading
 from app.authority.lifecycle.losses import Losses, quarantined
 from app.authority.lifecycle.residency import Attempt, Held, Residency, Terms, wait_for_change
-from app.authority.lifecycle.transitions import HOLDS_MEMORY, Cause, State
+from app.authority.lifecycle.transitions import HOLDS_MEMORY, MAY_BEGIN, Cause, State
 from app.authority.lifecycle.unloading import Unloading
 from app.authority.permissions import Grant, Permission, require
 from app.authority.policy.admitting import admit
@@ -128,7 +128,8 @@ class Serving:
     async def unload(self, grant: Grant, model_id: str) -> dict[str, int]:
         """Let running answers end, then stop the model's worker; returns what was measured."""
         require(grant, Permission.MODEL_UNLOAD)
-        policy = admit(self._equipment.policy, Question(UNLOAD, grant.actor, model_id))
+        question = Question(UNLOAD, grant.actor, model_id)
+        policy = await asyncio.to_thread(admit, self._equipment.policy, question)
         held = self.residency.of(model_id)
         match held.state:
             case State.READY:
@@ -229,10 +230,31 @@ class Serving:
                 case State.QUARANTINED:
                     raise quarantined(held)
                 case _:
-                    policy = self._allowed(grant, model, terms, warrant)
-                    self._begin(LoadAsked(grant, held, model, terms, asyncio.Event(), policy))
+                    await self._begin_if_allowed(grant, held, model, terms, warrant)
 
-    def _allowed(
+    async def _begin_if_allowed(
+        self,
+        grant: Grant,
+        held: Held,
+        model: CatalogModel,
+        terms: Terms,
+        warrant: Warrant | None,
+    ) -> None:
+        """Ask policy on a thread, for it may wait for the disk, and begin if that still fits.
+
+        Nothing is awaited between the look at the state and the beginning. Where the state has
+        changed meanwhile, nothing is begun: the caller looks again, and asks again.
+        """
+        async with held.beginning:
+            if held.state not in MAY_BEGIN:
+                return
+            policy = await self._allowed(grant, model, terms, warrant)
+            if self._closing or held.state not in MAY_BEGIN:
+                return
+            self.leaving.refuse_withheld(held.model_id)
+            self._begin(LoadAsked(grant, held, model, terms, asyncio.Event(), policy))
+
+    async def _allowed(
         self, grant: Grant, model: CatalogModel, terms: Terms, warrant: Warrant | None
     ) -> Mapping[str, Any]:
         """The decision that lets a load begin, as it is recorded; raises where none does."""
@@ -241,7 +263,7 @@ class Serving:
         jit = grant.permission is Permission.MODEL_LOAD_JIT
         facts = {"context": terms.context, "slots": terms.slots, "pinned": terms.pinned}
         question = Question(LOAD_JIT if jit else LOAD, grant.actor, model.id, facts)
-        return admit(self._equipment.policy, question)
+        return await asyncio.to_thread(admit, self._equipment.policy, question)
 
     def _begin(self, asked: LoadAsked) -> None:
         held = asked.held

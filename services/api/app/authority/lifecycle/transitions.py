@@ -56,6 +56,10 @@ HOLDS_MEMORY = frozenset({State.LOADING, State.READY, State.DRAINING, State.UNLO
 """States in which a worker process may exist, so that its promise counts against the budget."""
 
 
+MAY_BEGIN = frozenset(state for state, cause in TRANSITIONS if cause is Cause.LOAD)
+"""States in which a load can begin."""
+
+
 class IllegalTransition(Exception):
     """A bug in the lifecycle: the table has no such edge."""
 

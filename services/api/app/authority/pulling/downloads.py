@@ -81,7 +81,7 @@ class Pulling:
             planned, shape = await asyncio.to_thread(
                 self.look, actor, repo, revision, name, choice=choice
             )
-            self._admit_unsigned(actor, planned)
+            await asyncio.to_thread(self._admit_unsigned, actor, planned)
             verdict = await self.verdict(name, shape)
             self._plans.keep(planned, verdict)
             have = await asyncio.to_thread(self._have, planned)
@@ -180,9 +180,9 @@ class Pulling:
             check(actor, Permission.MODEL_PULL)  # who may not pull learns nothing of plans
             planned, verdict = self._plans.get(plan, actor)
             may = grant(actor, Permission.MODEL_PULL, subject=planned.name)
-            question = Question(PULL, actor, planned.name, planned.facts())
+            question = Question(PULL, actor, planned.name, planned.facts(), planned.about())
             try:
-                policy = admit(self._ports.policy, question)
+                policy = await asyncio.to_thread(admit, self._ports.policy, question)
             except NeedsApproval as needs:
                 raise await self._ports.asks(needs, request_id) from None
             async with aclosing(self.fetch(may, planned, verdict, policy, request_id)) as steps:
@@ -312,7 +312,8 @@ class Pulling:
             may = grant(actor, Permission.MODEL_CHANGE, subject=model_id)
             model = self._ports.catalog.get(model_id)
             confirmed(confirmation, f"yes, confirm {model.id} {model.digest[-6:]}")
-            admit(self._ports.policy, Question(CHANGE, actor, model.id, {"change": "confirmation"}))
+            question = Question(CHANGE, actor, model.id, {"change": "confirmation"})
+            await asyncio.to_thread(admit, self._ports.policy, question)
             return described(await asyncio.to_thread(self._ports.publishing.confirm, may, model.id))
 
 

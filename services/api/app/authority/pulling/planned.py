@@ -120,6 +120,10 @@ class Planned:
         facts = {"repo": self.at.repo, "revision": self.at.commit, "name": self.name}
         return {**facts, **_chosen(self.choice)}
 
+    def about(self) -> dict[str, Any]:
+        """What guardrails can look at besides: what would be fetched, from whom."""
+        return {"repo": self.at.repo, "files": [listed(file) for file in self.files]}
+
 
 class Plans(Generic[T]):
     """The newest plans, each for whoever asked for it and for a while. On the event loop."""

@@ -92,7 +92,8 @@ class Repairs:
             if planned.name != model_id:
                 raise PlanStale(f"That plan is for {planned.name}. Nothing was fetched.")
             facts = {**planned.facts(), "plan": plan}
-            policy = admit(self._ports.policy, Question(REPAIR, actor, planned.name, facts))
+            question = Question(REPAIR, actor, planned.name, facts)
+            policy = await asyncio.to_thread(admit, self._ports.policy, question)
             recording = Recording(
                 self._ports.ledger,
                 self._ports.clock,
