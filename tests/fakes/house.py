@@ -23,6 +23,7 @@ from tests.fakes.authority import (
 )
 from tests.fakes.exports import FakeExports
 from tests.fakes.governance import FakeGovernance
+from tests.fakes.guarding import FakeGuarding
 from tests.fakes.housekeeping import FakeHousekeeping
 from tests.fakes.inference import FakeComputing, FakeInference
 from tests.fakes.proofs import FakeProofs
@@ -53,6 +54,7 @@ class House:
     repairs: FakeRepairs = field(default_factory=FakeRepairs)
     governance: FakeGovernance = field(default_factory=FakeGovernance)
     approvers: FakeApprovers = field(default_factory=FakeApprovers)
+    guarding: FakeGuarding = field(default_factory=FakeGuarding)
     refusals: FakeRefusals = field(default_factory=FakeRefusals)
     parts: dict[str, bool] = field(default_factory=lambda: {"ledger": True, "catalog": True})
     changes: dict[str, Any] = field(default_factory=dict)
@@ -79,6 +81,7 @@ class House:
             repairs=self.repairs,
             governance=self.governance,
             approvers=self.approvers,
+            guarding=self.guarding,
             refusals=self.refusals,
             ready=ready,
             metrics=Metrics(),

@@ -18,6 +18,7 @@ PHRASES = (
     "yes, add this person",
     "yes, require 1 other person",
 )
+INTENT = "Block loading a model whose format is unverified"
 GROUP = {"name": "keepers", "persons": ["p-00000001", "p-00000002"], "quorum": 1}
 OPERATOR_ROUTES: list[Route] = [
     ("GET", "/authority/status", None),
@@ -78,6 +79,22 @@ OPERATOR_ROUTES: list[Route] = [
     ("PUT", "/authority/models/lab/echo/pin", {"pinned": True}),
     ("PUT", "/authority/models/lab/echo/note", {"note": "for the tests"}),
     ("POST", "/authority/people/p-00000001/erase", {"confirmation": PHRASES[0]}),
+    ("POST", "/authority/guardrails/check", {"text": "version: 1"}),
+    ("POST", "/authority/guardrails/compile", {"intent": INTENT, "version": 1}),
+    ("POST", "/authority/guardrails/versions", {"text": "version: 1", "note": "tighter"}),
+    ("GET", "/authority/guardrails/versions", None),
+    ("GET", "/authority/guardrails/versions/1", None),
+    ("POST", "/authority/guardrails/versions/2/activate", {"reason": "tighter"}),
+    ("GET", "/authority/guardrails/diff?from=1&to=2", None),
+    ("GET", "/authority/guardrails/tasks?retired=true", None),
+    ("GET", "/authority/guardrails/tasks/large-models", None),
+    ("POST", "/authority/guardrails/tasks", {"id": "large-models", "intent": INTENT}),
+    ("POST", "/authority/guardrails/tasks/large-models/retire", {"reason": "old"}),
+    ("POST", "/authority/guardrails/recompile", {"version": 2, "tasks": ["large-models"]}),
+    ("POST", "/authority/guardrails/rebind", {"version": 2, "reason": "tighter"}),
+    ("GET", "/authority/guardrails/decisions?point=load&outcome=block&limit=5", None),
+    ("GET", "/authority/guardrails/decisions/0a1b2c", None),
+    ("POST", "/authority/guardrails/replay", {"since": "2026-01-31"}),
 ]
 BECOMING_ASKS: list[Route] = [
     ("POST", "/authority/keys", {"name": "bot", "roles": ["client"]}),
@@ -103,16 +120,17 @@ APPROVALS: list[Route] = [
 ]
 """How they answer those who may is in test_approvals.py."""
 ALLOWED = OPERATOR_ROUTES + CLIENT_ROUTES
-ASKING = [route for route in ALLOWED if route[1].endswith(("/purge", "echo")) and route[2]]
+ASKS = ("/purge", "echo", "/activate", "/retire", "/rebind", "/guardrails/tasks")
+ASKING = [route for route in ALLOWED if route[1].endswith(ASKS) and route[2]]
 """What is answered with an ask: nothing was done."""
 CHANGES = ("reindex", "rotate", "cosignatures", "erase", "import", "/load", "/unload", "/verify")
+COMPUTED = ("/fit", "/exports", "/check", "/compile", "/recompile", "/replay")
 FOR_AUDITORS = [
     route
     for route in ALLOWED
-    if (route[0] == "GET" or route[1].endswith(("/fit", "/exports")))
-    and not route[1].endswith(CHANGES)
+    if (route[0] == "GET" or route[1].endswith(COMPUTED)) and not route[1].endswith(CHANGES)
 ]
-"""Exporting and computing whether a model fits are posted, and change nothing but the record."""
+"""Exporting and what is only computed are posted, and change nothing but the record."""
 ALL = ALLOWED + WAITING_FOR_APPROVALS + BECOMING_ASKS + APPROVALS
 each = pytest.mark.parametrize("route", ALL, ids=lambda r: f"{r[0]} {r[1]}")
 

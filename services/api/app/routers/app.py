@@ -18,6 +18,8 @@ from app.routers.authority import (
     annotations,
     approvals,
     approvers,
+    guardrails,
+    guardrails_decisions,
     imports,
     keys,
     ledger,
@@ -92,6 +94,8 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         keys.router,
         approvers.router,  # before approvals: its /profile is no ask's id
         approvals.router,
+        guardrails.router,
+        guardrails_decisions.router,
         ledger.router,
         ledger_custody.router,
         ledger_exports.router,

@@ -1,8 +1,8 @@
 """What routes are given: the use cases behind them and who asks, as types in a signature."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, NoReturn, Protocol
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NoReturn, Protocol, cast
 
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from app.domain.actors import ANONYMOUS, Actor
 from app.domain.refusals import Refusal
+from app.routers.guardrails_ports import Guarding
 from app.routers.inference_ports import Computing, Inference, Responses
 from app.routers.metrics import Metrics
 from app.routers.store_ports import Housekeeping, Pulling, Repairs
@@ -218,6 +219,7 @@ class Services:
     repairs: Repairs
     governance: Governance
     approvers: Approvers
+    guarding: Guarding = field(default=cast("Guarding", None))  # until app.wiring passes it
     refusals: RefusalRecorder
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
     metrics: Metrics

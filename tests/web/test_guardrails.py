@@ -1,0 +1,195 @@
+"""Guardrails over HTTP: what is passed on, what is refused by name, and who may propose."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from app.domain.refusals import GuardrailsInvalid, GuardrailViolated, IntentUnclear, Refusal
+from tests.fakes.authority import ADVISOR_KEY, APPROVER_KEY, OPERATOR_KEY
+from tests.fakes.house import House
+
+PATH = "/authority/guardrails"
+INTENT = "Block loading a model whose format is unverified"
+STRUCTURE = {"action": "block", "points": ["load"], "when": {"primitive": "model_format"}}
+
+
+async def ask(
+    client: httpx.AsyncClient, method: str, path: str, body: Any = None, key: str = OPERATOR_KEY
+) -> httpx.Response:
+    headers = {"authorization": f"Bearer {key}"}
+    return await client.request(method, f"{PATH}{path}", json=body, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "passed_on"),
+    [
+        ("POST", "/check", {"text": "a", "form": "markdown"}, {"text": "a", "form": "markdown"}),
+        ("POST", "/compile", {"intent": INTENT}, {"intent": INTENT, "version": None, "id": None}),
+        (
+            "POST",
+            "/compile",
+            {"intent": STRUCTURE, "version": 3, "id": "formats"},
+            {"intent": STRUCTURE, "version": 3, "id": "formats"},
+        ),
+        ("POST", "/versions", {"text": "a"}, {"text": "a", "form": "yaml", "note": ""}),
+        ("GET", "/versions/7", None, {"version": 7}),
+        ("GET", "/diff?from=1&to=2", None, {"before": 1, "after": 2}),
+        ("GET", "/tasks", None, {"retired": False}),
+        ("GET", "/tasks/large-models", None, {"id": "large-models"}),
+        (
+            "POST",
+            "/recompile",
+            {"tasks": ["large-models"], "days": 7},
+            {"version": None, "tasks": ["large-models"], "days": 7},
+        ),
+        (
+            "GET",
+            "/decisions?task=large-models&point=load&outcome=block&cursor=9&limit=5",
+            None,
+            {
+                "task": "large-models",
+                "point": "load",
+                "outcome": "block",
+                "cursor": "9",
+                "limit": 5,
+            },
+        ),
+        ("GET", "/decisions/0a1b2c", None, {"id": "0a1b2c"}),
+        (
+            "POST",
+            "/replay",
+            {"since": "1970-01-02", "until": "1970-01-02"},
+            {"since_us": 86_400_000_000, "until_us": 172_800_000_000, "limit": None},
+        ),
+    ],
+)
+async def test_what_was_asked_is_passed_on(  # noqa: PLR0917 - a row of the table
+    client: httpx.AsyncClient, house: House, method: str, path: str, body: Any, passed_on: Any
+) -> None:
+    answered = await ask(client, method, path, body)
+    assert answered.status_code == 200, answered.text
+    assert [given for _, given in house.guarding.asked] == [passed_on]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "name"),
+    [
+        ("/tasks", {"id": "formats", "intent": INTENT, "version": 2, "reason": "Why."}, "add"),
+        ("/versions/2/activate", {"reason": "Why."}, "activate"),
+        ("/rebind", {"version": 2, "tasks": ["formats"], "reason": "Why."}, "rebind"),
+        ("/tasks/formats/retire", {"reason": "Why."}, "retire"),
+    ],
+)
+async def test_a_change_of_what_decides_is_answered_with_the_ask(
+    client: httpx.AsyncClient, house: House, path: str, body: Any, name: str
+) -> None:
+    house.guarding.answers = {name: {"id": "0badcafe", "state": "pending"}}
+    answered = await ask(client, "POST", path, body)
+    assert answered.status_code == 202
+    assert answered.json() == {"id": "0badcafe", "state": "pending"}
+    ((asked, given),) = house.guarding.asked
+    assert (asked, given["reason"]) == (name, "Why.")
+    assert given["request_id"] == answered.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("path", ["/versions/2/activate", "/tasks/formats/retire"])
+async def test_a_reason_may_be_left_out(client: httpx.AsyncClient, house: House, path: str) -> None:
+    assert (await ask(client, "POST", path)).status_code == 202
+    assert [given["reason"] for _, given in house.guarding.asked] == [""]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/tasks", {"id": "formats", "intent": INTENT}, 202),
+        ("GET", "/tasks", None, 403),
+        ("POST", "/compile", {"intent": INTENT}, 403),
+        ("POST", "/versions", {"text": "version: 1"}, 403),
+        ("POST", "/rebind", {"version": 2}, 403),
+        ("POST", "/tasks/formats/retire", {}, 403),
+        ("POST", "/versions/2/activate", {}, 403),
+        ("GET", "/decisions", None, 403),
+    ],
+)
+async def test_an_advisor_proposes_a_task_and_may_nothing_else(  # noqa: PLR0917 - a row of the table
+    client: httpx.AsyncClient, house: House, method: str, path: str, body: Any, status: int
+) -> None:
+    answered = await ask(client, method, path, body, ADVISOR_KEY)
+    assert answered.status_code == status
+    assert len(house.guarding.asked) == (status == 202)
+
+
+async def test_what_decides_already_is_no_ask(client: httpx.AsyncClient, house: House) -> None:
+    house.guarding.answers = {"add": {"ask": None, "task": {"id": "formats"}}}
+    answered = await ask(client, "POST", "/tasks", {"id": "formats", "intent": INTENT})
+    assert (answered.status_code, answered.json()["task"]["id"]) == (200, "formats")
+
+
+async def test_an_approver_reads_and_changes_nothing(client: httpx.AsyncClient) -> None:
+    assert (await ask(client, "GET", "/tasks", key=APPROVER_KEY)).status_code == 200
+    refused = await ask(client, "POST", "/rebind", {"version": 2}, APPROVER_KEY)
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "param"),
+    [
+        ("POST", "/check", {"text": "a", "form": "toml"}, "form"),
+        ("POST", "/check", {"text": "a", "path": "b"}, "path"),
+        ("POST", "/compile", {"intent": INTENT, "guardrails": {}}, "guardrails"),
+        ("POST", "/compile", {"intent": INTENT, "version": "1"}, "version"),
+        ("POST", "/compile", {"intent": INTENT, "version": 0}, "version"),
+        ("POST", "/tasks", {"id": "Large Models", "intent": INTENT}, "id"),
+        ("POST", "/tasks", {"id": "a" * 65, "intent": INTENT}, "id"),
+        ("POST", "/rebind", {"version": 2, "tasks": []}, "tasks"),
+        ("POST", "/rebind", {}, "version"),
+        ("POST", "/versions/2/activate", {"force": True}, "force"),
+        ("POST", "/recompile", {"days": 0}, "days"),
+        ("POST", "/replay", {"since": "yesterday"}, "since"),
+        ("GET", "/versions/0", None, "version"),
+        ("GET", "/diff?from=1", None, "to"),
+        ("GET", "/decisions?out_come=block", None, "out_come"),
+        ("GET", "/decisions?task=a&task=b", None, "task"),
+        ("GET", "/decisions?limit=0", None, "limit"),
+    ],
+)
+async def test_what_is_unknown_or_wrong_is_refused_by_name(  # noqa: PLR0917 - a row of the table
+    client: httpx.AsyncClient, house: House, method: str, path: str, body: Any, param: str
+) -> None:
+    refused = await ask(client, method, path, body)
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
+    assert refused.json()["param"] == param
+    assert house.guarding.asked == []
+
+
+@pytest.mark.parametrize(
+    ("refusal", "member", "code"),
+    [
+        (
+            IntentUnclear("Which?", details={"choices": ["load", "pull"]}),
+            "choices",
+            "intent_unclear",
+        ),
+        (
+            GuardrailViolated("No.", details={"violations": [{"rule": "bounds"}]}),
+            "violations",
+            "guardrail_violated",
+        ),
+        (
+            GuardrailsInvalid("No.", details={"errors": [{"line": 3}]}),
+            "errors",
+            "guardrails_invalid",
+        ),
+    ],
+)
+async def test_what_a_refusal_knows_stands_beside_its_sentence(
+    client: httpx.AsyncClient, house: House, refusal: Refusal, member: str, code: str
+) -> None:
+    async def refuse(*_: Any, **__: Any) -> Any:
+        raise refusal
+
+    house.guarding.compile = refuse  # type: ignore[method-assign]
+    refused = await ask(client, "POST", "/compile", {"intent": INTENT})
+    assert (refused.status_code, refused.json()["code"]) == (422, code)
+    assert refused.json()[member] == refusal.details[member]
