@@ -1,1 +1,1 @@
-"""The registry of strategies: one file each, one line here."""
+"""When a condition is met: six strategies, one file each; `registry` is the list of them."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, Protocol
 
 from app.authority.guardrails.values import Parameters, Scalar, ValueType
@@ -47,6 +48,8 @@ class Reading(NamedTuple):
 
 Summary = Mapping[str, int | float]
 """All of a history that a strategy's decision depends on: recorded instead of the history."""
+
+NO_SUMMARY: Final[Summary] = MappingProxyType({})
 
 
 class Result(NamedTuple):
@@ -104,23 +107,23 @@ class Strategy(Protocol):
     @property
     def signature(self) -> Signature: ...
 
-    def reach(self, params: Parameters) -> int:
+    def reach(self, params: Parameters, /) -> int:
         """How many seconds before an evaluation `summary` looks back; 0: at nothing."""
 
-    def summary(self, history: Sequence[Observation], params: Parameters, at_us: int) -> Summary:
-        """What `decide` needs of `history`: oldest first, none of it at or after `at_us`.
+    def summary(self, history: Sequence[Observation], params: Parameters, at_us: int, /) -> Summary:
+        """What `decide` needs of `history`, oldest first, as of `at_us`: later ones are not seen.
 
         Empty where the strategy looks at no history; ``{"n": n}`` alone where there is too little.
         """
 
-    def decide(self, reading: Reading, summary: Summary, params: Parameters) -> Result:
+    def decide(self, reading: Reading, summary: Summary, params: Parameters, /) -> Result:
         """Whether the condition is met. Equal inputs give equal results on every machine."""
 
-    def stricter(self, params: Parameters) -> Literal["lower", "higher"] | None:
+    def stricter(self, params: Parameters, /) -> Literal["lower", "higher"] | None:
         """On which side of its level the condition is met more often; None: it has no level."""
 
     def sentence(
-        self, subject: str, unit: str, reading: Reading, result: Result, params: Parameters
+        self, subject: str, unit: str, reading: Reading, result: Result, params: Parameters, /
     ) -> str:
         """Why, for people: ``model size is 40.0 GB, above 20.0 GB``. No full stop.
 
