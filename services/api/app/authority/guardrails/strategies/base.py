@@ -88,7 +88,8 @@ class Signature:
     """What is declared of a strategy. `level` is the parameter that a tier's prior sets.
 
     `summary_of`: the parameters that `summary` looks at. Over one history, as of one time, equal
-    ones give equal summaries; ``()``: the strategy looks at no history.
+    ones give equal summaries; ``()``: the strategy looks at no history. `steady`: the time itself
+    changes nothing, so what was found holds for as long as the window holds the same observations.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Signature:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     level: str | None = None
     summary_of: tuple[str, ...] = ()
+    steady: bool = False
     meaning: str = ""
 
 

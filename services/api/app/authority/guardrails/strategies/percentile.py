@@ -59,6 +59,7 @@ class Percentile:
         },
         level="value",
         summary_of=("direction", "value", "window"),
+        steady=True,
         meaning=(
             "The newest number is among the highest (or lowest) of the history in the window, of "
             f"at least {MINIMUM_HISTORY} observations. Equal to the percentile is outside."

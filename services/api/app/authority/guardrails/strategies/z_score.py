@@ -57,6 +57,7 @@ class ZScore:
         },
         level="threshold",
         summary_of=("window",),
+        steady=True,
         meaning=(
             "The newest number is more standard deviations from the mean of the window than the "
             f"threshold. At least {MINIMUM_HISTORY} observations, and not all the same."
