@@ -96,7 +96,9 @@ class Change:
         self, subject: str, unit: str, reading: Reading, result: Result, params: Parameters, /
     ) -> str:
         """``blocked attempts are 14 per hour, up 180 % in 1 hour, more than 50 %``."""
-        unsaid = wording.no_data(subject, reading, result, params["window"])
+        if result.reason is Reason.INSUFFICIENT_HISTORY:
+            return f"nothing is known of {subject} {wording.period(params['window'])} before"
+        unsaid = wording.no_data(subject, reading, result)
         if unsaid is not None:
             return unsaid
         now = f"{wording.stands(subject)} {wording.amount(reading.value, unit)}"

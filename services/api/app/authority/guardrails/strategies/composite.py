@@ -1,7 +1,6 @@
 """Conditions put together: all of them, any of them, not one. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Final, Literal
 
 from app.authority.guardrails.strategies.base import (
@@ -15,11 +14,6 @@ from app.authority.guardrails.strategies.base import (
 from app.authority.guardrails.strategies.numbers import MET, NO_MATCH, Timeless, not_met, not_read
 from app.authority.guardrails.values import Operator, Parameters, Value, ValueType
 
-COUNTS: Final[Mapping[Operator, range]] = MappingProxyType(
-    {Operator.AND: range(2, 2**31), Operator.OR: range(2, 2**31), Operator.NOT: range(1, 2)}
-)
-"""How many operands each operator takes."""
-
 
 def combine(operator: Value, results: Sequence[Result]) -> Result:
     """What the conditions mean together; the order of `results` never matters.
@@ -28,11 +22,13 @@ def combine(operator: Value, results: Sequence[Result]) -> Result:
     reason is passed on (of several the first by name) and the whole is not met, NOT included.
     Raises ValueError for another operator or the wrong number of operands.
     """
-    known = Operator(str(operator))
-    if len(results) not in COUNTS[known]:
-        wanted = "one operand" if known is Operator.NOT else "at least two operands"
-        raise ValueError(f"{known} takes {wanted}, not {len(results)}")
-    return _COMBINED[known](results)
+    together = _COMBINED.get(operator)
+    if together is None:
+        raise ValueError(f"there is no operator {operator!r}: there are {', '.join(Operator)}")
+    if (len(results) == 1) is not (operator == Operator.NOT) or not results:
+        wanted = "one operand" if operator == Operator.NOT else "at least two operands"
+        raise ValueError(f"{operator} takes {wanted}, not {len(results)}")
+    return together(results)
 
 
 def _all(results: Sequence[Result]) -> Result:
@@ -51,7 +47,7 @@ def _not(results: Sequence[Result]) -> Result:
     return _unknown(results) or (NO_MATCH if results[0].triggered else MET)
 
 
-_COMBINED: Final[Mapping[Operator, Callable[[Sequence[Result]], Result]]] = {
+_COMBINED: Final[Mapping[Value, Callable[[Sequence[Result]], Result]]] = {
     Operator.AND: _all,
     Operator.OR: _any,
     Operator.NOT: _not,

@@ -6,7 +6,7 @@ alike. What is not a finite number was not read.
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from math import isfinite
+from math import copysign, isfinite
 from sys import float_info
 from typing import Any, Final
 
@@ -101,4 +101,4 @@ def _at(history: Sequence[Any], at_us: int) -> int:
 
 def finite(measure: float) -> float:
     """A measure that JSON can hold: what is beyond every float is the largest one."""
-    return max(-float_info.max, min(float_info.max, measure))
+    return measure if isfinite(measure) else copysign(float_info.max, measure)

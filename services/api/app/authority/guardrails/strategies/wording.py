@@ -1,5 +1,6 @@
 """The only place that puts what strategies found into words: numbers with units, windows. Pure."""
 
+from decimal import Decimal
 from typing import Final
 
 from app.authority.guardrails.strategies.base import Reading, Reason, Result
@@ -41,10 +42,10 @@ def apart(value: Scalar, limit: Scalar, unit: str) -> tuple[str, str]:
 
 def plain(value: float, decimals: int = 2) -> str:
     """A number for people: ``1,234``, ``0.25``, ``1e+30``; no needless zeros."""
-    if isinstance(value, float) and not 1e-4 <= abs(value) < 1e15 and value:
-        return f"{value:.{decimals + 2}g}"
+    if value and not 1e-4 <= abs(value) < 10**18:
+        return f"{Decimal(value):.{decimals + 2}g}"
     if isinstance(value, int) or value.is_integer():
-        return f"{int(value):,}" if abs(value) < 10**18 else f"about {float(value):.3g}"
+        return f"{int(value):,}"
     places = decimals if abs(value) >= 1 else decimals + 2
     return f"{value:,.{places}f}".rstrip("0").rstrip(".")
 
@@ -84,7 +85,7 @@ def no_data(subject: str, reading: Reading, result: Result, window: Value = 0) -
         case Reason.NULL_INPUT:
             return f"{stands(subject)} not known"
         case Reason.UNKNOWN_LABEL:
-            return f"{stands(subject)} {amount(reading.value, '')}, which no label stands for"
+            return f"{stands(subject)} {amount(reading.value, '')}, which is no known label"
         case Reason.INSUFFICIENT_HISTORY:
             return f"there is too little history of {subject} in {period(window)}"
         case Reason.ZERO_VARIANCE:
@@ -95,7 +96,7 @@ def no_data(subject: str, reading: Reading, result: Result, window: Value = 0) -
 
 def _bytes(value: float, decimals: int) -> str:
     for size, word in _POWERS:
-        if abs(value) >= size:
+        if size <= abs(value) < 10**18:
             return f"{value / size:,.{decimals}f} {word}"
     return counted(plain(value), "bytes")
 

@@ -98,17 +98,16 @@ class ZScore:
         unsaid = wording.no_data(subject, reading, result, params["window"])
         if unsaid is not None or result.measure is None:
             return unsaid or f"{wording.stands(subject)} not known"
-        score, level = abs(result.measure), params["threshold"]
-        shown, against = (
-            wording.apart(score, level, "") if isinstance(level, float | int) else ("", "")
-        )
+        level: Any = params["threshold"]
+        shown, against = wording.apart(abs(result.measure), level, "")
         side = "above" if result.measure > 0 else "below"
-        limit = f"{'' if result.triggered else 'not '}more than {against}"
-        wanted = "" if params["direction"] in {"any", side} else f" {params['direction']}"
-        return (
+        far = (
             f"{wording.stands(subject)} {wording.amount(reading.value, unit)}, {shown} standard "
-            f"deviations {side} the mean of {wording.period(params['window'])}, {limit}{wanted}"
+            f"deviations {side} the mean of {wording.period(params['window'])}"
         )
+        if params["direction"] not in {side, "any"}:
+            return f"{far}: not {params['direction']} it"
+        return f"{far}, {'' if result.triggered else 'not '}more than {against}"
 
 
 def moments(values: Sequence[float]) -> tuple[float, float]:
