@@ -57,7 +57,10 @@ def test_every_command_has_help(lmx: Run, names: tuple[str, ...]) -> None:
 def test_the_command_tree_is_the_one_that_works_now() -> None:
     groups = {
         (),
-        *((name,) for name in "models store keys approvals people ledger runs witness".split()),
+        *(
+            (name,)
+            for name in "models store keys approvals guardrails people ledger runs witness".split()
+        ),
     }
     leaves = {" ".join(n) for n in COMMANDS if n not in groups}
     models = {f"models {m}" for m in "ls show fit import load unload verify".split()}
@@ -73,6 +76,9 @@ def test_the_command_tree_is_the_one_that_works_now() -> None:
         *(f"ledger {m}" for m in "ls show counts watch reindex report".split()),
         *(f"ledger {m}" for m in "export checkpoint cosigned key verify".split()),
         *(f"runs {m}" for m in "ls show diff".split()),
+        *(f"guardrails {m}" for m in "check compile load versions show diff".split()),
+        *(f"guardrails {m}" for m in "tasks add activate rebind retire recompile".split()),
+        *(f"guardrails {m}" for m in "decisions explain replay".split()),
         *(f"witness {m}" for m in "cosign init key log trust".split()),
     }
 

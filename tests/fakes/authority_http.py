@@ -63,6 +63,7 @@ class FakeAuthority:
     reports: Callable[[Asked], Any] | None = None  # what answers below /authority/ledger/reports
     approvals: Callable[[Asked], Any] | None = None  # what answers below /authority/approvals
     runs: Callable[[Asked], Any] | None = None  # what answers below /authority/runs
+    guardrails: Callable[[Asked], Any] | None = None  # what answers below /authority/guardrails
     asked: list[Asked] = field(default_factory=list)
     import_error: dict[str, Any] | None = None
     candidates: list[dict[str, Any]] = field(default_factory=list)
@@ -187,6 +188,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._problem(refusal.code, refusal.message, WIRE[type(refusal)].status)
         elif self.authority.runs and asked.path.startswith("/authority/runs"):
             self._json(self.authority.runs(asked))
+        elif self.authority.guardrails and asked.path.startswith("/authority/guardrails"):
+            self._json(self.authority.guardrails(asked))
         elif asked.path in self.authority.scripted:
             self._scripted(self.authority.scripted[asked.path])
         elif asked.path in routes:

@@ -52,6 +52,14 @@ def governed(
     return follow(server, _id(made))
 
 
+def follow_made(server: "Server", made: Mapping[str, Any]) -> Outcome:
+    """The rest of `governed` for an ask just made, by a key that may perhaps not read it again."""
+    if pick(made, "you", "may_approve"):
+        return follow(server, _id(made))
+    show_plan(made)
+    raise waiting(made)
+
+
 def follow(server: "Server", ask_id: str) -> Outcome:
     """The rest of `governed`, for an ask that was made already."""
     shown = fetch(server, ask_id)

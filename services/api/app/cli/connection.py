@@ -144,6 +144,7 @@ def refusal(problem: Mapping[str, Any], *, status: int) -> CommandError:
     return CommandError(
         " ".join(part for part in (f"{sentence} [{code}]", hint) if part),
         exit_code=exit_code_for(code, status),
+        problem=problem,
     )
 
 

@@ -10,6 +10,7 @@ import typer
 from app.cli import (
     approvals,
     chat,
+    guardrails,
     keys,
     ledger,
     models,
@@ -69,6 +70,7 @@ app.add_typer(models.app)
 app.add_typer(store.app)
 app.add_typer(keys.app)
 app.add_typer(approvals.app)
+app.add_typer(guardrails.app)
 app.add_typer(people.app)
 app.add_typer(runs.app)
 app.add_typer(ledger.app)

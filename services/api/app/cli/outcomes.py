@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 
 class ExitCode(IntEnum):
@@ -25,12 +25,22 @@ MEANINGS: Final[Mapping[ExitCode, str]] = {
 
 
 class CommandError(Exception):
-    """An anticipated end of a command: a sentence for stderr and an exit code."""
+    """An anticipated end of a command: a sentence for stderr and an exit code.
 
-    def __init__(self, sentence: str, *, exit_code: ExitCode = ExitCode.FAILED) -> None:
+    `problem`: what the server said beside the sentence, where it was the server that refused.
+    """
+
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        exit_code: ExitCode = ExitCode.FAILED,
+        problem: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.exit_code = exit_code
+        self.problem: Mapping[str, Any] = problem or {}
 
 
 _FAILED, _USAGE, _REFUSED = ExitCode.FAILED, ExitCode.USAGE, ExitCode.REFUSED
@@ -112,6 +122,7 @@ HINTS: Final[Mapping[str, str]] = {
     "model_not_found": "`lmx models ls` lists the models.",
     "key_not_found": "`lmx keys ls` lists the keys.",
     "event_not_found": "`lmx ledger ls` lists the newest events.",
+    "guardrails_not_found": "`lmx guardrails tasks` and `lmx guardrails versions` list them.",
     "does_not_fit": "`lmx models fit NAME` prints the arithmetic.",
     "model_quarantined": "`lmx models verify NAME` hashes its files again.",
     "digest_mismatch": "Import the model again from a copy that you trust.",

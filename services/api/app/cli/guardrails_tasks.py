@@ -1,0 +1,237 @@
+"""`lmx guardrails`: the tasks that decide, and asking for another set of them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from app.cli import asking, output
+from app.cli.guardrails_shown import (
+    ROOT,
+    Rows,
+    change,
+    explaining,
+    meaning,
+    path,
+    value,
+    why,
+)
+from app.cli.options import SERVER, AsJson, Reason, ServerUrl
+from app.cli.text import one_line, pick, utc_time
+
+Task = Annotated[str, typer.Argument(metavar="ID", help="A task, as `tasks` lists them.")]
+Tasks = Annotated[
+    list[str] | None,
+    typer.Option("--task", metavar="ID", help="Only this one; may be repeated."),
+]
+Version = Annotated[int, typer.Option("--version", metavar="N", min=1, help="Which document.")]
+
+
+def tasks(
+    task: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="One of them, with all about it.")
+    ] = None,
+    retired: Annotated[
+        bool, typer.Option("--retired", help="Those that decide no longer, too.")
+    ] = False,
+    server: ServerUrl = SERVER,
+    as_json: AsJson = False,
+) -> None:
+    """List the tasks that decide, or show one: its intent, its meaning, why, its history."""
+    from app.cli.connection import connected, rows
+
+    with connected(server) as authority:
+        if task is not None:
+            answer = authority.get(path("tasks", task))
+        else:
+            answer = authority.get(f"{ROOT}/tasks", retired="true" if retired else None)
+            rows(answer, "tasks")
+    if as_json:
+        output.as_json(answer)
+    elif task is not None:
+        _show(answer)
+    else:
+        output.show_table(
+            ("id", "action", "asked at", "document", "state", "intent"),
+            [_row(row) for row in rows(answer, "tasks")],
+            empty="Nothing is bound: guardrails decide nothing.",
+            right=frozenset({"document"}),
+        )
+
+
+def add(
+    task: Annotated[str, typer.Argument(metavar="ID", help="Its name: a-z, 0-9 and -.")],
+    intent: Annotated[str, typer.Argument(metavar="INTENT", help="In plain words, in quotes.")],
+    version: Annotated[
+        int | None,
+        typer.Option("--version", metavar="N", min=1, help="Under this document, not the active."),
+    ] = None,
+    reason: Reason = "",
+    server: ServerUrl = SERVER,
+) -> None:
+    """Ask for a guardrail. It decides once that is approved and executed."""
+    body = {"id": task, "intent": intent, "version": version, "reason": reason}
+    _ask(server, "tasks", body)
+
+
+def activate(
+    version: Annotated[int, typer.Argument(metavar="N", min=1, help="A document's version.")],
+    reason: Reason = "",
+    server: ServerUrl = SERVER,
+) -> None:
+    """Ask that intents be compiled under a document from now on. What is bound stays."""
+    _ask(server, path("versions", str(version), "activate"), {"reason": reason})
+
+
+def rebind(
+    version: Version,
+    task: Tasks = None,
+    reason: Reason = "",
+    server: ServerUrl = SERVER,
+) -> None:
+    """Ask that tasks be bound to what a document makes of them; rolling back is the same.
+
+    Without --task: all tasks that the document concerns. All are bound at once, or none.
+    """
+    _ask(server, "rebind", {"version": version, "tasks": task or None, "reason": reason})
+
+
+def retire(task: Task, reason: Reason = "", server: ServerUrl = SERVER) -> None:
+    """Ask that a task decide no longer. What it decided stays replayable."""
+    _ask(server, path("tasks", task, "retire"), {"reason": reason})
+
+
+def recompile(
+    version: Annotated[
+        int | None,
+        typer.Option("--version", metavar="N", min=1, help="Under this document, not the active."),
+    ] = None,
+    task: Tasks = None,
+    days: Annotated[
+        int, typer.Option("--days", metavar="N", min=1, max=365, help="History for the impact.")
+    ] = 30,
+    server: ServerUrl = SERVER,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a document would make of the tasks it concerns, before and after. Binds nothing.
+
+    The impact is computed by replaying recorded decisions under both.
+    """
+    body = {"version": version, "tasks": task or None, "days": days}
+    from app.cli.connection import connected, rows
+
+    with explaining(), connected(server) as authority:
+        answer = authority.post(f"{ROOT}/recompile", body, patient=True)
+    found = rows(answer, "tasks")
+    if as_json:
+        output.as_json(answer)
+        return
+    output.show_fields(
+        [
+            ("documents", f"{value(answer.get('from'))} -> {value(answer.get('to'))}"),
+            ("changed keys", one_line(answer.get("changed"))),
+            ("concerns", one_line(answer.get("affected"))),
+            ("does not concern", one_line(answer.get("unaffected"))),
+        ]
+    )
+    for row in found:
+        output.say("")
+        output.show_fields(_delta(row))
+    if any(row.get("result") == "changed" for row in found):
+        number = value(answer.get("to"))
+        output.note(f"To ask for it: lmx guardrails rebind --version {number}")
+
+
+def register(app: typer.Typer) -> None:
+    for command in (tasks, add, activate, recompile, rebind, retire):
+        app.command(command.__name__)(command)
+
+
+def _ask(server: str, where: str, body: Mapping[str, Any]) -> None:
+    """Make an ask, and take a person through it where this key and terminal may."""
+    from app.cli.connection import connected
+
+    address = where if where.startswith("/") else f"{ROOT}/{where}"
+    with explaining(), connected(server) as authority:
+        made = authority.post(address, body, patient=True)
+        if made.get("ask", ...) is None:
+            bound = pick(made, "task", "id")
+            output.say(f"Exactly that is bound already: {one_line(bound)}. Nothing was asked.")
+            return
+        asking.follow_made(authority, made)
+
+
+def _row(task: dict[str, Any]) -> tuple[str, ...]:
+    under = task.get("guardrails")
+    number = under.get("version") if isinstance(under, Mapping) else under
+    state = one_line(task.get("state"))
+    return (
+        one_line(task.get("id")),
+        one_line(task.get("action")),
+        one_line(task.get("points")),
+        one_line(number),
+        f"{state}, affected" if task.get("affected") else state,
+        one_line(task.get("intent")),
+    )
+
+
+def _show(task: dict[str, Any]) -> None:
+    from app.cli.connection import rows
+
+    bound = f"{utc_time(task.get('bound_us'))} by {one_line(task.get('bound_by'))}"
+    about = [("task", f"{one_line(task.get('id'))}, version {one_line(task.get('version'))}")]
+    about += meaning(task)
+    about += [("state", one_line(task.get("state"))), ("bound", bound)]
+    about += [("ask", one_line(task["ask"]))] if task.get("ask") else []
+    if task.get("affected"):
+        about.append(("affected", "the active document would make something else of it"))
+    output.show_fields(about)
+    for clause in why(task):
+        output.say("")
+        output.show_fields(clause)
+    output.say("", "Bindings:")
+    output.show_table(
+        ("version", "document", "bound", "by", "ask"),
+        [
+            (
+                one_line(row.get("version")),
+                _number(row.get("guardrails")),
+                utc_time(row.get("bound_us")),
+                one_line(row.get("bound_by")),
+                one_line(row.get("ask")),
+            )
+            for row in rows(task, "history")
+        ],
+        empty="",
+        right=frozenset({"version", "document"}),
+    )
+
+
+def _number(under: object) -> str:
+    return one_line(under.get("version") if isinstance(under, Mapping) else under)
+
+
+def _delta(row: dict[str, Any]) -> Rows:
+    """One task: what became of it, each number before and after, what it would have done."""
+    shown = [(one_line(row.get("id")), one_line(row.get("result")))]
+    if row.get("why"):
+        shown.append(("  why", one_line(row["why"])))
+    delta = row.get("delta")
+    parts = delta if isinstance(delta, list) else []
+    shown += [
+        (f"  {one_line(part.get('what'))}", change(part))
+        for part in parts
+        if isinstance(part, Mapping)
+    ]
+    impact = row.get("impact")
+    if isinstance(impact, Mapping):
+        shown.append(("  impact", _impact(impact)))
+    return shown
+
+
+def _impact(impact: Mapping[str, Any]) -> str:
+    times, days = one_line(impact.get("evaluations")), one_line(impact.get("days"))
+    return (
+        f"{one_line(impact.get('before'))} -> {one_line(impact.get('after'))} of {times} "
+        f"decisions in {days} days ({one_line(impact.get('per_day'))} a day)"
+    )

@@ -1,0 +1,402 @@
+"""`lmx guardrails`: every error at once, the choices of what is open, and reads on a phone."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.domain.actors import Actor, Role
+from tests.cli.asks import WAITS, state, typed_for
+from tests.cli.runs import Run, Terminal
+from tests.fakes import guardrails_answers as said
+from tests.fakes.authority_http import Asked, FakeAuthority, problem_of
+from tests.fakes.governance_http import ServedGovernance
+
+Start = Callable[..., Terminal]
+ROOT = "/authority/guardrails"
+
+
+@pytest.fixture
+def answering(authority: FakeAuthority) -> FakeAuthority:
+    authority.guardrails = said.answering
+    return authority
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    file = tmp_path / "guardrails.yaml"
+    file.write_text("version: 1\n", "utf-8")
+    return file
+
+
+def but(**changed: Any) -> Callable[[Asked], Any]:
+    """The usual answers, but for those of these methods and paths."""
+    other = {name.replace("__", "/").replace("_", " ", 1): value for name, value in changed.items()}
+
+    def answer(asked: Asked) -> Any:
+        name = f"{asked.method} {asked.path.removeprefix(ROOT + '/')}"
+        return other.get(name) or said.answering(asked)
+
+    return answer
+
+
+# --- documents ----------------------------------------------------------------------------------
+
+
+def test_every_error_of_a_document_has_a_line_that_editors_jump_to(
+    lmx: Run, authority: FakeAuthority, document: Path
+) -> None:
+    wrong = {"ok": False, "hash": None, "errors": said.ERRORS, "changed": []}
+    authority.guardrails = but(POST_check=wrong)
+    ended = lmx("guardrails", "check", str(document))
+    assert ended.code == 2
+    assert ended.out.splitlines() == [
+        f"{document}:3:5: strategies/changes: There is no strategy.",
+        f"{document}:9:1: An alias is not allowed.",
+    ]
+    assert ended.err == f"lmx: {document} cannot be used: 2 errors.\n"
+    ended = lmx("guardrails", "check", str(document), "--json")
+    assert (ended.code, json.loads(ended.out)["errors"]) == (2, said.ERRORS)
+
+
+def test_a_document_that_can_be_used_says_what_is_new_in_it(
+    lmx: Run, answering: FakeAuthority, document: Path
+) -> None:
+    ended = lmx("guardrails", "check", str(document))
+    assert (ended.code, ended.err) == (0, "")
+    assert said.HASH in ended.out
+    assert f"  {said.KEY}\n" in ended.out
+    assert answering.last(f"{ROOT}/check").body == {"text": "version: 1\n", "form": "yaml"}
+
+
+def test_markdown_is_sent_as_markdown(lmx: Run, answering: FakeAuthority, tmp_path: Path) -> None:
+    file = tmp_path / "guardrails.md"
+    file.write_text("```yaml\nversion: 1\n```\n", "utf-8")
+    assert lmx("guardrails", "check", str(file)).code == 0
+    assert answering.last(f"{ROOT}/check").body["form"] == "markdown"
+
+
+@pytest.mark.parametrize(("content", "code"), [(None, 2), (b"\xff", 2), (b"a" * (1 << 20 | 1), 2)])
+def test_a_file_that_is_no_document_is_not_sent(
+    lmx: Run, answering: FakeAuthority, tmp_path: Path, content: bytes | None, code: int
+) -> None:
+    file = tmp_path / "guardrails.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    assert lmx("guardrails", "check", str(file)).code == code
+    assert answering.asked == []
+
+
+def test_loading_says_that_nothing_has_changed_yet(
+    lmx: Run, answering: FakeAuthority, document: Path
+) -> None:
+    ended = lmx("guardrails", "load", str(document), "--note", "Tighter.")
+    assert ended.code == 0
+    assert answering.last(f"{ROOT}/versions").body["note"] == "Tighter."
+    for part in ("version  2", said.KEY, "blocked-attempts"):
+        assert part in ended.out
+    assert "lmx guardrails recompile --version 2" in ended.err
+
+
+def test_loading_the_same_again_says_which_version_it_is(
+    lmx: Run, authority: FakeAuthority, document: Path
+) -> None:
+    same = {"version": 1, "hash": said.HASH, "changed": [], "affected": [], "loaded": False}
+    authority.guardrails = but(POST_versions=same)
+    ended = lmx("guardrails", "load", str(document))
+    assert (ended.code, ended.err) == (
+        0,
+        "This document is version 1 already; nothing was kept.\n",
+    )
+
+
+def test_loading_what_cannot_be_used_lists_its_errors_by_line(
+    lmx: Run, authority: FakeAuthority, document: Path
+) -> None:
+    status, problem = problem_of("guardrails_invalid", "The document has 2 errors.", 422)
+    authority.problem = status, problem | {"errors": said.ERRORS}
+    ended = lmx("guardrails", "load", str(document))
+    assert (ended.code, ended.out) == (2, "")
+    assert f"{document}:3:5: strategies/changes: There is no strategy.\n" in ended.err
+    assert ended.err.endswith("lmx: The document has 2 errors. [guardrails_invalid]\n")
+
+
+def test_the_active_document_is_shown_as_it_was_loaded(lmx: Run, answering: FakeAuthority) -> None:
+    ended = lmx("guardrails", "show")
+    assert (ended.code, ended.out) == (0, "version: 1\nname: shipped\n")
+    assert ended.err == "version 1, hash 3f9c2b000000...\n"
+    assert lmx("guardrails", "show", "1").out == ended.out
+
+
+def test_versions_say_which_one_is_active(lmx: Run, answering: FakeAuthority) -> None:
+    out = lmx("guardrails", "versions").out
+    assert "active" in out
+    assert "3f9c2b000000" in out
+
+
+def test_a_difference_is_told_before_and_after(lmx: Run, answering: FakeAuthority) -> None:
+    out = lmx("guardrails", "diff", "1", "2").out
+    assert f"{said.KEY}  1.0 -> 0.5\n" in out
+    assert "nothing -> [lmx, lab]" in out
+    assert "blocked-attempts" in out
+    assert answering.last(f"{ROOT}/diff").query == {"from": "1", "to": "2"}
+
+
+# --- intents ------------------------------------------------------------------------------------
+
+
+def test_an_intent_is_told_with_where_every_part_comes_from(
+    lmx: Run, answering: FakeAuthority
+) -> None:
+    ended = lmx("guardrails", "compile", said.INTENT, "--version", "1")
+    assert ended.code == 0
+    assert answering.last(f"{ROOT}/compile").body == {"intent": said.INTENT, "version": 1}
+    shown = " ".join(ended.out.split())
+    for part in (
+        "intent " + said.INTENT,
+        "means Alert when blocked attempts rose by more than 100 % in 1 h, and are above 10.",
+        "guardrails version 1, 3f9c2b000000",
+        "when.0 change of blocked_attempts",
+        "value 1.0: primitive_hint, tier medium",
+        "severity medium (said: sharply); bias: shifted (a shared machine -1)",
+        "strategy change: mapping_rule, `rise` is a change, upwards",
+        "not z_score: primitive_hint, the mapping says another",
+        "when.1 threshold of blocked_attempts",
+        "value 10: user_explicit, `above 10`",
+    ):
+        assert part in shown
+
+
+def test_an_intent_that_leaves_something_open_prints_the_question_and_the_choices(
+    lmx: Run, authority: FakeAuthority
+) -> None:
+    status, problem = problem_of("intent_unclear", "Two things are called `size`.", 422)
+    more = {"question": "Which is meant?", "choices": ["model size", "bytes freed"], "where": "4"}
+    authority.problem = status, problem | more
+    ended = lmx("guardrails", "compile", "Block loading when size is above 3 GB")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.splitlines() == [
+        "Which is meant?",
+        "  - model size",
+        "  - bytes freed",
+        "lmx: Two things are called `size`. [intent_unclear]",
+    ]
+
+
+def test_what_the_guardrails_do_not_allow_is_refused_with_every_violation(
+    lmx: Run, authority: FakeAuthority
+) -> None:
+    status, problem = problem_of("guardrail_violated", "It is not allowed.", 422)
+    violation = {"rule": "bounds", "message": "500 is above 100.\x1b[2J", "where": "when.0"}
+    authority.problem = status, problem | {"violations": [violation]}
+    ended = lmx("guardrails", "compile", "Alert when latency is above 500 s")
+    assert ended.code == 3
+    assert ended.err.startswith("bounds: 500 is above 100.[2J (when.0)\nlmx: It is not allowed.")
+
+
+def test_tasks_are_listed_and_shown(lmx: Run, answering: FakeAuthority) -> None:
+    out = lmx("guardrails", "tasks").out
+    assert said.INTENT in out
+    assert "bound, affected" in out
+    assert lmx("guardrails", "tasks", "--retired").code == 0
+    assert answering.last(f"{ROOT}/tasks").query == {"retired": "true"}
+    shown = " ".join(lmx("guardrails", "tasks", "blocked-attempts").out.split())
+    for part in ("blocked-attempts, version 2", "when.0 change of", "0badcafe", "2026-09-21"):
+        assert part in shown
+
+
+def test_nothing_bound_is_said_so(lmx: Run, authority: FakeAuthority) -> None:
+    authority.guardrails = lambda _: {"tasks": []}
+    ended = lmx("guardrails", "tasks")
+    assert (ended.code, ended.out) == (0, "")
+    assert "Nothing is bound" in ended.err
+
+
+@pytest.mark.parametrize("name", ["../../keys", "a/b", "", "a?b"])
+def test_a_name_can_be_no_other_address(lmx: Run, answering: FakeAuthority, name: str) -> None:
+    assert lmx("guardrails", "tasks", name).code == 2
+    assert lmx("guardrails", "explain", name).code == 2
+    assert lmx("guardrails", "retire", name).code == 2
+    assert answering.asked == []
+
+
+def test_recompiling_shows_changes_before_and_after_and_what_they_would_have_done(
+    lmx: Run, answering: FakeAuthority
+) -> None:
+    ended = lmx("guardrails", "recompile", "--version", "2", "--task", "other", "--days", "30")
+    assert ended.code == 0
+    body = {"version": 2, "tasks": ["other"], "days": 30}
+    assert answering.last(f"{ROOT}/recompile").body == body
+    shown = " ".join(ended.out.split())
+    for part in (
+        "documents 1 -> 2",
+        "blocked-attempts changed",
+        "when.0 value 1.0 -> 0.5",
+        "3 -> 243 of 1200 decisions in 30 days (+8.0 a day)",
+        "other unclear why No value for `change` at the tier low.",
+    ):
+        assert part in shown
+    assert "lmx guardrails rebind --version 2" in ended.err
+
+
+# --- asks ---------------------------------------------------------------------------------------
+
+
+def asking(served: ServedGovernance, authority: FakeAuthority) -> None:
+    """Every ask about guardrails is answered with one that waits."""
+
+    def answer(asked: Asked) -> Any:
+        return served(Asked("GET", f"/authority/approvals/{WAITS}", {"width": "60"}, None, None))
+
+    authority.guardrails = answer
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "body"),
+    [
+        (
+            ("add", "large", said.INTENT, "--version", "2"),
+            "/tasks",
+            {"id": "large", "intent": said.INTENT, "version": 2},
+        ),
+        (("activate", "2"), "/versions/2/activate", {}),
+        (
+            ("rebind", "--version", "2", "--task", "a", "--task", "b"),
+            "/rebind",
+            {"version": 2, "tasks": ["a", "b"]},
+        ),
+        (("rebind", "--version", "2"), "/rebind", {"version": 2}),
+        (("retire", "large"), "/tasks/large/retire", {}),
+    ],
+)
+@pytest.mark.usefixtures("governance")
+def test_what_changes_what_decides_waits_for_an_approval(  # noqa: PLR0917 - a row of the table
+    lmx: Run,
+    authority: FakeAuthority,
+    served: ServedGovernance,
+    arguments: tuple[str, ...],
+    path: str,
+    body: dict[str, Any],
+) -> None:
+    asking(served, authority)
+    ended = lmx("guardrails", *arguments, "--reason", "Why.")
+    assert (ended.code, ended.out) == (4, "")
+    assert authority.last(ROOT + path).body == body | {"reason": "Why."}
+    assert f"lmx approvals approve {WAITS}" in ended.err
+    assert "HASH OF THIS PLAN" in ended.err
+
+
+@pytest.mark.usefixtures("governance")
+def test_at_a_terminal_it_is_approved_by_typing_and_done(
+    terminal: Start, authority: FakeAuthority, served: ServedGovernance
+) -> None:
+    asking(served, authority)
+    lmx = terminal("guardrails", "retire", "large")
+    lmx.wait_for("> ")
+    lmx.type(typed_for(served.governance, WAITS) + "\n")
+    assert lmx.ended() == 0
+    assert served.governance.done == [WAITS]
+
+
+@pytest.mark.usefixtures("governance")
+def test_a_key_that_proposes_only_is_told_who_decides_and_reads_no_ask(
+    lmx: Run, authority: FakeAuthority, served: ServedGovernance
+) -> None:
+    asking(served, authority)
+    shown = authority.guardrails
+    assert shown is not None
+    made = shown(Asked("POST", "", {}, None, None))
+    made["you"] |= {"may_approve": False, "why_not": "An advisor decides on nothing."}
+    authority.guardrails = lambda _: made
+    served.actor = Actor("key:0123abcd", "me", frozenset({Role.ADVISOR}))
+    ended = lmx("guardrails", "add", "large", said.INTENT)
+    assert ended.code == 4
+    assert "An advisor decides on nothing." in ended.err
+    assert [asked.path for asked in authority.asked] == [f"{ROOT}/tasks"]
+    assert state(served.governance, WAITS) == "pending"
+
+
+def test_what_decides_already_is_not_asked_for_again(lmx: Run, authority: FakeAuthority) -> None:
+    authority.guardrails = lambda _: {"ask": None, "task": said.TASK}
+    ended = lmx("guardrails", "add", "blocked-attempts", said.INTENT)
+    assert ended.code == 0
+    assert "bound already: blocked-attempts" in ended.out
+
+
+# --- decisions ----------------------------------------------------------------------------------
+
+
+def test_decisions_are_asked_for_as_they_were_filtered(lmx: Run, answering: FakeAuthority) -> None:
+    filters = ("--task", "a", "--point", "load", "--outcome", "block", "--limit", "5")
+    ended = lmx("guardrails", "decisions", *filters, "--cursor", "9")
+    assert ended.code == 0
+    assert answering.last(f"{ROOT}/decisions").query == {
+        "task": "a",
+        "point": "load",
+        "outcome": "block",
+        "limit": "5",
+        "cursor": "9",
+    }
+    for part in ("0a1b2c3d4e5f", "2026-09-21T14:13:20.123Z", "verified-formats", "lab/a"):
+        assert part in ended.out
+    assert "--cursor 6" in ended.err
+
+
+def test_explaining_says_first_what_decided(lmx: Run, answering: FakeAuthority) -> None:
+    out = lmx("guardrails", "explain", "0a1b2c").out
+    assert out.strip().startswith("verified-formats blocks")
+    assert "insufficient_history" in out
+    assert "2026-09-21T14:13:20.123Z" in out
+
+
+def test_a_replay_that_is_identical_ends_well(lmx: Run, answering: FakeAuthority) -> None:
+    ended = lmx("guardrails", "replay", "--since", "2026-01-31")
+    assert (ended.code, ended.err) == (0, "")
+    assert answering.last(f"{ROOT}/replay").body == {"since": "2026-01-31"}
+    assert ended.out.split() == ["checked", "9", "identical", "9"]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"different": [{"id": "0a1b2c", "differences": ["outcome: block -> allow"]}]},
+        {"missing": ["cd" * 32]},
+    ],
+)
+def test_a_replay_that_differs_fails_and_says_where(
+    lmx: Run, authority: FakeAuthority, found: dict[str, Any]
+) -> None:
+    authority.guardrails = lambda _: {**said.REPLAYED, "identical": 8, **found}
+    ended = lmx("guardrails", "replay")
+    assert ended.code == 1
+    assert "0a1b2c" in ended.out or "cd" * 32 in ended.out
+    assert "lmx ledger verify" in ended.err
+    assert lmx("guardrails", "replay", "--json").code == 1
+
+
+# --- all of them --------------------------------------------------------------------------------
+
+LISTINGS = [
+    *("versions", "show 1", "diff 1 2", "tasks", "tasks blocked-attempts"),
+    *("recompile --version 2", "decisions", "explain 0a1b2c", "replay"),
+]
+
+
+@pytest.mark.parametrize("command", LISTINGS)
+def test_json_is_what_the_server_said_alone(
+    lmx: Run, answering: FakeAuthority, command: str
+) -> None:
+    ended = lmx("guardrails", *command.split(), "--json")
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads(ended.out) in said.ANSWERS.values()
+
+
+@pytest.mark.usefixtures("answering")
+@pytest.mark.parametrize("command", [*LISTINGS, "compile x"])
+def test_nothing_is_wider_than_a_phone(terminal: Start, command: str) -> None:
+    lmx = terminal("guardrails", *command.split())
+    assert lmx.ended() == 0
+    wide = [line for line in lmx.screen.splitlines() if len(line) > 60]
+    assert [line for line in wide if len(line.split()) > 2] == []
