@@ -104,7 +104,8 @@ class Change:
         now = f"{wording.stands(subject)} {wording.amount(reading.value, unit)}"
         window, wanted = wording.period(params["window"]), params["direction"]
         if result.measure is None:
-            return f"{now}, {window} after zero{'' if result.triggered else f': no {wanted}'}"
+            missing = "change" if wanted == "any" else wanted
+            return f"{now}, {window} after zero{'' if result.triggered else f': no {missing}'}"
         if result.measure == 0:
             return f"{now}, the same as {window} before"
         side = "increase" if result.measure > 0 else "decrease"

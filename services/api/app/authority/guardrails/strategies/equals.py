@@ -52,10 +52,17 @@ class Equals(Timeless):
         unsaid = wording.no_data(subject, reading, result)
         if unsaid is not None:
             return unsaid
+        found = f"{wording.stands(subject)} {wording.amount(reading.value, unit)}"
+        values = sorted(_texts(params))
+        if not values:
+            return f"{found}, and there is no value that it could be"
         among = result.triggered is not params["negate"]
-        values = ", ".join(wording.text(value) for value in sorted(_texts(params)))
-        said = f"{'one' if among else 'none'} of {values}" if values else "and no value is named"
-        return f"{wording.stands(subject)} {wording.amount(reading.value, unit)}, {said}"
+        if isinstance(reading.value, bool) or (among and len(values) == 1):
+            return found
+        those = ", ".join(wording.text(value) for value in values)
+        if len(values) == 1:
+            return f"{found}, not {those}"
+        return f"{found}, {'one' if among else 'none'} of {those}"
 
 
 def _text(value: Scalar) -> str:

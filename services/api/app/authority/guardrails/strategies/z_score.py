@@ -98,13 +98,15 @@ class ZScore:
         unsaid = wording.no_data(subject, reading, result, params["window"])
         if unsaid is not None or result.measure is None:
             return unsaid or f"{wording.stands(subject)} not known"
+        now = f"{wording.stands(subject)} {wording.amount(reading.value, unit)}"
+        window = wording.period(params["window"])
         level: Any = params["threshold"]
+        if result.measure == 0:
+            return f"{now}, the mean of {window}"
         shown, against = wording.apart(abs(result.measure), level, "")
         side = "above" if result.measure > 0 else "below"
-        far = (
-            f"{wording.stands(subject)} {wording.amount(reading.value, unit)}, {shown} standard "
-            f"deviations {side} the mean of {wording.period(params['window'])}"
-        )
+        deviations = "standard deviation" if shown == "1" else "standard deviations"
+        far = f"{now}, {shown} {deviations} {side} the mean of {window}"
         if params["direction"] not in {side, "any"}:
             return f"{far}: not {params['direction']} it"
         return f"{far}, {'' if result.triggered else 'not '}more than {against}"
