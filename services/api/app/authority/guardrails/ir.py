@@ -111,19 +111,19 @@ def _condition(condition: Condition, path: str) -> Iterator[dict[str, Any]]:
             yield from _leaf(condition, path)
         case Composite(operator, operands, version):
             places = [f"{path}.{i}" for i in range(len(operands))]
-            op, params = f"composite@{version}", {"operator": str(operator)}
-            yield _node(path, op, places, params, ValueType.DECISION)
+            combined = {"operator": str(operator)}
+            yield _node(path, f"composite@{version}", places, combined, ValueType.DECISION)
             for place, operand in zip(places, operands, strict=True):
                 yield from _condition(operand, place)
         case Reference(id, version):
-            params = {"id": id, "version": version}
-            yield _node(path, "reference", [], params, ValueType.DECISION)
+            named = {"id": id, "version": version}
+            yield _node(path, "reference", [], named, ValueType.DECISION)
 
 
 def _leaf(leaf: Leaf, path: str) -> Iterator[dict[str, Any]]:
     watched = f"{leaf.primitive}@{leaf.primitive_version}"
     source = f"primitive:{watched}/{leaf.scope}"
-    params = {
+    params: dict[str, Any] = {
         "primitive": leaf.primitive,
         "version": leaf.primitive_version,
         "scope": str(leaf.scope),

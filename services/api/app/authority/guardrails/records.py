@@ -23,17 +23,20 @@ _END: Final = b',"whole":"%s"}'
 _TAIL: Final = len(_END % (b"0" * 64))
 
 
-def to_bytes(body: Mapping[str, Any]) -> bytes:
-    """Return the record of what `body` holds."""
+def to_bytes(body: Mapping[str, Any]) -> tuple[bytes, str]:
+    """Return the record of what `body` holds, and its digest."""
     held = {**body, "v": FORM, "subject": clean(body["subject"]), "actor": clean(body["actor"])}
     start = orjson.dumps(held, option=orjson.OPT_SORT_KEYS)[:-1]
-    return start + _END % hashlib.sha256(start).hexdigest().encode()
+    hashed = hashlib.sha256(start)
+    end = _END % hashed.hexdigest().encode()
+    hashed.update(end)
+    return start + end, hashed.hexdigest()
 
 
 def from_bytes(record: bytes) -> dict[str, Any]:
     """Return what a record holds, as it was kept. Raises ValueError where it is no record."""
     try:
-        body = orjson.loads(record)
+        body: dict[str, Any] = orjson.loads(record)
         form = body["v"]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"This is no record of a decision ({error}).") from error

@@ -6,14 +6,14 @@ looks into a history are taken once.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from app.authority.guardrails.normal import normal
-from app.authority.guardrails.strategies.base import Strategy, Summary
+from app.authority.guardrails.strategies.base import Reading, Result, Strategy, Summary
 from app.authority.guardrails.strategies.registry import strategy
 from app.authority.guardrails.values import (
     Action,
@@ -152,8 +152,11 @@ class Watch:
     """One condition over one primitive: asked once for all rules that have it."""
 
     leaf: Leaf
-    strategy: Strategy
+    primitive: str
+    scope: Scope
+    params: Parameters
     look: Look | None
+    decide: Callable[[Reading, Summary, Parameters], Result]
 
 
 Tree = int | tuple[Operator, tuple[Any, ...]]
@@ -162,21 +165,28 @@ Tree = int | tuple[Operator, tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A bound condition over the watches of its plan. `leaves`: in the order they are written."""
+    """A bound condition over the watches of its plan.
+
+    `leaves`: in the order they are written. `scopes`: those of which it is asked one by one.
+    `single`: it is one condition and no composite.
+    """
 
     bound: Bound
+    named: tuple[str, int, str]
+    action: Action
     tree: Tree
     leaves: tuple[int, ...]
     scopes: tuple[Scope, ...]
+    single: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
+    """What a point asks. `groups`: numbers and watches by what they read, so that it is read once."""
+
     watches: tuple[Watch, ...]
     rules: tuple[Rule, ...]
-
-    def leaf(self, number: int) -> Leaf:
-        return self.watches[number].leaf
+    groups: tuple[tuple[str, Scope, tuple[tuple[int, Watch], ...]], ...]
 
 
 class _Planning:
@@ -188,8 +198,10 @@ class _Planning:
         leaves: list[int] = []
         scopes: set[Scope] = set()
         tree = self._tree(bound.condition, leaves, scopes)
-        in_order = tuple(scope for scope in Scope if scope in scopes and scope is not Scope.ALL)
-        return Rule(bound, tree, tuple(leaves), in_order)
+        of_each = tuple(scope for scope in Scope if scope in scopes and scope is not Scope.ALL)
+        named = (bound.task, bound.version, bound.binding_hash)
+        single = isinstance(tree, int)
+        return Rule(bound, named, bound.action, tree, tuple(leaves), of_each, single)
 
     def _tree(self, condition: Condition, leaves: list[int], scopes: set[Scope]) -> Tree:
         if isinstance(condition, Composite):
@@ -207,7 +219,8 @@ class _Planning:
         key = (leaf.primitive, leaf.primitive_version, leaf.scope, name, _key(leaf.params))
         found = self.watches.get(key)
         if found is None:
-            watch = Watch(leaf, made, self._look(leaf, made, name))
+            look = self._look(leaf, made, name)
+            watch = Watch(leaf, leaf.primitive, leaf.scope, leaf.params, look, made.decide)
             found = self.watches[key] = len(self.watches), watch
         return found[0]
 
@@ -226,6 +239,15 @@ class _Planning:
         return found
 
 
+def _grouped(
+    watches: tuple[Watch, ...],
+) -> tuple[tuple[str, Scope, tuple[tuple[int, Watch], ...]], ...]:
+    by_read: dict[tuple[str, Scope], list[tuple[int, Watch]]] = {}
+    for number, watch in enumerate(watches):
+        by_read.setdefault((watch.primitive, watch.scope), []).append((number, watch))
+    return tuple((*read, tuple(found)) for read, found in by_read.items())
+
+
 def _key(params: Parameters) -> bytes:
     return orjson.dumps(params, option=orjson.OPT_SORT_KEYS)
 
@@ -233,6 +255,7 @@ def _key(params: Parameters) -> bytes:
 # --- rulesets -------------------------------------------------------------------------------
 
 MOST_REMEMBERED: Final = 20_000
+MOST_HISTORIES: Final = 16
 
 
 class Ruleset:
@@ -247,7 +270,7 @@ class Ruleset:
         lines = [f"{b.task}@{b.version} {b.binding_hash}" for b in self.bounds]
         self.hash = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
         self._plans: dict[Point, Plan] = {}
-        self._memory: tuple[object, dict[Any, Any]] = (None, {})
+        self._memory: dict[int, tuple[object, dict[Any, Any]]] = {}
 
     def at(self, point: Point) -> tuple[Bound, ...]:
         """Return what decides at a point, by task."""
@@ -272,13 +295,15 @@ class Ruleset:
             planning = _Planning()
             rules = tuple(planning.rule(b) for b in self.bounds if point in b.points)
             watches = tuple(watch for _, watch in planning.watches.values())
-            found = self._plans[point] = Plan(watches, rules)
+            found = self._plans[point] = Plan(watches, rules, _grouped(watches))
         return found
 
     def remembered(self, histories: object) -> dict[Any, tuple[Any, Summary]]:
         """Return what was found before in these histories: a dict to read and to add to."""
-        held, memory = self._memory
+        held, memory = self._memory.get(id(histories), (None, {}))
         if held is not histories or len(memory) > MOST_REMEMBERED:
             memory = {}
-            self._memory = (histories, memory)
+            if len(self._memory) >= MOST_HISTORIES:
+                self._memory = {}
+            self._memory[id(histories)] = histories, memory
         return memory

@@ -1,0 +1,51 @@
+"""Looks into histories: what was found, kept for as long as the window stays the same. Pure."""
+
+from collections.abc import Sequence
+from math import isfinite
+
+from app.authority.guardrails.rulesets import Look, Ruleset
+from app.authority.guardrails.strategies.base import Observation, Summary
+from app.authority.guardrails.verdicts import Histories
+
+
+class Live:
+    """Summaries of histories as of one time.
+
+    A window with the same ends and as many observations is the same window, because observations
+    are only added: then a steady strategy's summary still holds.
+    """
+
+    def __init__(self, rules: Ruleset, histories: Histories, at_us: int) -> None:
+        self._memory = rules.remembered(histories)
+        self._histories = histories
+        self._at_us = at_us
+        self._windows: dict[tuple[str, int], Sequence[Observation]] = {}
+
+    def of(self, look: Look, series: str) -> Summary:
+        window = self._window(series, look.reach_us)
+        ends = (window[0], window[-1]) if window else None
+        mark = (len(window), ends, None if look.steady else self._at_us)
+        key = (look.key, series)
+        kept = self._memory.get(key)
+        if kept is not None and kept[0] == mark:
+            return kept[1]
+        found = taken(look, window, self._at_us)
+        self._memory[key] = mark, found
+        return found
+
+    def _window(self, series: str, reach_us: int) -> Sequence[Observation]:
+        key = (series, reach_us)
+        found = self._windows.get(key)
+        if found is None:
+            found = self._histories.of(series, self._at_us - reach_us, self._at_us)
+            self._windows[key] = found
+        return found
+
+
+def taken(look: Look, window: Sequence[Observation], at_us: int) -> Summary:
+    """Return the summary of a window. Raises ValueError for one that JSON cannot hold."""
+    found = dict(look.strategy.summary(window, look.params, at_us))
+    for name, number in found.items():
+        if not isfinite(number):
+            raise ValueError(f"the {name} of the history is beyond every number")
+    return found
