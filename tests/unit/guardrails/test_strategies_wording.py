@@ -110,6 +110,10 @@ FORMAT, SOURCE, PUBLISHER = ("model format", ""), ("model source", ""), ("model 
 ON_DEMAND = ("on demand", "")
 NESTED = ("model size is 5.0 GB, not above 20.0 GB", "")
 
+ONE_DEVIATION = (
+    "load failures are 8 per hour, 1 standard deviation below the mean of 7 days, not more than 3"
+)
+
 
 def top(value: float) -> dict[str, Any]:
     return {"direction": "top", "value": value, "window": DAYS_7}
@@ -146,8 +150,7 @@ SENTENCES: list[tuple[str, dict[str, Any], tuple[str, str], Any, str]] = [
      "model memory share is 1 %, in the top 100 % of 7 days"),
     ("z_score", scored("above"), FAILURES, 18,
      "load failures are 18 per hour, 4 standard deviations above the mean of 7 days, more than 3"),
-    ("z_score", scored("any"), FAILURES, 8,
-     "load failures are 8 per hour, 1 standard deviation below the mean of 7 days, not more than 3"),
+    ("z_score", scored("any"), FAILURES, 8, ONE_DEVIATION),
     ("z_score", scored("above"), FAILURES, 0,
      "load failures are 0 per hour, 5 standard deviations below the mean of 7 days: not above it"),
     ("z_score", scored("any"), FAILURES, 10,

@@ -122,6 +122,6 @@ def moments(values: Sequence[float]) -> tuple[float, float]:
         return least, 0.0
     power = frexp(max(-least, most))[1]
     near = [ldexp(value, -power) for value in values]
-    mean = fsum(near) / len(near)
+    mean = min(max(near), max(min(near), fsum(near) / len(near)))
     spread = sqrt(fsum([(value - mean) * (value - mean) for value in near]) / len(near))
     return ldexp(mean, power), ldexp(spread, power)
