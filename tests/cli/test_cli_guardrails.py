@@ -160,6 +160,7 @@ def test_an_intent_is_told_with_where_every_part_comes_from(
         "guardrails version 1, 3f9c2b000000",
         "when.0 change of blocked_attempts",
         "value 1.0: primitive_hint, tier medium",
+        "window 1 h: global_default, defaults/windows/change",
         "severity medium (said: sharply); bias: shifted (a shared machine -1)",
         "strategy change: mapping_rule, `rise` is a change, upwards",
         "not z_score: primitive_hint, the mapping says another",
@@ -233,7 +234,8 @@ def test_recompiling_shows_changes_before_and_after_and_what_they_would_have_don
     for part in (
         "documents 1 -> 2",
         "blocked-attempts changed",
-        "when.0 value 1.0 -> 0.5",
+        "when.0.value 1.0 -> 0.5",
+        "when.0.window 1 h -> nothing",
         "3 -> 243 of 1200 decisions in 30 days (+8.0 a day)",
         "other unclear why No value for `change` at the tier low.",
     ):

@@ -131,7 +131,10 @@ DELTA: Json = {
             "why": "",
             "before": RISES,
             "after": RISES,
-            "delta": [{"what": "when.0 value", "before": 1.0, "after": 0.5}],
+            "delta": [
+                {"what": "when.0.value", "before": 1.0, "after": 0.5},
+                {"what": "when.0.window", "before": 3600, "after": None},
+            ],
             "impact": {
                 "days": 30,
                 "evaluations": 1200,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from app.cli import output
 from app.cli.outcomes import CommandError, ExitCode
-from app.cli.text import one_line, pick
+from app.cli.text import duration, one_line, pick
 
 ROOT: Final = "/authority/guardrails"
 _MARKDOWN: Final = frozenset({".md", ".markdown"})
@@ -129,7 +129,7 @@ def why(task: Mapping[str, Any]) -> Iterator[Rows]:
         leaf = leaves.get(str(clause.get("path")), {})
         rows = [(one_line(clause.get("path")), _leaf(leaf))]
         rows += [
-            (f"  {one_line(p.get('name'))}", f"{value(p.get('value'))}: {_because(p)}")
+            (f"  {one_line(p.get('name'))}", f"{_parameter(p)}: {_because(p)}")
             for p in _rows(clause, "parameters")
         ]
         severity = clause.get("severity") or {}
@@ -140,6 +140,11 @@ def why(task: Mapping[str, Any]) -> Iterator[Rows]:
             elif candidate.get("strategy"):
                 rows.append(("  not", f"{_leaf_strategy(candidate)}: {_because(candidate)}"))
         yield rows
+
+
+def _parameter(chosen: Mapping[str, Any]) -> str:
+    found = chosen.get("value")
+    return duration(found) if chosen.get("name") == "window" else value(found)
 
 
 def _because(row: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from app.cli.guardrails_shown import (
     why,
 )
 from app.cli.options import SERVER, AsJson, Reason, ServerUrl
-from app.cli.text import one_line, pick, utc_time
+from app.cli.text import duration, one_line, pick, utc_time
 
 Task = Annotated[str, typer.Argument(metavar="ID", help="A task, as `tasks` lists them.")]
 Tasks = Annotated[
@@ -219,7 +219,7 @@ def _delta(row: dict[str, Any]) -> Rows:
     delta = row.get("delta")
     parts = delta if isinstance(delta, list) else []
     shown += [
-        (f"  {one_line(part.get('what'))}", change(part))
+        (f"  {one_line(part.get('what'))}", change(_in_words(part)))
         for part in parts
         if isinstance(part, Mapping)
     ]
@@ -227,6 +227,13 @@ def _delta(row: dict[str, Any]) -> Rows:
     if isinstance(impact, Mapping):
         shown.append(("  impact", _impact(impact)))
     return shown
+
+
+def _in_words(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A window in words: it is a number of seconds."""
+    if not one_line(part.get("what")).endswith(".window"):
+        return part
+    return {name: duration(part[name]) for name in ("before", "after") if part.get(name)}
 
 
 def _impact(impact: Mapping[str, Any]) -> str:

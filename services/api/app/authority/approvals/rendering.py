@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from app.authority.approvals import guarded_page
 from app.authority.approvals.page import Page, continued, grouped
 from app.authority.approvals.plans import Plan, parse
 from app.authority.approvals.untrusted import clean, oddities
@@ -56,7 +57,9 @@ def _sections(plan: Plan, page: Page, now: Now) -> Iterator[tuple[str, Any]]:
     """In the order in which a person needs them."""
     body = plan.body
     targets, files = body["targets"], body["files"]
-    yield "WHAT", lambda: _what(body, page)
+    own = guarded_page.sections(body["act"], body["effects"], page)
+    yield "WHAT", lambda: _what(body, page, effects=own is None)
+    yield from own or ()
     count = f"{len(targets):,}, all of them" if targets else "none"
     yield f"TARGETS: {count}", lambda: _targets(targets, page)
     if _moves_bytes(body):
@@ -72,10 +75,10 @@ def _sections(plan: Plan, page: Page, now: Now) -> Iterator[tuple[str, Any]]:
     yield "TO APPROVE, TYPE ON ONE LINE", lambda: _typed(plan, page)
 
 
-def _what(body: Mapping[str, Any], page: Page) -> None:
+def _what(body: Mapping[str, Any], page: Page, *, effects: bool) -> None:
     page.name(f"{clean(str(body['verb']))} ", str(body["subject"]))
     page.say(f"kind: {clean(str(body['act']))}")
-    for label, value in sorted(flat(body["effects"])):
+    for label, value in sorted(flat(body["effects"])) if effects else ():
         page.named(label, value)
 
 
