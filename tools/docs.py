@@ -44,6 +44,7 @@ PAGES: tuple[Page, ...] = (
     Page("docs/boundaries.md", "tools.boundaries_page:page"),
     Page("docs/lifecycle.md", "app.authority.lifecycle.transitions:page"),
     Page("docs/cli.md", "app.cli.reference:render", has_own_heading=True),
+    Page("config/guardrails.schema.json", "tools.guardrails_schema:page", has_own_heading=True),
 )
 
 

@@ -23,7 +23,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds(Section):
-    """A hard limit on a number, both ends included; None is no limit."""
+    """A hard limit on a number, both ends included; null is no limit."""
 
     min: Number | None = None
     max: Number | None = None
@@ -31,7 +31,7 @@ class Bounds(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategySetting(Section):
-    """Which version of a strategy is compiled to, and whether it may be used at all."""
+    """One strategy. `version`: which one is compiled to. `enabled`: whether it may be used."""
 
     version: int = 1
     enabled: bool = True
@@ -39,14 +39,15 @@ class StrategySetting(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words(Section):
-    """The phrases that stand for something, in lower case, words separated by single spaces."""
+    """What intents say it with. `words`: phrases in lower case, with single spaces."""
 
     words: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeverityVocabulary(Section):
-    """`words`: phrases of each tier. `urgent`: phrases that make it high whatever else is said."""
+    """How much is meant. `words`: phrases of each tier. `urgent`: phrases that make it high,
+    whatever else is said. `default`: the tier where nothing is said."""
 
     words: Mapping[TierName, tuple[str, ...]]
     urgent: tuple[str, ...] = ()
@@ -55,7 +56,8 @@ class SeverityVocabulary(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term(Section):
-    """A phrase for membership: exactly one of the two names a set of `domain.sets`."""
+    """A phrase for membership: exactly one of the two names a set of domain.sets. `one_of`: met by
+    what is in the set. `none_of`: met by what is not in it."""
 
     one_of: str | None = None
     none_of: str | None = None
@@ -65,8 +67,11 @@ class Term(Section):
 class PrimitiveGuide(Section):
     """What the document says of one thing that can be watched; what it is, is in the registry.
 
-    `worse`: on which side its numbers are bad. `bounds` (hard), `priors` and `windows` are by
-    strategy; windows read `15m`, `24h`, `30d`. `terms`: phrases for membership in a set.
+    `words`: phrases that name it. `worse`: on which side its numbers are bad. `preferred`:
+    strategies that stand over the words of an intent, the best first. `discouraged`: strategies
+    that no preference leads to. `bounds`: hard limits on the number that a severity sets, by
+    strategy. `priors`: the number of each tier, by strategy; null is asked for. `windows`: how far
+    back, by strategy, as in 15m, 24h or 30d. `terms`: phrases for membership in a set.
     """
 
     words: tuple[str, ...]
@@ -81,7 +86,11 @@ class PrimitiveGuide(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapped(Section):
-    """What a phrase of an intent says about the strategy: `rises` is a change, upwards."""
+    """What a phrase of an intent says about how to judge: "rises" is a change, upwards.
+
+    `strategy`: how. `direction`: on which side, in the strategy's own words; without it, the side
+    on which the primitive is worse.
+    """
 
     strategy: str
     direction: str | None = None
@@ -89,7 +98,8 @@ class Mapped(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationContext(Section):
-    """What the machine is for. `instructions` are sentences that bias rules look at."""
+    """What the machine is for. `instructions`: sentences that bias rules look at. `preferred`:
+    strategies for this application, the best first."""
 
     name: str = ""
     description: str = ""
@@ -99,7 +109,8 @@ class ApplicationContext(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preferences(Section):
-    """Global preferences (source 5) and the last resort (source 6)."""
+    """Where neither the intent nor the primitive says how to judge. `preferred`: strategies to try,
+    the best first. `discouraged`: strategies to pass over. `default`: the last resort."""
 
     preferred: tuple[str, ...] = ()
     discouraged: tuple[str, ...] = ()
@@ -108,7 +119,8 @@ class Preferences(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults(Section):
-    """Global priors and windows by strategy: where a primitive has none of its own."""
+    """Where a primitive has none of its own. `priors`: the number of each tier, by strategy.
+    `windows`: how far back, by strategy."""
 
     priors: Mapping[str, Priors] = field(default_factory=dict)
     windows: Mapping[str, str] = field(default_factory=dict)
@@ -116,8 +128,10 @@ class Defaults(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constraints(Section):
-    """Hard limits. `on_bounds_exceeded` is about priors: what a user says is never clamped, and
-    clamping never makes a rule more permissive: then it is rejected all the same."""
+    """Hard limits. `on_bounds_exceeded`: what becomes of a prior outside its bounds; clamping never
+    makes a rule more permissive, and what a user says is never clamped. `max_conditions`: how many
+    conditions one intent may join. `disallowed_strategies`: never used. `disallowed_primitives`:
+    never watched. `minimum_versions`: the oldest version of a strategy that may be used."""
 
     on_bounds_exceeded: Literal["clamp", "reject"] = "reject"
     max_conditions: int = 5
@@ -128,15 +142,22 @@ class Constraints(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Domain(Section):
-    """Facts of this installation that rules name: sets of strings."""
+    """Facts of this installation. `sets`: lists of texts in lower case, which terms name."""
 
     sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document(Section):
-    """A whole document. `type_compatibility` and `parameters` may narrow what the registries in
-    code allow, never widen it."""
+    """A whole document: what intents may say, and what their words mean.
+
+    `version`: of the form of this document. `name`: for people. `strategies`: which may be used.
+    `type_compatibility`: which strategies may look at values of a type; it only narrows what there
+    is. `parameters`: hard limits on strategies' parameters, windows in seconds; they only narrow.
+    `actions`: words for what follows. `points`: words for the acts before which is asked.
+    `primitives`: what can be watched. `mappings`: phrases for how to judge. `bias_rules`: phrases
+    of the instructions, and by how many tiers they shift, -2 to 2: below zero is told earlier.
+    """
 
     version: Literal[1]
     name: str = ""
@@ -152,7 +173,6 @@ class Document(Section):
     preferences: Preferences = field(default_factory=Preferences)
     defaults: Defaults = field(default_factory=Defaults)
     bias_rules: Mapping[str, int] = field(default_factory=dict)
-    """A phrase of the instructions and the tiers that it shifts by, -2 to 2."""
     constraints: Constraints = field(default_factory=Constraints)
     domain: Domain = field(default_factory=Domain)
 
