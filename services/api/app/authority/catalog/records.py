@@ -35,6 +35,10 @@ _HOLDING: Final = text(
 _RECEIPTS: Final = text(
     "SELECT sha256, dev, ino, size, mtime_ns, ctime_ns, verified_us FROM receipt"
 )
+_VERIFIED: Final = text(
+    "SELECT count(*) AS files, count(verified_us) AS receipts, min(verified_us) AS oldest"
+    " FROM artifact LEFT JOIN receipt ON receipt.sha256 = artifact.sha256 WHERE model_id = :id"
+)
 _INSERT_MODEL: Final = text(
     "INSERT INTO model (id, digest, trust, size_bytes, architecture, max_context, created, source,"
     " pinned, note, shape_json) VALUES (:id, :digest, :trust, :size_bytes, :architecture,"
@@ -135,6 +139,12 @@ def owners(connection: Connection) -> Iterator[Owner]:
 def adopted(connection: Connection, model_id: str) -> dict[str, str]:
     """Where files that another program keeps lie, by their path in the model."""
     return {row.path: row.adopted_path for row in connection.execute(_ADOPTED, {"id": model_id})}
+
+
+def verified_us(connection: Connection, model_id: str) -> int | None:
+    """When the file of a model that was hashed longest ago was; None where one has no receipt."""
+    row = connection.execute(_VERIFIED, {"id": model_id}).one()
+    return None if row.files != row.receipts else row.oldest
 
 
 def holding(connection: Connection, blobs: Collection[str]) -> dict[str, list[Artifact]]:

@@ -119,6 +119,18 @@ class Catalog:
         with self._engine.connect() as connection:
             return records.shape(connection, model_id)
 
+    def verified_us(self, model_id: str) -> int | None:
+        """When its files were last hashed and found right, by the oldest; None: not all were."""
+        self.get(model_id)
+        with self._engine.connect() as connection:
+            return records.verified_us(connection, model_id)
+
+    def is_adopted(self, model_id: str) -> bool:
+        """Whether files of it lie where another program keeps them."""
+        self.get(model_id)
+        with self._engine.connect() as connection:
+            return bool(records.adopted(connection, model_id))
+
     def owners(self) -> Iterator[Owner]:
         """Every model with the blobs it needs, for whoever counts them."""
         with self._engine.connect() as connection:

@@ -1,0 +1,181 @@
+"""The authority's policy as it stands: hard rules, and what is bound. The strictest wins.
+
+Hard rules come first; what they deny is denied, and no guardrail is asked. A guardrail adds a
+denial or the need of an approval and takes nothing away. Guardrails that cannot be read, cannot be
+evaluated or whose decision cannot be recorded deny what they are asked about.
+"""
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import orjson
+
+from app.authority.guardrails.evaluating import Evaluation
+from app.authority.guardrails.standing import Now, Standing
+from app.authority.guardrails.values import Action, Point
+from app.authority.guardrails.watching.alerts import Alerts
+from app.authority.guardrails.watching.observing import Observing
+from app.authority.policy.decisions import (
+    GUARDRAIL,
+    Decision,
+    Fired,
+    Outcome,
+    PolicyDecisionPoint,
+    Question,
+)
+from app.authority.policy.hard import LOAD, LOAD_JIT, PULL
+from app.authority.ports import Clock
+from app.domain.refusals import AuditUnavailable
+
+POINTS: Final[Mapping[str, Point]] = {
+    LOAD: Point.LOAD,
+    LOAD_JIT: Point.LOAD,
+    PULL: Point.PULL,
+    "model_delete": Point.DELETE,
+    "cache_purge": Point.PURGE,
+    "trash_purge": Point.PURGE,
+    "state_removal": Point.PURGE,
+    "guardrails_rebind": Point.REBIND,
+    "guardrails_activate": Point.REBIND,
+    "guardrails_retire": Point.REBIND,
+}
+"""At which point an act is asked about; of any other, hard rules alone decide."""
+
+AGAIN_S: Final = 1.0
+"""For so long an equal load on demand that was not allowed gets the same decision: whoever repeats
+a request in a loop fills no disk."""
+MOST_AGAIN: Final = 1_000
+
+_STRICTEST_FIRST: Final = (Outcome.DENY, Outcome.REQUIRE_APPROVAL, Outcome.ALLOW)
+_FOLLOWS: Final[Mapping[str, Outcome]] = {
+    str(Action.BLOCK): Outcome.DENY,
+    str(Action.REQUIRE_APPROVAL): Outcome.REQUIRE_APPROVAL,
+    str(Action.ALERT): Outcome.ALLOW,
+    "allow": Outcome.ALLOW,
+}
+_UNREADABLE: Final = "unreadable"
+"""In the place of the guardrails' part of the hash, while nobody can say what holds."""
+
+
+class GuardedPolicy:
+    """A `PolicyDecisionPoint`. Every method may be called from any thread and raises nothing."""
+
+    def __init__(
+        self,
+        hard: PolicyDecisionPoint,
+        standing: Standing,
+        observing: Observing,
+        alerts: Alerts,
+        clock: Clock,
+    ) -> None:
+        self._hard = hard
+        self._standing = standing
+        self._observing = observing
+        self._alerts = alerts
+        self._clock = clock
+        self._again: dict[bytes, tuple[float, Decision]] = {}
+        self._one = threading.Lock()
+
+    @property
+    def policy_hash(self) -> str:
+        now = self._now()
+        part = now.policy_part if isinstance(now, Now) else _UNREADABLE
+        return _hash(self._hard.policy_hash, part)
+
+    def decide(self, question: Question) -> Decision:
+        return self._answer(question, binding=True)
+
+    def look(self, question: Question) -> Decision:
+        return self._answer(question, binding=False)
+
+    def outset(self, question: Question) -> Decision:
+        return replace(self._hard.outset(question), policy_hash=self.policy_hash)
+
+    # --- private ----------------------------------------------------------------------------
+
+    def _answer(self, question: Question, *, binding: bool) -> Decision:
+        hard = self._hard.decide(question) if binding else self._hard.look(question)
+        if hard.outcome is Outcome.DENY or question.act not in POINTS:
+            return replace(hard, policy_hash=self.policy_hash)
+        now = self._now()
+        if not isinstance(now, Now):
+            unreadable = replace(hard, policy_hash=_hash(hard.policy_hash, _UNREADABLE))
+            return _denied(unreadable, f"what holds cannot be read: {now}")
+        hard = replace(hard, policy_hash=_hash(hard.policy_hash, now.policy_part))
+        key = _key(question, now) if binding and question.act == LOAD_JIT else None
+        return (key and self._said(key)) or self._asked(question, hard, now, key, binding=binding)
+
+    def _now(self) -> Now | str:
+        """What holds, or why nobody can say."""
+        try:
+            return self._standing.current()
+        except AuditUnavailable as error:
+            return error.message
+        except Exception as error:  # noqa: BLE001 - a defect is no leave to do anything
+            return type(error).__name__
+
+    def _asked(
+        self, question: Question, hard: Decision, now: Now, key: bytes | None, *, binding: bool
+    ) -> Decision:
+        shown = {"version": now.version, "rules": now.rules.hash}
+        try:
+            seen = self._observing.at(now.rules, question, POINTS[question.act])
+            if binding:
+                self._observing.keep(seen, now.rules)
+                shown["decision"] = seen.evaluation.digest
+                self._alerts.met(seen.evaluation, question.actor)
+        except AuditUnavailable as error:
+            decision = _denied(hard, f"its decision cannot be recorded: {error.message}")
+            return replace(decision, guardrails=shown)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong in guardrails is a denial
+            return replace(_denied(hard, type(error).__name__), guardrails=shown)
+        decision = together(hard, seen.evaluation, shown)
+        if key is not None and decision.outcome is not Outcome.ALLOW:
+            self._say_again(key, decision)
+        return decision
+
+    def _said(self, key: bytes) -> Decision | None:
+        with self._one:
+            until, decision = self._again.get(key, (0.0, None))
+        return decision if self._clock.monotonic() < until else None
+
+    def _say_again(self, key: bytes, decision: Decision) -> None:
+        with self._one:
+            self._again.pop(key, None)
+            self._again[key] = (self._clock.monotonic() + AGAIN_S, decision)
+            while len(self._again) > MOST_AGAIN:
+                del self._again[next(iter(self._again))]
+
+
+def together(hard: Decision, evaluation: Evaluation, shown: Mapping[str, Any]) -> Decision:
+    """What hard rules and guardrails come to: the strictest of the two."""
+    met = [
+        Fired(f"{GUARDRAIL}{verdict.task}", _FOLLOWS[str(verdict.action)], verdict.sentence)
+        for verdict in evaluation.verdicts
+        if verdict.triggered and verdict.action is not Action.ALERT
+    ]
+    fired = sorted((*hard.fired, *met), key=lambda f: (_STRICTEST_FIRST.index(f.outcome), f.rule))
+    outcome = min(hard.outcome, _FOLLOWS[evaluation.outcome], key=_STRICTEST_FIRST.index)
+    errors = tuple(f"{GUARDRAIL}{failed.task}: {failed.why}" for failed in evaluation.failures)
+    if errors:
+        outcome = Outcome.DENY
+    return Decision(
+        outcome, tuple(fired), hard.policy_hash, (*hard.errors, *errors), guardrails=shown
+    )
+
+
+def _denied(hard: Decision, why: str) -> Decision:
+    """What guardrails should have been asked about, and could not be."""
+    return replace(hard, outcome=Outcome.DENY, errors=(*hard.errors, f"{GUARDRAIL} {why}"))
+
+
+def _key(question: Question, now: Now) -> bytes:
+    said = [question.act, question.actor.id, question.subject, dict(question.facts)]
+    return now.policy_part.encode() + orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
+
+
+def _hash(hard: str, guardrails: str) -> str:
+    return hashlib.sha256(f"{hard}\n{guardrails}".encode()).hexdigest()

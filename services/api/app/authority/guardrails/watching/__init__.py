@@ -1,0 +1,1 @@
+"""Guardrails at work: what is read, what is remembered of it, and what was decided, kept."""
