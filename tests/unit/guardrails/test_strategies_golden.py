@@ -55,8 +55,12 @@ def test_summaries_and_measures_can_be_written_as_json() -> None:
 
 
 def test_a_summary_that_was_written_and_read_decides_the_same() -> None:
+    """Records write 12.0 as 12, and read it back so."""
     for case in vectors.CASES:
-        read = json.loads(json.dumps(case["summary"]))
+        read = {
+            name: int(found) if float(found).is_integer() and abs(found) < 2**53 else found
+            for name, found in json.loads(json.dumps(case["summary"])).items()
+        }
         strategy = STRATEGIES[case["strategy"]]
         again = strategy.decide(vectors.reading_of(case), read, vectors.params_of(case))
         assert vectors.plain(again) == case["result"]

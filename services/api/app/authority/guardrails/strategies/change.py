@@ -18,6 +18,7 @@ from app.authority.guardrails.strategies.numbers import (
     NO_MATCH,
     finite,
     float_in,
+    measured,
     newest,
     not_met,
     not_read,
@@ -85,9 +86,7 @@ class Change:
         if reference == 0:
             return _FROM_ZERO if meets(value, 0) else NO_MATCH
         change = finite((value - reference) / abs(reference))
-        if meets(change, params["value"]):
-            return Result(triggered=True, measure=change)
-        return Result(triggered=False, reason=Reason.NO_MATCH, measure=change)
+        return measured(meets(change, params["value"]), change)
 
     def stricter(self, _params: Parameters, /) -> Literal["lower", "higher"] | None:
         return "lower"

@@ -26,6 +26,7 @@ MINIMUM_HISTORY: Final = 20
 
 MET: Final = Result(triggered=True)
 NO_MATCH: Final = Result(triggered=False, reason=Reason.NO_MATCH)
+_new: Final = tuple.__new__
 _NOT_READ: Final = {reason: Result(triggered=False, reason=reason) for reason in Reason}
 
 
@@ -41,6 +42,11 @@ class Timeless:
 
 def not_met(reason: Reason) -> Result:
     return _NOT_READ[reason]
+
+
+def measured(triggered: bool, measure: float) -> Result:
+    """A result with what was found beside the value. Made for every condition at every act."""
+    return _new(Result, (triggered, None if triggered else Reason.NO_MATCH, measure))
 
 
 def number_in(reading: Reading) -> int | float | None:
@@ -60,6 +66,8 @@ def number_in(reading: Reading) -> int | float | None:
 
 def float_in(reading: Reading) -> float | None:
     """As `number_in`, for what is added and divided; None where a float cannot hold it."""
+    if type(reading.value) is float and reading.reason is None:
+        return reading.value if isfinite(reading.value) else None
     value = number_in(reading)
     try:
         return None if value is None else float(value)

@@ -19,6 +19,7 @@ from app.authority.guardrails.strategies.numbers import (
     MICROS,
     MINIMUM_HISTORY,
     between,
+    measured,
     not_met,
     not_read,
     number_in,
@@ -87,9 +88,7 @@ class Percentile:
         meets, level = _MEETS[params["direction"]], params["value"]
         if level == 0:
             return not_met(Reason.THRESHOLD_ZERO)
-        if level == 100 or meets(value, bound):
-            return Result(triggered=True, measure=bound)
-        return Result(triggered=False, reason=Reason.NO_MATCH, measure=bound)
+        return measured(level == 100 or meets(value, bound), bound)
 
     def stricter(self, _params: Parameters, /) -> Literal["lower", "higher"] | None:
         return "higher"

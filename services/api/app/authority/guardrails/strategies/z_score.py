@@ -20,6 +20,7 @@ from app.authority.guardrails.strategies.numbers import (
     between,
     finite,
     float_in,
+    measured,
     not_met,
     not_read,
     seconds,
@@ -84,9 +85,7 @@ class ZScore:
         if std == 0:
             return not_met(Reason.ZERO_VARIANCE)
         score = finite((value - summary["mean"]) / std)
-        if _MEETS[params["direction"]](score, params["threshold"]):
-            return Result(triggered=True, measure=score)
-        return Result(triggered=False, reason=Reason.NO_MATCH, measure=score)
+        return measured(_MEETS[params["direction"]](score, params["threshold"]), score)
 
     def stricter(self, _params: Parameters, /) -> Literal["lower", "higher"] | None:
         return "lower"
