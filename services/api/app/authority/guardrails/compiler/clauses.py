@@ -11,10 +11,11 @@ from app.authority.guardrails.compiler.comparing import (
     seconds_of,
 )
 from app.authority.guardrails.compiler.findings import echo, unclear
-from app.authority.guardrails.compiler.lexicon import OVER, Kind, Meaning, Said
+from app.authority.guardrails.compiler.lexicon import Said
 from app.authority.guardrails.compiler.nearby import like
 from app.authority.guardrails.compiler.subject import Before, meanings_for, subject_of
 from app.authority.guardrails.document.model import Document
+from app.authority.guardrails.grammar import OVER, Kind, Meaning
 from app.authority.guardrails.primitives import PRIMITIVES, Primitive
 from app.authority.guardrails.values import (
     Clause,

@@ -9,10 +9,11 @@ from typing import Final
 
 from app.authority.guardrails.compiler.clauses import VALUES_FOLLOW, clause_of, is_value
 from app.authority.guardrails.compiler.findings import echo, unclear
-from app.authority.guardrails.compiler.lexicon import Kind, Said, lexicon_of
+from app.authority.guardrails.compiler.lexicon import Said, lexicon_of
 from app.authority.guardrails.compiler.subject import Before
 from app.authority.guardrails.compiler.words import words_of
 from app.authority.guardrails.document.model import Document, Guardrails
+from app.authority.guardrails.grammar import Kind
 from app.authority.guardrails.values import (
     Action,
     Combined,

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from app.authority.guardrails.compiler.findings import echo, unclear
-from app.authority.guardrails.compiler.lexicon import Kind, Meaning, Said
+from app.authority.guardrails.compiler.lexicon import Said
 from app.authority.guardrails.compiler.nearby import like
 from app.authority.guardrails.document.model import Document
+from app.authority.guardrails.grammar import Kind, Meaning
 from app.authority.guardrails.primitives import PRIMITIVES, Primitive
 from app.authority.guardrails.values import Scope
 
