@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from app.authority.guardrails.readings import NULL, kept, usable
 from app.authority.guardrails.rulesets import Look, Plan, Rule, Tree, Watch, series_parts
-from app.authority.guardrails.sentences import Found, because, met
+from app.authority.guardrails.sentences import Found, because, met, not_met
 from app.authority.guardrails.strategies.base import NO_SUMMARY, Reading, Result, Summary
 from app.authority.guardrails.strategies.composite import combine
 from app.authority.guardrails.values import Point, Scope
@@ -20,12 +20,23 @@ _new: Final = tuple.__new__
 
 
 class Case:
-    """`verdicts` and `failures` are in the order of the rules, then of the keys."""
+    """`verdicts` and `failures` are in the order of the rules, then of the keys.
 
-    def __init__(self, plan: Plan, readings: Mapping[str, Any], summaries: Summaries) -> None:
+    `all_said`: what was not met has a sentence too, for whoever asks why.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        readings: Mapping[str, Any],
+        summaries: Summaries,
+        *,
+        all_said: bool = False,
+    ) -> None:
         self._plan = plan
         self._given = readings
         self._summaries = summaries
+        self._all_said = all_said
         self._read: dict[str, Reading | str] = {}
         self._looked: dict[tuple[int, str], tuple[Look, Summary | str]] = {}
         self.verdicts: list[Verdict] = []
@@ -61,11 +72,11 @@ class Case:
         answers: list[Any] = [None] * len(self._plan.watches)
         for primitive, scope, watches in self._plan.groups:
             self._answer(watches, primitive + suffixes[scope], scope, answers)
-        add = self.verdicts.append
+        quick, add = not self._all_said, self.verdicts.append
         for rule in self._plan.rules:
             key = " ".join([keys[scope] for scope in rule.scopes]) if rule.scopes else _EVERY
             answer = answers[rule.leaves[0]]
-            if rule.single and type(answer) is Result and not answer.triggered:
+            if quick and rule.single and type(answer) is Result and not answer.triggered:
                 add(_verdict(rule, key, answer, (answer.measure,), ""))  # by far the most of them
             else:
                 self._decide(rule, key, suffixes, answers)
@@ -143,19 +154,25 @@ class Case:
         except Exception as error:  # noqa: BLE001 - and what cannot be put together
             self._fail(rule, key, why(error))
             return
-        said = self._sentence(rule, suffixes, found) if result.triggered else ""
+        aloud = result.triggered or self._all_said
+        said = self._sentence(rule, suffixes, found, result) if aloud else ""
         measures = tuple([each.measure for each in found])
         self.verdicts.append(_verdict(rule, key, result, measures, said))
 
-    def _sentence(self, rule: Rule, suffixes: Mapping[Scope, str], found: Sequence[Result]) -> str:
-        bound = rule.bound
+    def _sentence(
+        self, rule: Rule, suffixes: Mapping[Scope, str], found: Sequence[Result], result: Result
+    ) -> str:
         leaves = []
-        for number, result in zip(rule.leaves, found, strict=True):
+        for number, answer in zip(rule.leaves, found, strict=True):
             watch = self._plan.watches[number]
             series = watch.primitive + suffixes[watch.scope]
             reading: Any = self._read[series]
-            leaves.append(Found(watch.leaf, series_parts(series)[2], reading, result))
-        return met(bound.action, bound.task, bound.version, because(bound.condition, leaves))
+            leaves.append(Found(watch.leaf, series_parts(series)[2], reading, answer))
+        task, version, _ = rule.named
+        why_so = because(rule.bound.condition, leaves)
+        if result.triggered:
+            return met(rule.action, task, version, why_so)
+        return not_met(task, version, why_so)
 
     def _fail(self, rule: Rule, key: str, text: str) -> None:
         self.failures.append(Failure(*rule.named, key, rule.action, text))

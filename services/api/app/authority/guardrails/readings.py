@@ -1,5 +1,6 @@
 """Readings as a decision takes them and as a record keeps them. Pure."""
 
+from collections.abc import Callable
 from math import isfinite
 from typing import Any, Final
 
@@ -17,18 +18,13 @@ def usable(given: object, series: str) -> Reading | str:
     """
     if not isinstance(given, Reading):
         return _unread(given, series)
-    value = given.value
+    value: object = given.value
     if value is None:
-        return given if given.reason is not None else NULL
-    if isinstance(value, str):
-        return given if value.isascii() else Reading(_utf8(value), given.reason)
-    if isinstance(value, float) and not isfinite(value):
-        return NULL
-    if not isinstance(value, bool | int | float):
-        return f"{series} was read as a {type(value).__name__}"
-    if abs(value) > _LARGEST and isinstance(value, int):
-        return f"{series} is a number of more than 64 bits"
-    return given
+        return NULL if given.reason is None else given
+    for kind, check in _CHECKS:
+        if isinstance(value, kind):
+            return check(given, value, series)
+    return f"{series} was read as a {type(value).__name__}"
 
 
 def kept(reading: Reading | str) -> Any:
@@ -58,5 +54,24 @@ def _unread(given: object, series: str) -> str:
     return f"what was read of {series} is a {type(given).__name__} and no reading"
 
 
-def _utf8(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+def _text(given: Reading, value: Any, _series: str) -> Reading:
+    if value.isascii():
+        return given
+    return Reading(value.encode("utf-8", "backslashreplace").decode(), given.reason)
+
+
+def _float(given: Reading, value: Any, _series: str) -> Reading:
+    return given if isfinite(value) else NULL
+
+
+def _whole(given: Reading, value: Any, series: str) -> Reading | str:
+    if abs(value) > _LARGEST:
+        return f"{series} is a number of more than 64 bits"
+    return given
+
+
+_CHECKS: Final[tuple[tuple[type, Callable[[Reading, Any, str], Reading | str]], ...]] = (
+    (float, _float),
+    (int, _whole),
+    (str, _text),
+)

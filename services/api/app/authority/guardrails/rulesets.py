@@ -7,7 +7,7 @@ looks into a history are taken once.
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -35,13 +35,13 @@ Known = Mapping[tuple[str, int], Definition]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """A definition that decides. `condition` holds no `Reference`."""
+    """A definition that decides. `condition` holds no `Reference`. It may be a key."""
 
     task: str
     version: int
     action: Action
     points: tuple[Point, ...]
-    condition: Condition
+    condition: Condition = field(hash=False)
     binding_hash: str
 
 
@@ -182,7 +182,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a point asks. `groups`: numbers and watches by what they read, so that it is read once."""
+    """What a point asks. `groups`: numbers and watches by what they read: it is read once."""
 
     watches: tuple[Watch, ...]
     rules: tuple[Rule, ...]
