@@ -77,6 +77,17 @@ class ApprovalSettings(BaseModel):
     asks_per_minute: Annotated[int, Field(ge=1, le=60)] = 10
 
 
+class GuardrailsSettings(BaseModel):
+    """How often what happens over time is sampled and asked about. There is no setting for never.
+
+    What guardrails say is no setting: `lmx guardrails` reads, changes and explains them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tick_s: Annotated[int, Field(ge=5, le=3_600)] = 60
+
+
 class HubSettings(BaseModel):
     """Where models are pulled from, each pull confirmed by a person.
 
@@ -171,6 +182,7 @@ class Settings(BaseModel):
     responses: ResponseSettings = ResponseSettings()
     ledger: LedgerSettings = LedgerSettings()
     approvals: ApprovalSettings = ApprovalSettings()
+    guardrails: GuardrailsSettings = GuardrailsSettings()
     hub: HubSettings = HubSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

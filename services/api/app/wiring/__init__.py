@@ -41,6 +41,7 @@ from app.routers.dependencies import Services
 from app.routers.metrics import Metrics
 from app.settings import Settings
 from app.wiring.governing import Governing, governing, policy_of
+from app.wiring.guarding import guarded
 from app.wiring.keeping import housekeeping
 from app.wiring.opening import (
     Authority,
@@ -84,7 +85,9 @@ def wire(
     patience = Patience(load_s=settings.load_timeout_s, silence_s=settings.worker_silence_s)
     engine_host = host or WorkerHost(patience=patience, log=worker_said)
     memory = probe or SystemMemoryProbe()
-    policy = policy_of(settings.approvals)
+    guards = guarded(
+        settings, authority, memory, policy_of(settings.approvals), serving=lambda: serving
+    )
     serving = Serving(
         Equipment(
             catalog=authority.catalog,
@@ -93,7 +96,7 @@ def wire(
             probe=memory,
             clock=authority.clock,
             limits=_limits(settings),
-            policy=policy,
+            policy=guards.policy,
         )
     )
     for model_id in quarantined_models(authority):
@@ -107,10 +110,10 @@ def wire(
         default_context=settings.default_context,
         default_slots=settings.slots,
     )
-    governed = governing(settings, authority, serving, memory, policy, home=home, version=version)
+    governed = governing(settings, authority, serving, memory, guards, home=home, version=version)
     services = _services(settings, authority, serving, memory, installation, governed=governed)
     return Server(
-        app=build_api(services, lifespan=running(settings, authority, serving, governed)),
+        app=build_api(services, lifespan=running(settings, authority, serving, governed, guards)),
         version=version,
         listening=listening,
         answering_model=answering_model(authority),

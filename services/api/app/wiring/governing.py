@@ -24,6 +24,7 @@ from app.authority.ports import MemoryProbe
 from app.authority.pulling import ApprovedPulls, Pulling
 from app.domain.refusals import Refusal
 from app.settings import ApprovalSettings, Settings
+from app.wiring.guarding import Guarded
 from app.wiring.opening import Authority
 from app.wiring.pulling import hub_of, pulling
 
@@ -59,7 +60,7 @@ def governing(
     authority: Authority,
     serving: Serving,
     probe: MemoryProbe,
-    policy: HardPolicy,
+    guards: Guarded,
     *,
     home: Path,
     version: str,
@@ -71,7 +72,7 @@ def governing(
         return await governed.ask_instead(needs, request_id)  # pulls are asked for, and asks pull
 
     hub = hub_of(settings.hub, version)
-    pulls = pulling(settings, authority, serving, probe, hub, policy, ask_instead)
+    pulls = pulling(settings, authority, serving, probe, hub, guards.policy, ask_instead)
     acts = registry(
         Resources(
             keys=keys,
@@ -92,6 +93,7 @@ def governing(
             ),
             routing=authority.routing,
             pulls=ApprovedPulls(pulls),
+            guardrails=guards.changing,
         )
     )
     limits = _limits(settings.approvals)
@@ -101,7 +103,7 @@ def governing(
         keys=keys,
         acts=acts,
         profiles=profiles,
-        policy=policy,
+        policy=guards.policy,
         runs=ledger.runs,
         clock=Forward(authority.clock, not_before_us=ledger.latest_us()),
         limits=lambda: limits,

@@ -15,6 +15,7 @@ from app.domain.actors import SYSTEM
 from app.domain.refusals import AuditUnavailable, Refusal
 from app.settings import Settings
 from app.wiring.governing import Governing
+from app.wiring.guarding import Guarded
 from app.wiring.opening import Authority
 
 log = structlog.get_logger(__name__)
@@ -25,16 +26,26 @@ SETTLE_S = 0.25
 WATCH_S = 30.0
 DEADLINES_S = 5.0
 PURGES_S = 60.0
+DIGESTS_S = 30.0
 
 Lifespan = Callable[[object], AbstractAsyncContextManager[None]]
 
 
 def running(
-    settings: Settings, authority: Authority, serving: Serving, governed: Governing
+    settings: Settings,
+    authority: Authority,
+    serving: Serving,
+    governed: Governing,
+    guards: Guarded,
 ) -> Lifespan:
     """What runs beside the endpoint, and how it ends: models first, then the last record."""
 
-    jobs = [*_jobs(authority), (DEADLINES_S, governed.parts.expire_due)]
+    jobs = [
+        *_jobs(authority),
+        (DEADLINES_S, governed.parts.expire_due),
+        (settings.guardrails.tick_s, guards.ticking.tick),
+        (DIGESTS_S, guards.digests.tick),
+    ]
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:

@@ -56,6 +56,7 @@ _GET: Final = f"SELECT {', '.join(_COLUMNS)} FROM ask WHERE id >= ?1 AND id < ?1
 _PLAN: Final = "SELECT bytes FROM ledger_blob WHERE digest = ?"
 _ATTEMPTS: Final = "SELECT count(*) FROM execution_claim WHERE plan = ?"
 _OPEN_COUNT: Final = f"SELECT count(*) FROM ask WHERE state IN ({', '.join('?' * len(OPEN))})"  # noqa: S608
+_PENDING_COUNT: Final = "SELECT count(*) FROM ask WHERE state = ?"
 _MADE_SINCE: Final = "SELECT count(*) FROM ask WHERE created_us > ? AND asker = ?"
 _DECIDED: Final = f"SELECT {', '.join(Decided.__slots__)} FROM approval WHERE ask = ? ORDER BY id"  # noqa: S608
 _NOT_ENDED: Final[Mapping[str, Any]] = {"ended_us": None, "why": None, "run": None}
@@ -125,6 +126,10 @@ class Asks:
     def open_count(self) -> int:
         """How many wait for somebody."""
         return int(self._rows(_OPEN_COUNT, *map(str, OPEN))[0][0])
+
+    def pending_count(self) -> int:
+        """How many nobody has decided yet."""
+        return int(self._rows(_PENDING_COUNT, str(State.PENDING))[0][0])
 
     def made_since(self, since_us: int, asker: str) -> int:
         """How many this asker made since then."""

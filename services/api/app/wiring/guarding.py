@@ -1,0 +1,87 @@
+"""Puts guardrails at work together: what is read, what is kept, and the policy that asks them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.authority.approvals.store import Asks
+from app.authority.guardrails.changing import Changing
+from app.authority.guardrails.policy import GuardedPolicy
+from app.authority.guardrails.standing import Standing
+from app.authority.guardrails.watching.alerts import Alerts
+from app.authority.guardrails.watching.decision_store import DecisionStore
+from app.authority.guardrails.watching.digests import DecisionDigests
+from app.authority.guardrails.watching.observing import Observing
+from app.authority.guardrails.watching.readings import Sources
+from app.authority.guardrails.watching.recent import Recent
+from app.authority.guardrails.watching.subjects import Models, Terms
+from app.authority.guardrails.watching.ticking import Ticking
+from app.authority.guardrails.watching.traffic import Traffic
+from app.authority.lifecycle.serving import Serving
+from app.authority.lifecycle.transitions import HOLDS_MEMORY
+from app.authority.policy.hard import HardPolicy
+from app.authority.ports import MemoryProbe
+from app.settings import Settings
+from app.wiring.opening import Authority
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """Guardrails at work, put together."""
+
+    standing: Standing
+    changing: Changing
+    decisions: DecisionStore
+    policy: GuardedPolicy
+    ticking: Ticking
+    digests: DecisionDigests
+
+
+def guarded(
+    settings: Settings,
+    authority: Authority,
+    probe: MemoryProbe,
+    hard: HardPolicy,
+    serving: Callable[[], Serving],
+) -> Guarded:
+    """`serving` is asked for when something is read: the lifecycle asks this policy, so it is made
+    later."""
+    ledger, clock = authority.ledger, authority.clock
+    standing = Standing(ledger, authority.database)
+    decisions = DecisionStore(authority.database)
+    observing = Observing(_sources(settings, authority, probe, serving), decisions)
+    alerts = Alerts(ledger)
+    return Guarded(
+        standing=standing,
+        changing=Changing(standing, clock),
+        decisions=decisions,
+        policy=GuardedPolicy(hard, standing, observing, alerts, clock),
+        ticking=Ticking(standing, observing, decisions, alerts),
+        digests=DecisionDigests(ledger, decisions, clock),
+    )
+
+
+def _sources(
+    settings: Settings, authority: Authority, probe: MemoryProbe, serving: Callable[[], Serving]
+) -> Sources:
+    ledger, asks = authority.ledger, Asks(authority.ledger, authority.database)
+    terms = Terms(
+        context=settings.default_context,
+        slots=settings.slots,
+        worker_base_bytes=lambda: serving().loading.worker_base_bytes,
+    )
+    return Sources(
+        models=Models(authority.catalog, probe, terms),
+        recent=Recent(ledger.readers),
+        traffic=Traffic(ledger.readers),
+        clock=authority.clock,
+        promised_bytes=lambda: _promised_bytes(serving()),
+        waiting=lambda: sum(held.waiting for held in serving().residency.all()),
+        pending=asks.pending_count,
+        sink_lag=lambda: max((s.lag for s in ledger.keeping.sinks.states()), default=0),
+    )
+
+
+def _promised_bytes(serving: Serving) -> int:
+    """On any thread: over a copy of what is held."""
+    held = serving.residency.all()
+    return sum(one.untaken_bytes for one in held if one.state in HOLDS_MEMORY)
