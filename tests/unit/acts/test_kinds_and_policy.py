@@ -10,7 +10,6 @@ from app.authority.policy.hard import GOVERNED, MAY_BE_ASKED, HardPolicy
 from app.domain.actors import Actor, Role
 
 OPERATOR = Actor("key:1", "op", frozenset({Role.OPERATOR}), person="p-1")
-OF_A_LATER_RELEASE = {"guardrails_activate", "guardrails_rebind"}
 
 
 class Anything:
@@ -24,7 +23,7 @@ ACTS = [make(Anything()) for make in KINDS]  # type: ignore[arg-type]
 
 
 def test_what_is_registered_is_what_policy_knows() -> None:
-    assert {act.kind for act in ACTS} == (GOVERNED - OF_A_LATER_RELEASE) | MAY_BE_ASKED
+    assert {act.kind for act in ACTS} == GOVERNED | MAY_BE_ASKED
 
 
 @pytest.mark.parametrize("kind", sorted(act.kind for act in ACTS))

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from app.authority.acts.cache_purge import CachePurge
+from app.authority.acts.guardrails_activate import GuardrailsActivate
+from app.authority.acts.guardrails_add import GuardrailsAdd
+from app.authority.acts.guardrails_rebind import GuardrailsRebind
+from app.authority.acts.guardrails_retire import GuardrailsRetire
 from app.authority.acts.key_create import KeyCreate
 from app.authority.acts.key_revoke import KeyRevoke
 from app.authority.acts.ledger_prune import LedgerPrune
@@ -25,6 +29,7 @@ from app.authority.approvals.profile_store import Profiles
 from app.authority.catalog import Catalog
 from app.authority.catalog.removal.leftovers import Leftovers
 from app.authority.catalog.removal.trash import Trash
+from app.authority.guardrails.changing import Changing
 from app.authority.keys import Keys, People
 from app.authority.ledger.store import Ledger
 from app.authority.ledger.usage_digests import UsageDigests
@@ -53,6 +58,7 @@ class Resources:
     leftovers: Leftovers
     routing: Routing
     pulls: Pulls
+    guardrails: Changing
 
 
 KINDS: Final[tuple[Callable[[Resources], Act], ...]] = (
@@ -65,6 +71,10 @@ KINDS: Final[tuple[Callable[[Resources], Act], ...]] = (
     lambda r: TrashPurge(r.trash),
     lambda r: CachePurge(r.leftovers),
     lambda r: RuleOverride(r.ledger, r.clock),
+    lambda r: GuardrailsActivate(r.guardrails),
+    lambda r: GuardrailsAdd(r.guardrails),
+    lambda r: GuardrailsRebind(r.guardrails),
+    lambda r: GuardrailsRetire(r.guardrails),
     lambda r: StateRemoval(r.logs, r.usage_digests, r.clock),
     lambda r: LedgerPrune(r.ledger, r.clock),
     lambda _: RecoveryEpoch(),

@@ -90,6 +90,10 @@ class Marks:
     activation: int
     binding: int
 
+    def same_state(self, other: "Marks") -> bool:
+        """Whether the same holds: a document that was only loaded changes nothing."""
+        return (self.activation, self.binding) == (other.activation, other.binding)
+
     @property
     def generation(self) -> int:
         """Grows with everything that changes what holds."""
@@ -159,6 +163,17 @@ class GuardrailsStore:
         """All there ever were of a task, the oldest first."""
         query = select(_DEFINITION).where(_DEFINITION.c.id == task)
         return self._all(DefinitionRow, query.order_by(_DEFINITION.c.version))
+
+    def pins(self) -> list[tuple[str, int]]:
+        """Id and version of every definition."""
+        with self._reading() as connection:
+            query = select(_DEFINITION.c.id, _DEFINITION.c.version)
+            return [(row.id, row.version) for row in connection.execute(query)]
+
+    def by_binding(self, binding_hash: str) -> DefinitionRow | None:
+        """The definition with this hash: no two have the same."""
+        query = select(_DEFINITION).where(_DEFINITION.c.binding_hash == binding_hash)
+        return self._one(DefinitionRow, query.limit(1))
 
     def bound(self) -> list[DefinitionRow]:
         """The definitions that decide now, by task."""
