@@ -9,6 +9,7 @@ from app.authority.guardrails.document.context import Context
 from app.authority.guardrails.document.model import Document, PrimitiveGuide, Words
 from app.authority.guardrails.document.names import repeated
 from app.authority.guardrails.document.problems import Fault, Path
+from app.authority.guardrails.grammar import RESERVED
 from app.authority.guardrails.values import TIERS, Action
 
 _WORD = r"[^\W_]+(?:['-][^\W_]+)*"
@@ -45,6 +46,10 @@ def phrases(context: Context) -> Iterator[Fault]:
     meanings: dict[str, str] = {}
     for path, phrase, meaning in vocabulary(context.document):
         yield from _ill_formed(path, phrase)
+        if phrase in RESERVED:
+            yield Fault(
+                path, f"{phrase} means something in every intent: write {meaning} another way."
+            )
         first = meanings.setdefault(phrase, meaning)
         if first != meaning:
             yield Fault(
