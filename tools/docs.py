@@ -41,6 +41,7 @@ PAGES: tuple[Page, ...] = (
     Page("docs/contract.md", "tools.contract_page:page"),
     Page("docs/events.md", "tools.events_page:page"),
     Page("docs/approvals.md", "tools.approvals_page:page"),
+    Page("docs/primitives.md", "tools.guardrails_page:page"),
     Page("docs/boundaries.md", "tools.boundaries_page:page"),
     Page("docs/lifecycle.md", "app.authority.lifecycle.transitions:page"),
     Page("docs/cli.md", "app.cli.reference:render", has_own_heading=True),

@@ -1,0 +1,131 @@
+"""docs/primitives.md: what guardrails can watch and how they judge it, from the registries."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from app.authority.guardrails.primitives import PRIMITIVES, Primitive
+from app.authority.guardrails.strategies.base import DATA_QUALITY, Parameter, Reason
+from app.authority.guardrails.strategies.registry import COMPATIBLE, STRATEGIES
+from app.authority.guardrails.values import Point, Scope
+
+INTRODUCTION = """
+# What guardrails can watch, and how they judge it
+
+How to use it is in [guardrails.md](guardrails.md). Which words of an intent stand for which of
+these is in the document in force: `lmx guardrails show`.
+"""
+
+SUBJECT = """
+Read at the act. Their history, where a strategy needs one, is what was read at earlier decisions at
+the same point.
+"""
+
+SYSTEM = "Sampled on the tick and kept; they can be read on the tick and at every act."
+
+JUDGING = """
+All comparisons are strict: equal is neither above nor below. What a strategy looks at lies within
+its window before the evaluation, and nothing after it. `percentile` and `z_score` need 20 numbers.
+"""
+
+REASONS = """
+What is met has a reason only where it is special. Those marked * say that the data is neither yes
+nor no: the condition is not met, and within `and`, `or`, `not` what comes of it is unknown too,
+unless the other operands decide.
+"""
+
+_REASONS: Final[Mapping[Reason, str]] = {
+    Reason.NULL_INPUT: "there was nothing to read",
+    Reason.INSUFFICIENT_HISTORY: "there is too little history yet, as after an installation",
+    Reason.ZERO_VARIANCE: "all of the history is one number, so nothing is far from it",
+    Reason.THRESHOLD_ZERO: "the top or bottom 0 % are nobody",
+    Reason.NO_MATCH: "it was read and compared, and is not so",
+    Reason.CHANGE_FROM_ZERO: "it was 0 and is not any more: met, where the direction is right",
+    Reason.UNKNOWN_LABEL: "what was read is none of the values that there are",
+}
+
+
+def page() -> str:
+    about = [each for each in PRIMITIVES.values() if each.about_subject]
+    system = [each for each in PRIMITIVES.values() if not each.about_subject]
+    parts = [
+        INTRODUCTION.strip(),
+        "## About what an act is about",
+        SUBJECT.strip(),
+        _primitives(about),
+        "## About the whole system",
+        SYSTEM,
+        _primitives(system),
+        "## Strategies",
+        JUDGING.strip(),
+        _strategies(),
+        "## Which goes with which",
+        _compatible(),
+        "## Why a condition was not met",
+        REASONS.strip(),
+        _reasons(),
+    ]
+    return "\n\n".join(parts)
+
+
+def _primitives(known: list[Primitive]) -> str:
+    lines = ["| name | type | unit | what it is | read from | at | for each |", "|" + "---|" * 7]
+    lines += [
+        f"| `{one.name}` | {_type(one)} | {one.unit or '-'} | {one.meaning} | {one.source} "
+        f"| {_points(one)} | {_scopes(one)} |"
+        for one in known
+    ]
+    return "\n".join(lines)
+
+
+def _type(one: Primitive) -> str:
+    labels = f": {', '.join(one.labels)}" if one.labels else ""
+    return f"`{one.type}`{labels}"
+
+
+def _points(one: Primitive) -> str:
+    return "everywhere" if one.points == tuple(Point) else ", ".join(map(str, one.points))
+
+
+def _scopes(one: Primitive) -> str:
+    names = {Scope.MODEL: "model", Scope.ACTOR: "key"}
+    return ", ".join(names[scope] for scope in one.scopes if scope in names) or "-"
+
+
+def _strategies() -> str:
+    lines = ["| strategy | met when | parameters |", "|---|---|---|"]
+    for name, strategy in STRATEGIES.items():
+        known = strategy.signature.parameters
+        parameters = "; ".join(_parameter(each, known[each]) for each in known)
+        version = strategy.signature.version
+        lines.append(f"| `{name}` {version} | {strategy.signature.meaning} | {parameters} |")
+    return "\n".join(lines)
+
+
+def _parameter(name: str, known: Parameter) -> str:
+    choices = f" ({', '.join(known.choices)})" if known.choices else ""
+    return f"`{name}`{choices}{_range(known)}: {known.meaning}"
+
+
+def _range(known: Parameter) -> str:
+    if known.type != "number":
+        return ""
+    low = f"above {known.exclusive_minimum:g}" if known.exclusive_minimum is not None else ""
+    low = low or (f"from {known.minimum:g}" if known.minimum is not None else "")
+    high = f"to {known.maximum:g}" if known.maximum is not None else ""
+    return f" ({' '.join(part for part in (low, high) if part)})" if low or high else ""
+
+
+def _compatible() -> str:
+    lines = ["| type | strategies |", "|---|---|"]
+    for kind, names in COMPATIBLE.items():
+        lines.append(f"| `{kind}` | {', '.join(f'`{name}`' for name in sorted(names))} |")
+    return "\n".join(lines)
+
+
+def _reasons() -> str:
+    lines = ["| reason | |", "|---|---|"]
+    for reason, meaning in _REASONS.items():
+        lines.append(f"| `{reason}`{' *' if reason in DATA_QUALITY else ''} | {meaning} |")
+    if missing := set(Reason) - _REASONS.keys():
+        raise TypeError(f"these reasons have no words yet: {sorted(missing)}")
+    return "\n".join(lines)
