@@ -41,7 +41,7 @@ from app.routers.dependencies import Services
 from app.routers.metrics import Metrics
 from app.settings import Settings
 from app.wiring.governing import Governing, governing, policy_of
-from app.wiring.guarding import guarded
+from app.wiring.guarding import adopt_shipped, guarded
 from app.wiring.keeping import housekeeping
 from app.wiring.opening import (
     Authority,
@@ -88,6 +88,7 @@ def wire(
     guards = guarded(
         settings, authority, memory, policy_of(settings.approvals), serving=lambda: serving
     )
+    adopt_shipped(guards, authority)
     serving = Serving(
         Equipment(
             catalog=authority.catalog,

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from app.authority.approvals.store import Asks
+from app.authority.guardrails.adopting import adopt
 from app.authority.guardrails.changing import Changing
 from app.authority.guardrails.policy import GuardedPolicy
 from app.authority.guardrails.standing import Standing
@@ -20,8 +23,10 @@ from app.authority.lifecycle.serving import Serving
 from app.authority.lifecycle.transitions import HOLDS_MEMORY
 from app.authority.policy.hard import HardPolicy
 from app.authority.ports import MemoryProbe
-from app.settings import Settings
+from app.settings import TEMPLATES, Settings
 from app.wiring.opening import Authority
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,15 @@ def guarded(
         ticking=Ticking(standing, observing, decisions, alerts),
         digests=DecisionDigests(ledger, decisions, clock),
     )
+
+
+def adopt_shipped(guards: Guarded, authority: Authority) -> None:
+    """At the first start, what ships begins to decide. Raises StartRefused, AuditUnavailable."""
+    adopted = adopt(guards.changing, authority.ledger, TEMPLATES)
+    if adopted.now:
+        log.info("guardrails_adopted", directory=str(TEMPLATES))
+    elif adopted.another_ships:
+        log.info("guardrails_ship_anew", hint="lmx guardrails check config/guardrails.yaml")
 
 
 def _sources(
