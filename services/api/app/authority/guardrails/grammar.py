@@ -85,7 +85,7 @@ _TABLE: Final[tuple[tuple[Kind, str, str], ...]] = (
     (Kind.IS, "", "is|are|was|were"),
     (Kind.IS_NOT, "", "is not|are not|isn't|aren't"),
     (Kind.ONE_OF, "", "is one of|are one of|one of|equals|equal to|is equal to|="),
-    (Kind.NONE_OF, "", "is none of|are none of|none of|is not one of|are not one of|not one of"),
+    (Kind.NONE_OF, "", "is none of|are none of|none of|is not one of|are not one of"),
     (
         Kind.WITHIN,
         "",

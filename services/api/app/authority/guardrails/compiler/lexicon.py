@@ -24,7 +24,7 @@ class Said:
 
     @property
     def kind(self) -> Kind:
-        """Of the first meaning: what is asked after a document's phrases only where there is one."""
+        """Of the first meaning; whether there are others is asked where it matters."""
         return self.meanings[0].kind
 
     def has(self, *kinds: Kind) -> bool:

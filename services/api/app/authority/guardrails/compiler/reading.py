@@ -7,8 +7,9 @@ Nothing is guessed and no word is passed over: what is not understood is asked a
 
 from typing import Final
 
-from app.authority.guardrails.compiler.clauses import VALUES_FOLLOW, clause_of, is_value
+from app.authority.guardrails.compiler.clauses import clause_of
 from app.authority.guardrails.compiler.findings import echo, unclear
+from app.authority.guardrails.compiler.hearing import VALUES_FOLLOW, is_value
 from app.authority.guardrails.compiler.lexicon import Said, lexicon_of
 from app.authority.guardrails.compiler.subject import Before
 from app.authority.guardrails.compiler.words import words_of

@@ -8,11 +8,12 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
+from app.authority.guardrails.compiler.asked import Asked
 from app.authority.guardrails.compiler.choosing import choose, rejections, usable
 from app.authority.guardrails.compiler.contradictions import look_for_contradictions
 from app.authority.guardrails.compiler.findings import Findings, unclear
 from app.authority.guardrails.compiler.lookup import Lookup
-from app.authority.guardrails.compiler.parameters import Asked, parameters_of
+from app.authority.guardrails.compiler.parameters import parameters_of
 from app.authority.guardrails.compiler.points import points_of
 from app.authority.guardrails.compiler.reading import read
 from app.authority.guardrails.compiler.references import contents_of
