@@ -55,7 +55,10 @@ class Case:
             self._ask_once(asked)
 
     def readings(self) -> dict[str, Any]:
-        """What was read, for the record."""
+        """Everything that was read, asked for or not: it is the history of what is asked next."""
+        for series, given in self._given.items():
+            if series not in self._read:
+                self._read[series] = usable(given, series)
         return {series: kept(reading) for series, reading in self._read.items()}
 
     def summaries(self) -> list[Any]:

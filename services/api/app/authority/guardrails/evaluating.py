@@ -34,8 +34,9 @@ def evaluate(
 ) -> Evaluation:
     """Decide what is asked; the same rules, readings and histories give the same bytes anywhere.
 
-    `readings` are by series (`series_key`). Nothing read of a whole series is an error; nothing
-    read of one model or actor is a null. Raises nothing.
+    `readings` are by series (`series_key`); the record keeps all of them. Nothing read of a whole
+    series that a rule asks for is an error; nothing read of one model or actor is a null. Raises
+    nothing.
     """
     return decide(rules, asked, readings, Live(rules, histories, asked.at_us))
 

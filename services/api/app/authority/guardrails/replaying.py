@@ -152,9 +152,9 @@ def _compared(body: Mapping[str, Any], asked: Asked, case: Case) -> Iterator[str
     if follows != body["outcome"]:
         yield f"The outcome was recorded as {body['outcome']}; decided again it is {follows}."
     if _plain(case.readings()) != body["readings"]:
-        yield "The record holds readings that nothing decided by, or lacks some."
+        yield "The record lacks readings that were decided by."
     if _plain(case.summaries()) != body["summaries"]:
-        yield "The record holds summaries that nothing decided by, or lacks some."
+        yield "The record holds summaries that nothing was decided by, or lacks some."
 
 
 def _row_by_row(recorded: Sequence[Any], decided: Sequence[Any]) -> Iterator[str]:
