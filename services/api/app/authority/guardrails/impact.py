@@ -67,7 +67,8 @@ def impact(
         last_us = body["at_us"]
         first_us = last_us if first_us is None else first_us
         point = Point(body["point"])
-        asked += any([side.ask(body, point, past) for side in sides])
+        heard = [side.ask(body, point, past) for side in sides]
+        asked += any(heard)
         past.add(body, point)
     covered = (last_us - (first_us or last_us)) / DAY_US
     days = max(covered, 1.0)
