@@ -43,7 +43,11 @@ def _listed(path: Path, phrases: tuple[str, ...], meaning: str) -> Iterator[tupl
 
 def phrases(context: Context) -> Iterator[Fault]:
     """Every phrase is normalised, and no two things have the same."""
-    meanings: dict[str, str] = {}
+    meanings = {
+        label: f"a value of {name}"
+        for name in context.document.primitives
+        for label in (context.primitives[name].labels if name in context.primitives else ())
+    }
     for path, phrase, meaning in vocabulary(context.document):
         yield from _ill_formed(path, phrase)
         if phrase in RESERVED:
