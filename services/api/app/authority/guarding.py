@@ -4,13 +4,40 @@ Each asks for a grant first and raises Refusals and nothing else on purpose. Wha
 plain JSON; times are microseconds of UTC.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
+from app.authority.guardrails import decided, overview, showing
+from app.authority.guardrails.adding import added, given, resolved, task_id, wanted
+from app.authority.guardrails.archive import Archive
+from app.authority.guardrails.changing import (
+    ACTIVATE,
+    ADD,
+    REBIND,
+    RETIRE,
+    Changing,
+    form_of,
+)
+from app.authority.guardrails.document.normal_form import changed_keys
+from app.authority.guardrails.document.reading import read
+from app.authority.guardrails.ir import define
+from app.authority.guardrails.recompiling import defined
+from app.authority.guardrails.reviewing import review
+from app.authority.guardrails.standing import Now, Standing
+from app.authority.guardrails.watching.decision_store import DecisionStore
+from app.authority.permissions import Permission, grant
+from app.authority.ports import Clock
 from app.domain.actors import Actor
+from app.domain.refusal import attempting
+from app.domain.refusals import GuardrailsInvalid, GuardrailsNotFound
 
 Json = dict[str, Any]
+
+DAY_US: Final = 86_400_000_000
+UNNAMED: Final = "unnamed"
+"""What an intent is called that is compiled without a name: its hashes are those of this name."""
 
 
 class Asks(Protocol):
@@ -28,9 +55,12 @@ class Asks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Guarding:
-    """`asks` is `Governance`."""
+    """`asks` is `Governance`; `kept` holds what was decided."""
 
+    changing: Changing
+    kept: DecisionStore
     asks: Asks
+    clock: Clock
 
     # --- documents --------------------------------------------------------------------------
 
@@ -39,7 +69,20 @@ class Guarding:
 
         A document that cannot be used is an answer here, not a refusal.
         """
-        raise NotImplementedError
+        grant(actor, Permission.GUARDRAILS_READ)
+        named = form_of(form)
+
+        def work() -> Json:
+            try:
+                document = read(text, named)
+            except GuardrailsInvalid as invalid:
+                errors = invalid.details["errors"]
+                return {"ok": False, "hash": None, "errors": errors, "changed": []}
+            active = self._standing.current().guardrails
+            keys = changed_keys(active.document, document.document)
+            return {"ok": True, "hash": document.hash, "errors": [], "changed": sorted(keys)}
+
+        return await asyncio.to_thread(work)
 
     async def load(self, actor: Actor, text: str, form: str = "yaml", note: str = "") -> Json:
         """Keep a document as the next version; it changes nothing by itself.
@@ -47,20 +90,38 @@ class Guarding:
         ``{version, hash, changed: [key], affected: [task], loaded}``; `loaded` False: the same
         document is that version already.
         """
-        raise NotImplementedError
+        may = grant(actor, Permission.GUARDRAILS_CHANGE)
+
+        def work() -> Json:
+            loaded = self.changing.load(may, text, form, note)
+            now = self._standing.current()
+            number = loaded.row.version
+            return {
+                "version": number,
+                "hash": loaded.row.hash,
+                "changed": sorted(self.changing.change(now.version, number).keys),
+                "affected": sorted(self.changing.affected(now, number)),
+                "loaded": loaded.new,
+            }
+
+        return await asyncio.to_thread(work)
 
     async def versions(self, actor: Actor) -> Json:
         """``{versions: [{version, hash, form, note, loaded_us, loaded_by, active, activated_us,
         tasks}]}``; `tasks`: how many are bound that were compiled under it."""
-        raise NotImplementedError
+        grant(actor, Permission.GUARDRAILS_READ)
+        return {"versions": await asyncio.to_thread(overview.versions, self.changing)}
 
     async def version(self, actor: Actor, version: int) -> Json:
-        """One of `versions`, with ``document: {text}``. Raises GuardrailsNotFound."""
-        raise NotImplementedError
+        """One of `versions`, with its text as `document`. Raises GuardrailsNotFound."""
+        grant(actor, Permission.GUARDRAILS_READ)
+        return await asyncio.to_thread(overview.version, self.changing, version)
 
     async def diff(self, actor: Actor, before: int, after: int) -> Json:
-        """``{from, to, changes: [{key, before, after}], affected: [task]}``."""
-        raise NotImplementedError
+        """``{from, to, changes: [{key, before, after}], affected: [task]}``: of what is bound and
+        was compiled under either."""
+        grant(actor, Permission.GUARDRAILS_READ)
+        return await asyncio.to_thread(overview.diff, self.changing, before, after)
 
     # --- intents ----------------------------------------------------------------------------
 
@@ -77,19 +138,36 @@ class Guarding:
         ``{intent, action, points, sentence, condition, trace, ir, ir_hash, binding_hash,
         guardrails: {version, hash}}``. Raises IntentUnclear, GuardrailViolated.
         """
-        raise NotImplementedError
+        grant(actor, Permission.GUARDRAILS_READ)
+
+        def work() -> Json:
+            number = self._standing.current().version if version is None else version
+            document = self._standing.documents.get(number)
+            resolution = resolved(given(intent), document, self._standing.known())
+            if id is None:
+                definition = define(UNNAMED, 1, resolution)
+            else:
+                earlier = self.changing.earlier(task_id(id))
+                definition = defined(id, resolution, earlier)
+            under = {"version": number, "hash": document.hash}
+            return showing.whole(definition) | {"guardrails": under}
+
+        return await asyncio.to_thread(work)
 
     # --- tasks ------------------------------------------------------------------------------
 
-    async def tasks(self, actor: Actor, retired: bool = False) -> Json:
+    async def tasks(self, actor: Actor, *, retired: bool = False) -> Json:
         """``{tasks: [{id, intent, action, points, sentence, version, guardrails, ir_hash,
         binding_hash, bound_us, bound_by, ask, affected, state: bound|retired}]}``."""
-        raise NotImplementedError
+        grant(actor, Permission.GUARDRAILS_READ)
+        found = await asyncio.to_thread(overview.tasks, self.changing, retired=retired)
+        return {"tasks": found}
 
     async def task(self, actor: Actor, id: str) -> Json:  # noqa: A002
         """One of `tasks`, with ``{condition, trace, ir, history: [{version, guardrails, bound_us,
         bound_by, ask}]}``. Raises GuardrailsNotFound."""
-        raise NotImplementedError
+        grant(actor, Permission.GUARDRAILS_READ)
+        return await asyncio.to_thread(overview.task, self.changing, id)
 
     async def recompile(
         self,
@@ -103,10 +181,24 @@ class Guarding:
 
         ``{from, to, changed: [key], affected: [task], unaffected: [task], tasks: [{id, result:
         changed|same|unclear|rejected, why, before, after, delta: [{what, before, after}], impact:
-        {days, evaluations, before, after, per_day: "+8.0"}}]}``. `version` None: the active one;
-        `tasks` None: the affected ones.
+        {days, evaluations, before, after, per_day: "+8.0", notes}}]}``. `version` None: the active
+        one; `tasks` None: the affected ones. `impact` is there where a condition changes.
         """
-        raise NotImplementedError
+        grant(actor, Permission.GUARDRAILS_READ)
+
+        def work() -> Json:
+            now = self._standing.checked()
+            named = None if tasks is None else {self._bound(now, task) for task in tasks}
+            return review(
+                self.changing,
+                self.kept,
+                now=now,
+                version=now.version if version is None else version,
+                tasks=named,
+                since_us=self.clock.utc_us() - days * DAY_US,
+            )
+
+        return await asyncio.to_thread(work)
 
     # --- asks: each returns the ask, as `Governance.ask` does --------------------------------
 
@@ -124,12 +216,19 @@ class Guarding:
 
         Where exactly that is bound already there is no ask: ``{ask: None, task: {..}}``.
         """
-        raise NotImplementedError
+        params: Json = {"id": id, "intent": intent}
+        params |= {} if version is None else {"version": version}
+        with attempting(ADD, params=params, reason=reason):
+            grant(actor, Permission.GUARDRAILS_PROPOSE, subject=ADD)
+            found = await asyncio.to_thread(self._bound_already, id, intent, version)
+        if found is not None:
+            return {"ask": None, "task": found}
+        return await self.asks.ask(actor, ADD, params, reason, request_id)
 
     async def activate(
         self, actor: Actor, version: int, *, reason: str = "", request_id: str | None = None
     ) -> Json:
-        raise NotImplementedError
+        return await self.asks.ask(actor, ACTIVATE, {"version": version}, reason, request_id)
 
     async def rebind(
         self,
@@ -140,12 +239,20 @@ class Guarding:
         reason: str = "",
         request_id: str | None = None,
     ) -> Json:
-        raise NotImplementedError
+        """`tasks` None: those that the document concerns."""
+        params: Json = {"version": version}
+        params |= {} if tasks is None else {"tasks": list(tasks)}
+        return await self.asks.ask(actor, REBIND, params, reason, request_id)
 
     async def retire(
-        self, actor: Actor, id: str, *, reason: str = "", request_id: str | None = None  # noqa: A002
+        self,
+        actor: Actor,
+        id: str,  # noqa: A002
+        *,
+        reason: str = "",
+        request_id: str | None = None,
     ) -> Json:
-        raise NotImplementedError
+        return await self.asks.ask(actor, RETIRE, {"task": id}, reason, request_id)
 
     # --- decisions --------------------------------------------------------------------------
 
@@ -161,12 +268,22 @@ class Guarding:
     ) -> Json:
         """``{decisions: [{id, seq, at_us, point, subject, actor, outcome, fired: [task]}], next}``,
         the newest first. `id` is the record's digest."""
-        raise NotImplementedError
+        grant(actor, Permission.GUARDRAILS_READ)
+        return await asyncio.to_thread(
+            decided.page,
+            self.kept,
+            task=task,
+            point=point,
+            outcome=outcome,
+            cursor=cursor,
+            limit=limit,
+        )
 
     async def decision(self, actor: Actor, id: str) -> Json:  # noqa: A002
         """One of `decisions`, with ``{record, sentences: [text]}``: why, the one that decided
         first. `id`: enough of its beginning suffices. Raises GuardrailsNotFound."""
-        raise NotImplementedError
+        grant(actor, Permission.GUARDRAILS_READ)
+        return await asyncio.to_thread(decided.one, self.kept, Archive(self._standing), id)
 
     async def replay(
         self,
@@ -177,5 +294,33 @@ class Guarding:
         limit: int | None = None,
     ) -> Json:
         """Decide again from the records: ``{checked, identical, different: [{id, differences}],
-        missing: [binding hash]}``."""
-        raise NotImplementedError
+        missing: [what is gone]}``."""
+        grant(actor, Permission.GUARDRAILS_READ)
+        return await asyncio.to_thread(
+            decided.replayed,
+            self.kept,
+            Archive(self._standing),
+            since_us=since_us,
+            until_us=until_us,
+            limit=limit,
+        )
+
+    # --- private ----------------------------------------------------------------------------
+
+    @property
+    def _standing(self) -> Standing:
+        return self.changing.standing
+
+    def _bound(self, now: Now, task: str) -> str:
+        if task not in now.definitions:
+            raise GuardrailsNotFound(
+                f"Nothing is bound for a task {task[:64]!r}. lmx guardrails tasks lists them.",
+                param="tasks",
+            )
+        return task
+
+    def _bound_already(
+        self, task: str, intent: str | Mapping[str, Any], version: int | None
+    ) -> Json | None:
+        found = added(self.changing, wanted(task, intent, version))
+        return overview.task(self.changing, task) if found.bound else None

@@ -175,6 +175,12 @@ class GuardrailsStore:
         query = select(_DEFINITION).where(_DEFINITION.c.binding_hash == binding_hash)
         return self._one(DefinitionRow, query.limit(1))
 
+    def binding_hashes(self) -> list[str]:
+        """Of every definition there ever was."""
+        with self._reading() as connection:
+            query = select(_DEFINITION.c.binding_hash)
+            return list(connection.execute(query).scalars())
+
     def bound(self) -> list[DefinitionRow]:
         """The definitions that decide now, by task."""
         query = select(_DEFINITION).join(_BINDING, _IS_BOUND)

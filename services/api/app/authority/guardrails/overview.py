@@ -1,0 +1,93 @@
+"""The documents and tasks that there are, as they stand now."""
+
+from collections import Counter
+from typing import Any
+
+from app.authority.guardrails import showing
+from app.authority.guardrails.changing import Changing
+from app.authority.guardrails.standing import Now, definition_of
+from app.authority.guardrails.store import BindingRow
+from app.domain.refusals import GuardrailsNotFound
+
+Json = dict[str, Any]
+
+
+def versions(changing: Changing) -> list[Json]:
+    """Every document that was loaded, the oldest first."""
+    now, store = changing.standing.current(), changing.standing.store
+    under = Counter(now.compiled_under.values())
+    activated = {row.version: row.activated_us for row in store.activations()}
+    return [
+        showing.version(
+            row,
+            active=now.version,
+            activated_us=activated.get(row.version),
+            tasks=under[row.version],
+        )
+        for row in store.versions()
+    ]
+
+
+def version(changing: Changing, number: int) -> Json:
+    """One of them, with its text. Raises GuardrailsNotFound, AuditUnavailable."""
+    row = changing.standing.documents.row(number)
+    changing.standing.documents.get(number)  # as the ledger recorded it
+    (found,) = [each for each in versions(changing) if each["version"] == number]
+    return {**found, "document": row.document.decode()}
+
+
+def diff(changing: Changing, before: int, after: int) -> Json:
+    """What differs between two documents, and which bound tasks read any of it."""
+    was = changing.standing.documents.get(before).document
+    then = changing.standing.documents.get(after).document
+    change = changing.change(before, after)
+    return {
+        "from": before,
+        "to": after,
+        "changes": showing.changes(change.keys, was, then),
+        "affected": sorted(changing.standing.current().index.by(change)),
+    }
+
+
+def tasks(changing: Changing, *, retired: bool) -> list[Json]:
+    """What decides, by task; `retired`: what once did as well."""
+    now = changing.standing.current()
+    affected = changing.affected(now, now.version)
+    return [
+        _task(changing, now, binding, affected)
+        for binding in changing.standing.store.bindings()
+        if retired or binding.task in now.definitions
+    ]
+
+
+def task(changing: Changing, name: str) -> Json:
+    """One task with why it is what it is, and every binding there was. GuardrailsNotFound."""
+    now, store = changing.standing.current(), changing.standing.store
+    bindings = store.history(name)
+    if not bindings:
+        raise GuardrailsNotFound(
+            f"There is no task {name[:64]!r}. lmx guardrails tasks lists them.", param="id"
+        )
+    newest = bindings[-1]
+    definition = changing.standing.known()[name, _last(changing, newest)]
+    return (
+        showing.whole(definition)
+        | _task(changing, now, newest, changing.affected(now, now.version))
+        | {"history": showing.history(bindings, store.definitions(name))}
+    )
+
+
+def _task(changing: Changing, now: Now, binding: BindingRow, affected: frozenset[str]) -> Json:
+    row = changing.standing.store.definition(binding.task, _last(changing, binding))
+    if row is None:
+        raise AssertionError(binding)  # a foreign key holds it
+    definition = now.definitions.get(binding.task) or definition_of(row)
+    return showing.task(row, definition, binding, affected=binding.task in affected)
+
+
+def _last(changing: Changing, binding: BindingRow) -> int:
+    """The version that a binding is about: the one that decided before it was retired."""
+    if binding.definition is not None:
+        return binding.definition
+    versions = [row.definition for row in changing.standing.store.history(binding.task)]
+    return [each for each in versions if each is not None][-1]

@@ -1,0 +1,73 @@
+"""What binding again under a document would change: shown before anybody is asked; nothing kept."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from app.authority.guardrails.changing import Changing
+from app.authority.guardrails.impact import impact
+from app.authority.guardrails.recompiling import Recompiled, delta
+from app.authority.guardrails.records import from_bytes
+from app.authority.guardrails.rulesets import bind
+from app.authority.guardrails.showing import meaning
+from app.authority.guardrails.standing import Now
+from app.authority.guardrails.values import Definition
+from app.authority.guardrails.watching.decision_store import DecisionStore
+
+Json = dict[str, Any]
+
+
+def review(
+    changing: Changing,
+    decisions: DecisionStore,
+    *,
+    now: Now,
+    version: int,
+    tasks: Collection[str] | None,
+    since_us: int,
+) -> Json:
+    """`tasks` None: those that the document concerns. `since_us`: where the history begins that
+    the impact is computed from."""
+    affected = changing.affected(now, version)
+    under = {now.version, *now.compiled_under.values()} - {version}
+    found = changing.recompiled(now, version, affected if tasks is None else tasks)
+    return {
+        "from": now.version if now.version != version else max(under, default=version),
+        "to": version,
+        "changed": sorted({key for each in under for key in changing.change(each, version).keys}),
+        "affected": sorted(affected),
+        "unaffected": sorted(now.definitions.keys() - affected),
+        "tasks": [
+            {
+                "id": one.task,
+                "result": str(one.result),
+                "why": one.why,
+                "before": _shown(one.before, now.compiled_under[one.task]),
+                "after": None if one.after is None else _shown(one.after, version),
+                "delta": [] if one.after is None else delta(one.before, one.after),
+                "impact": _impact(changing, decisions, one, since_us),
+            }
+            for one in found
+        ],
+    }
+
+
+def _shown(definition: Definition, guardrails: int) -> Json:
+    return meaning(definition) | {"version": definition.version, "guardrails": guardrails}
+
+
+def _impact(
+    changing: Changing, decisions: DecisionStore, one: Recompiled, since_us: int
+) -> Json | None:
+    """None where nothing would decide otherwise, or nothing would be bound."""
+    if one.after is None or one.after.resolution.condition == one.before.resolution.condition:
+        return None
+    known = changing.standing.known()
+    before, after = bind(one.before, known), bind(one.after, known)
+    return impact(_records(decisions, since_us), before, after).as_dict()
+
+
+def _records(decisions: DecisionStore, since_us: int) -> Iterator[Mapping[str, Any]]:
+    """Decisions as they were recorded; one that was altered tells nothing."""
+    for kept in decisions.each(since_us=since_us):
+        if kept.intact:
+            yield from_bytes(kept.record)
