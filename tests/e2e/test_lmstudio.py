@@ -11,7 +11,8 @@ import pytest
 from tests.e2e.asking import TINY, recorded, until
 from tests.e2e.conversation import Conversation
 from tests.e2e.server import RunningServer, running_server
-from tests.fakes.hub import REPO, FakeHub, serving_hub
+from tests.fakes.hub import KNOWN_REPO as REPO
+from tests.fakes.hub import FakeHub, serving_hub
 from tests.models import tiny_model
 
 Json = dict[str, Any]
@@ -20,7 +21,7 @@ Json = dict[str, Any]
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeHub]:
     directory = tiny_model(tmp_path_factory.mktemp("hub") / "model")
-    with serving_hub(FakeHub().holds(directory)) as serving:
+    with serving_hub(FakeHub(repo=REPO).holds(directory)) as serving:
         yield serving
 
 

@@ -16,7 +16,8 @@ from tests.e2e.conversation import governed
 from tests.e2e.server import ROOT, RunningServer, running_server, type_to_lmx
 from tests.encoder_models import tiny_bert
 from tests.fakes.caches import hub_cache
-from tests.fakes.hub import REPO, FakeHub, serving_hub
+from tests.fakes.hub import KNOWN_REPO as REPO
+from tests.fakes.hub import FakeHub, serving_hub
 from tests.fakes.signed_models import Publisher
 from tests.gguf_models import tiny_gguf
 from tests.models import tiny_model
@@ -26,7 +27,7 @@ FENCED = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COMMANDS = [line for block in FENCED.findall(PAGE) for line in block.splitlines()]
 WEIGHTS = "model.safetensors"
 ADOPTED = "models--org--model"
-GGUF_REPO = "acme/tiny-GGUF"
+GGUF_REPO = "mlx-community/tiny-GGUF"
 ACME = Publisher()
 
 
@@ -69,7 +70,7 @@ def offering(hub: FakeHub, place: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def hub(place: Path) -> Iterator[FakeHub]:
-    with serving_hub(FakeHub().holds(tiny_model(place / "pulled", seed=3))) as serving:
+    with serving_hub(FakeHub(repo=REPO).holds(tiny_model(place / "pulled", seed=3))) as serving:
         yield serving
 
 
@@ -143,7 +144,7 @@ def test_the_commands_of_the_page_work_in_the_order_they_are_shown(
         if "--repair" in shown:
             until(lambda before=before: hub.content_bytes - before >= len(hub.files[WEIGHTS]))
             assert hub.content_bytes - before == len(hub.files[WEIGHTS])
-            assert "acme/tiny" in said
+            assert REPO in said
             with server.authority() as authority:
                 assert authority.get(f"/models/{REPO}").json()["trust"] == "verified"
 

@@ -11,7 +11,8 @@ import pytest
 
 from tests.e2e.asking import chat, until
 from tests.e2e.server import LMX, ROOT, RunningServer, running_server, type_to_lmx, with_checkout
-from tests.fakes.hub import COMMIT, REPO, FakeHub, serving_hub
+from tests.fakes.hub import COMMIT, FakeHub, serving_hub
+from tests.fakes.hub import KNOWN_REPO as REPO
 from tests.models import tiny_model
 
 WEIGHTS = "model.safetensors"
@@ -20,7 +21,7 @@ WEIGHTS = "model.safetensors"
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeHub]:
     directory = tiny_model(tmp_path_factory.mktemp("hub") / "model")
-    with serving_hub(FakeHub().holds(directory)) as serving:
+    with serving_hub(FakeHub(repo=REPO).holds(directory)) as serving:
         serving.files["README.md"] = b"\x1b[2J hello"
         yield serving
 
@@ -128,7 +129,7 @@ def test_ctrl_c_cancels_and_the_next_pull_goes_on(server: RunningServer, hub: Fa
 
 
 def test_a_repository_that_is_not_there_is_a_sentence(server: RunningServer) -> None:
-    done = server.lmx("models", "pull", "acme/none", "--yes")
+    done = server.lmx("models", "pull", "mlx-community/none", "--yes")
     assert done.returncode == 3
-    assert "The hub has no acme/none" in done.stderr
-    assert server.events(kind="refusal")[0]["subject"] == "acme/none"
+    assert "The hub has no mlx-community/none" in done.stderr
+    assert server.events(kind="refusal")[0]["subject"] == "mlx-community/none"

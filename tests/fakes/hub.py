@@ -19,6 +19,8 @@ from urllib.parse import unquote, urlsplit
 
 COMMIT = "c0ffee" + "0" * 34
 REPO = "acme/tiny"
+KNOWN_REPO = "mlx-community/tiny"
+"""Of a publisher that the guardrails which ship know: others are not pulled from."""
 LARGE = (".safetensors",)
 
 

@@ -24,11 +24,11 @@ from app.domain.refusals import (
     InvalidRequest,
     KeyMissing,
     ModelNotFound,
+    ModelTooLarge,
     NotLoadable,
     PlanStale,
     PolicyDenied,
     Refusal,
-    RevisionRequired,
     TooManyAsks,
 )
 from tests.fakes.loads import Works, open_works
@@ -184,7 +184,7 @@ async def test_asks_of_clients_never_fill_the_list(works: Works) -> None:
 async def test_what_can_never_fit_is_refused_and_leaves_no_ask(tmp_path: Path) -> None:
     works = open_works(tmp_path / "home", total_bytes=1 << 20)
     for _ in range(3):
-        with pytest.raises(RevisionRequired, match="this machine has"):
+        with pytest.raises(ModelTooLarge, match="never fits here"):
             await works.inference.open(ANONYMOUS, request(works))
     assert works.office.kinds() == []
     await works.close()

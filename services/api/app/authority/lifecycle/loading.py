@@ -14,9 +14,10 @@ from app.authority.lifecycle.transitions import Cause
 from app.authority.permissions import Grant
 from app.authority.ports import Engine
 from app.domain.engine import LoadFailure, LoadSpec
-from app.domain.feasibility import Fits, Need
+from app.domain.feasibility import DoesNotFit, Fits, Need
 from app.domain.models import CatalogModel
-from app.domain.refusals import AuditUnavailable, LoadCancelled, LoadFailed
+from app.domain.refusals import AuditUnavailable, LoadCancelled, LoadFailed, ModelTooLarge
+from app.domain.shapes import ModelShape
 from app.evidence.runs import Attempt
 from app.evidence.vocabulary import Kind
 from app.observability import shortened
@@ -93,17 +94,33 @@ class Loading:
                     failure = again
             raise self._failed(asked.held, failure) from failure
 
-    async def _spec(self, asked: LoadAsked) -> tuple[LoadSpec, Need]:
-        """Verify the files and compute what the load needs."""
-        catalog, model, terms = self._equipment.catalog, asked.model, asked.terms
-        directory = await asyncio.to_thread(catalog.verify, model.id)
-        shape = await asyncio.to_thread(catalog.shape, model.id)
-        need = feasibility.need(
+    async def refuse_hopeless(self, model: CatalogModel, terms: Terms) -> None:
+        """Raise ModelTooLarge for what never fits here: no person is asked whether it may."""
+        shape = await asyncio.to_thread(self._equipment.catalog.shape, model.id)
+        need = self._need(shape, terms)
+        reading = await asyncio.to_thread(self._equipment.probe.read)
+        verdict = feasibility.decide(need, feasibility.budget_at_best(reading))
+        if isinstance(verdict, DoesNotFit):
+            raise ModelTooLarge(
+                f"{model.id} never fits here: {verdict.message()}",
+                param="model",
+                details=verdict.as_dict(),
+            )
+
+    def _need(self, shape: ModelShape, terms: Terms) -> Need:
+        return feasibility.need(
             shape,
             context=terms.context,
             slots=terms.slots,
             worker_base_bytes=self._worker_base_bytes,
         )
+
+    async def _spec(self, asked: LoadAsked) -> tuple[LoadSpec, Need]:
+        """Verify the files and compute what the load needs."""
+        catalog, model, terms = self._equipment.catalog, asked.model, asked.terms
+        directory = await asyncio.to_thread(catalog.verify, model.id)
+        shape = await asyncio.to_thread(catalog.shape, model.id)
+        need = self._need(shape, terms)
         spec = LoadSpec(
             model_id=model.id,
             digest=model.digest,

@@ -19,7 +19,7 @@ from app.authority.lifecycle.residency import Attempt, Held, Residency, Terms, w
 from app.authority.lifecycle.transitions import HOLDS_MEMORY, MAY_BEGIN, Cause, State
 from app.authority.lifecycle.unloading import Unloading
 from app.authority.permissions import Grant, Permission, require
-from app.authority.policy.admitting import admit
+from app.authority.policy.admitting import NeedsApproval, admit
 from app.authority.policy.decisions import Question
 from app.authority.policy.hard import LOAD, LOAD_JIT, UNLOAD
 from app.authority.ports import Engine
@@ -248,7 +248,11 @@ class Serving:
         async with held.beginning:
             if held.state not in MAY_BEGIN:
                 return
-            policy = await self._allowed(grant, model, terms, warrant)
+            try:
+                policy = await self._allowed(grant, model, terms, warrant)
+            except NeedsApproval:
+                await self.loading.refuse_hopeless(model, terms)
+                raise
             if self._closing or held.state not in MAY_BEGIN:
                 return
             self.leaving.refuse_withheld(held.model_id)

@@ -21,7 +21,7 @@ from app.authority.following import Followed
 from app.authority.keys.confirmation import confirmed
 from app.authority.permissions import Grant, Permission, check, grant
 from app.authority.policy.admitting import NeedsApproval, admit
-from app.authority.policy.decisions import Question
+from app.authority.policy.decisions import Outcome, Question
 from app.authority.pulling.planned import Planned, Plans, choice_of, name_of, revision_of
 from app.authority.pulling.ports import Alone, PullingPorts
 from app.authority.pulling.recording import Recording
@@ -81,7 +81,7 @@ class Pulling:
             planned, shape = await asyncio.to_thread(
                 self.look, actor, repo, revision, name, choice=choice
             )
-            await asyncio.to_thread(self._admit_unsigned, actor, planned)
+            await asyncio.to_thread(self._refuse_denied, actor, planned)
             verdict = await self.verdict(name, shape)
             self._plans.keep(planned, verdict)
             have = await asyncio.to_thread(self._have, planned)
@@ -180,9 +180,10 @@ class Pulling:
             check(actor, Permission.MODEL_PULL)  # who may not pull learns nothing of plans
             planned, verdict = self._plans.get(plan, actor)
             may = grant(actor, Permission.MODEL_PULL, subject=planned.name)
-            question = Question(PULL, actor, planned.name, planned.facts(), planned.about())
             try:
-                policy = await asyncio.to_thread(admit, self._ports.policy, question)
+                policy = await asyncio.to_thread(
+                    admit, self._ports.policy, _question(actor, planned)
+                )
             except NeedsApproval as needs:
                 raise await self._ports.asks(needs, request_id) from None
             async with aclosing(self.fetch(may, planned, verdict, policy, request_id)) as steps:
@@ -282,6 +283,13 @@ class Pulling:
         self._admit_signed(actor, planned, found)
         return found
 
+    def _refuse_denied(self, actor: Actor, planned: Planned) -> None:
+        """What policy denies is not shown to anybody for a yes."""
+        question = _question(actor, planned)
+        if self._ports.policy.look(question).outcome is Outcome.DENY:
+            admit(self._ports.policy, question)
+        self._admit_unsigned(actor, planned)
+
     def _admit_unsigned(self, actor: Actor, planned: Planned) -> None:
         """Where no signature will come, policy need not wait until everything was fetched."""
         if planned.signature is None and not planned.held:
@@ -315,6 +323,10 @@ class Pulling:
             question = Question(CHANGE, actor, model.id, {"change": "confirmation"})
             await asyncio.to_thread(admit, self._ports.policy, question)
             return described(await asyncio.to_thread(self._ports.publishing.confirm, may, model.id))
+
+
+def _question(actor: Actor, planned: Planned) -> Question:
+    return Question(PULL, actor, planned.name, planned.facts(), planned.about())
 
 
 def _go_on() -> None:
