@@ -19,6 +19,7 @@ from app.authority.auditing.runs import Runs
 from app.authority.auditing.standing import Standing
 from app.authority.computing import Computing
 from app.authority.execution import Execution
+from app.authority.guarding import Guarding
 from app.authority.inference import Inference
 from app.authority.keys import OperatorKey
 from app.authority.leasing import InferencePorts
@@ -41,7 +42,7 @@ from app.routers.dependencies import Services
 from app.routers.metrics import Metrics
 from app.settings import Settings
 from app.wiring.governing import Governing, governing, policy_of
-from app.wiring.guarding import adopt_shipped, guarded
+from app.wiring.guarding import Guarded, adopt_shipped, guarded
 from app.wiring.keeping import housekeeping
 from app.wiring.opening import (
     Authority,
@@ -112,7 +113,9 @@ def wire(
         default_slots=settings.slots,
     )
     governed = governing(settings, authority, serving, memory, guards, home=home, version=version)
-    services = _services(settings, authority, serving, memory, installation, governed=governed)
+    services = _services(
+        settings, authority, serving, memory, installation, governed=governed, guards=guards
+    )
     return Server(
         app=build_api(services, lifespan=running(settings, authority, serving, governed, guards)),
         version=version,
@@ -143,6 +146,7 @@ def _services(
     installation: Installation,
     *,
     governed: Governing,
+    guards: Guarded,
 ) -> Services:
     access = Access(inference_needs_key=settings.inference_requires_key)
     asked_of_models = InferencePorts(
@@ -236,6 +240,7 @@ def _services(
         proofs=proofs,
         governance=governed.governance,
         approvers=governed.approvers,
+        guarding=Guarding(guards.changing, guards.decisions, governed.governance, authority.clock),
         custody=Custody(
             people=authority.people,
             ledger=authority.ledger,
