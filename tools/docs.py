@@ -42,6 +42,7 @@ PAGES: tuple[Page, ...] = (
     Page("docs/events.md", "tools.events_page:page"),
     Page("docs/approvals.md", "tools.approvals_page:page"),
     Page("docs/primitives.md", "tools.guardrails_page:page"),
+    Page("docs/guardrails.md", "tools.guardrails_page:guide", has_own_heading=True),
     Page("docs/boundaries.md", "tools.boundaries_page:page"),
     Page("docs/lifecycle.md", "app.authority.lifecycle.transitions:page"),
     Page("docs/cli.md", "app.cli.reference:render", has_own_heading=True),

@@ -1,7 +1,10 @@
-"""docs/primitives.md: what guardrails can watch and how they judge it, from the registries."""
+"""docs/primitives.md, from the registries; and the worked intents of docs/guardrails.md, from
+the file that the compiler's tests hold them to."""
 
+import json
 from collections.abc import Mapping
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from app.authority.guardrails.primitives import PRIMITIVES, Primitive
 from app.authority.guardrails.strategies.base import DATA_QUALITY, Parameter, Reason
@@ -32,6 +35,13 @@ What is met has a reason only where it is special. Those marked * say that the d
 nor no: the condition is not met, and within `and`, `or`, `not` what comes of it is unknown too,
 unless the other operands decide.
 """
+
+_ROOT = Path(__file__).resolve().parent.parent
+_GUIDE = _ROOT / "docs" / "guardrails.md"
+_WORKED = _ROOT / "tests" / "unit" / "guardrails" / "worked_intents.json"
+_BEGIN = "<!-- Written by `make docs` from worked_intents.json. Do not edit. -->"
+_END = "<!-- The end of what is written. -->"
+_MOST_VALUES = 6
 
 _REASONS: Final[Mapping[Reason, str]] = {
     Reason.NULL_INPUT: "there was nothing to read",
@@ -129,3 +139,48 @@ def _reasons() -> str:
     if missing := set(Reason) - _REASONS.keys():
         raise TypeError(f"these reasons have no words yet: {sorted(missing)}")
     return "\n".join(lines)
+
+
+# --- the worked intents of docs/guardrails.md -----------------------------------------------
+
+
+def guide() -> str:
+    """The page as it is, with the worked intents as they are now."""
+    before, begin, rest = _GUIDE.read_text("utf-8").partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise TypeError(f"{_GUIDE.name} has no place for the worked intents: {_BEGIN} {_END}")
+    worked = json.loads(_WORKED.read_text("utf-8"))
+    shown = "\n\n".join(_worked(number, one) for number, one in enumerate(worked, start=1))
+    return f"{before}{_BEGIN}\n\n{shown}\n\n{_END}{after}"
+
+
+def _worked(number: int, one: Mapping[str, Any]) -> str:
+    expected = one["expect"]
+    lines = [f"**{number}. {one['title']}.**"]
+    lines += [
+        f"With `{key}: {_value(value)}` in the document:" for key, value in one["changes"].items()
+    ]
+    lines += [f"```text\n{one['intent']}\n```", f"Means: {expected['sentence']}"]
+    lines.append("\n".join(_clause(clause) for clause in expected["clauses"]))
+    return "\n\n".join(lines)
+
+
+def _clause(clause: Mapping[str, Any]) -> str:
+    """A part of the condition: what judges, and where each of its numbers is from."""
+    each = "; ".join(
+        f"`{name}` {_value(chosen['value'])} (`{chosen['from']}`)"
+        for name, chosen in clause["parameters"].items()
+    )
+    tier = f"tier {clause['tier']}, bias {clause['bias']}"
+    return (
+        f"* `{clause['path']}`: `{clause['strategy']}` (`{clause['from']}`) of "
+        f"`{clause['primitive']}`; {tier}; {each}"
+    )
+
+
+def _value(value: Any) -> str:
+    if not isinstance(value, list):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    more = ["..."] if len(value) > _MOST_VALUES else []
+    return f"[{', '.join([*map(str, value[:_MOST_VALUES]), *more])}]"
