@@ -1,8 +1,8 @@
 """What routes are given: the use cases behind them and who asks, as types in a signature."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any, NoReturn, Protocol, cast
+from dataclasses import dataclass
+from typing import Annotated, Any, NoReturn, Protocol
 
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
@@ -219,7 +219,7 @@ class Services:
     repairs: Repairs
     governance: Governance
     approvers: Approvers
-    guarding: Guarding = field(default=cast("Guarding", None))  # until app.wiring passes it
+    guarding: Guarding
     refusals: RefusalRecorder
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
     metrics: Metrics
