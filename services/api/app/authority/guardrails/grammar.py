@@ -73,8 +73,8 @@ _TABLE: Final[tuple[tuple[Kind, str, str], ...]] = (
         Kind.NOT_STRICT,
         "",
         (
-            "at least|at most|no more than|no less than|not more than|not less than|or more|or less|"
-            "up to|by at least|by at most|>=|<=|=>|=<"
+            "at least|at most|no more than|no less than|not more than|not less than|or more|"
+            "or less|up to|by at least|by at most|>=|<=|=>|=<"
         ),
     ),
     (Kind.RANK, "top", "in the top|among the top|within the top"),
@@ -109,7 +109,7 @@ _TABLE: Final[tuple[tuple[Kind, str, str], ...]] = (
         "",
         (
             "a|an|the|of|any|it|its|their|be|being|has|have|having|before|model|models|model's|me|on|"
-            "then|please|using|there"
+            "then|please|using|there|number of"
         ),
     ),
 )

@@ -20,6 +20,8 @@ class Asked:
     lookup: Lookup
     findings: Findings
     where: str
+    negated: bool
+    """The rule is met more often when this clause is met less often."""
 
     @property
     def signature(self) -> Signature:

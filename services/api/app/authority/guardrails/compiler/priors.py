@@ -60,13 +60,15 @@ def _bounded(
     if limits.allow(value):
         return chosen
     clamps = asked.lookup.at("constraints", "on_bounds_exceeded") == "clamp"
-    others = {other.name: other.value for other in found.values()}
-    if clamps and not (limits.below(value) and limits.open_below) and found:
-        end = limits.low if limits.below(value) else limits.high
-        wanted = "higher" if limits.below(value) else "lower"
-        stricter = asked.strategy.stricter({**others, name: value})
-        if end is not None and limits.allow(end) and stricter == wanted:
-            key = limits.low_key if limits.below(value) else limits.high_key
+    raises = limits.below(value)
+    end, key = (limits.low, limits.low_key) if raises else (limits.high, limits.high_key)
+    complete = len(found) == len(asked.signature.parameters) - 1
+    if clamps and complete and end is not None and limits.allow(end):
+        others = {other.name: other.value for other in found.values()}
+        met_more = asked.strategy.stricter({**others, name: value}) == (
+            "higher" if raises else "lower"
+        )
+        if met_more is not asked.negated:
             return Chosen(name, end, chosen.source, f"{chosen.why}: {value}, clamped by {key}")
     out_of_bounds(asked, name, value, limits)
     return None

@@ -74,7 +74,7 @@ class _Sentence:
     def points(self) -> tuple[Point, ...]:
         """Before which acts: in one order, whatever the order they are said in."""
         found: set[Point] = set()
-        self._skip(Kind.FILLER, Kind.URGENT)
+        self._skip(Kind.FILLER, Kind.URGENT, Kind.WHEN)
         while (said := self._next()) is not None and said.has(Kind.POINT):
             self._only(said, Kind.POINT)
             found.add(Point(said.meanings[0].name))

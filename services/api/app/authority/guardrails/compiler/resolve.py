@@ -54,8 +54,8 @@ def resolve(
         GuardrailViolated: something is not allowed; details have all violations.
     """
     wanted = read(intent, guardrails) if isinstance(intent, str) else intent
-    compilation = _Compilation(guardrails)
-    condition = compilation.condition(wanted.when, "when")
+    compilation = _Compilation(guardrails, by_name=not wanted.text)
+    condition = compilation.condition(wanted.when, "when", negated=False)
     findings = compilation.findings
     if condition is None:
         findings.settle()
@@ -80,20 +80,23 @@ def resolve(
 class _Compilation:
     """One run over one intent, gathering what it reads and what is wrong."""
 
-    def __init__(self, guardrails: Guardrails) -> None:
+    def __init__(self, guardrails: Guardrails, *, by_name: bool) -> None:
+        self._by_name = by_name
+        """Primitives were named, not said: that they are there is looked up, not heard."""
         self.lookup = Lookup(guardrails.document)
         self.findings = Findings()
         self.clauses: list[ClauseTrace] = []
 
-    def condition(self, expression: Expression, where: str) -> Condition | None:
-        """None where something is wrong with it, or in it."""
+    def condition(self, expression: Expression, where: str, *, negated: bool) -> Condition | None:
+        """None where something is wrong with it, or in it. `negated`: under an odd number of NOTs,
+        where the rule is met more often when this is met less often."""
         match expression:
             case Clause():
-                return self._leaf(expression, where)
+                return self._leaf(expression, where, negated=negated)
             case Reference():
                 return expression
             case Combined():
-                return self._composite(expression, where)
+                return self._composite(expression, where, negated=negated)
 
     def limit(self, count: int) -> None:
         most = self.lookup.at("constraints", "max_conditions")
@@ -105,9 +108,10 @@ class _Compilation:
                 "when",
             )
 
-    def _composite(self, combined: Combined, where: str) -> Condition | None:
+    def _composite(self, combined: Combined, where: str, *, negated: bool) -> Condition | None:
+        inverts = combined.operator is Operator.NOT
         operands = [
-            self.condition(operand, f"{where}.{place}")
+            self.condition(operand, f"{where}.{place}", negated=negated is not inverts)
             for place, operand in enumerate(combined.operands)
         ]
         refused = list(rejections(COMPOSITE, ValueType.DECISION, "a condition", self.lookup))
@@ -125,7 +129,7 @@ class _Compilation:
         version = usable(COMPOSITE, self.lookup).signature.version
         return Composite(combined.operator, whole, version)
 
-    def _leaf(self, clause: Clause, where: str) -> Condition | None:
+    def _leaf(self, clause: Clause, where: str, *, negated: bool) -> Condition | None:
         primitive = self._primitive(clause, where)
         if primitive is None or not self._words_known(clause, where):
             return None
@@ -133,7 +137,7 @@ class _Compilation:
         if choice.strategy is None:
             return None
         strategy = choice.strategy
-        asked = Asked(clause, primitive, strategy, self.lookup, self.findings, where)
+        asked = Asked(clause, primitive, strategy, self.lookup, self.findings, where, negated)
         chosen, severity = parameters_of(asked)
         self.clauses.append(
             ClauseTrace(
@@ -162,6 +166,8 @@ class _Compilation:
                 "primitive.unknown", f"there is no primitive {name}: there are {names}", where
             )
             return None
+        if self._by_name:
+            self.lookup.at("primitives", name, "words")
         if name in self.lookup.at("constraints", "disallowed_primitives"):
             self.findings.violated(
                 "primitive.disallowed",

@@ -40,11 +40,16 @@ def sentence(resolution: Resolution) -> str:
     }
     intent = resolution.intent
     said = _condition(resolution.condition, "when", chosen)
-    acts = " and ".join(p.value for p in intent.points if p is not Point.TICK)
+    acts = _listed([point.value for point in intent.points if point is not Point.TICK])
     if not acts:
         return f"{_DOES[intent.action]} when {said}."
     at = f"at {acts}" if intent.action is Action.ALERT else acts
     return f"{_DOES[intent.action]} {at} when {said}."
+
+
+def _listed(names: list[str]) -> str:
+    *first, last = names or [""]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 Sources = Mapping[str, Mapping[str, Chosen]]
@@ -67,8 +72,16 @@ def _composite(composite: Composite, path: str, sources: Sources) -> str:
         nested = isinstance(operand, Composite) and operand.operator is not Operator.NOT
         parts.append(f"({said})" if nested else said)
     if composite.operator is Operator.NOT:
-        return f"not {parts[0]}"
+        return f"it is not so that {parts[0]}"
+    last = composite.operands[-1]
+    if composite.operator is Operator.AND and _is_not(last) and len(parts) > 1:
+        exception = parts.pop().removeprefix("it is not so that ")
+        return f"{' and '.join(parts)} unless {exception}"
     return f" {composite.operator.value.lower()} ".join(parts)
+
+
+def _is_not(condition: Condition) -> bool:
+    return isinstance(condition, Composite) and condition.operator is Operator.NOT
 
 
 def _leaf(leaf: Leaf, chosen: Mapping[str, Chosen]) -> str:
@@ -81,12 +94,12 @@ def _leaf(leaf: Leaf, chosen: Mapping[str, Chosen]) -> str:
 
 def _threshold(subject: str, per: str, unit: str, params: Mapping[str, Any]) -> str:
     value = wording.amount(params["value"], unit)
-    return f"{wording.stands(subject)}{per} {params['direction']} {value}"
+    return f"{wording.stands(subject + per)} {params['direction']} {value}"
 
 
 def _percentile(subject: str, per: str, _: str, params: Mapping[str, Any]) -> str:
     return (
-        f"{wording.stands(subject)}{per} in the {params['direction']} "
+        f"{wording.stands(subject + per)} in the {params['direction']} "
         f"{wording.plain(params['value'])} % of {wording.period(params['window'])}"
     )
 
@@ -94,7 +107,7 @@ def _percentile(subject: str, per: str, _: str, params: Mapping[str, Any]) -> st
 def _z_score(subject: str, per: str, _: str, params: Mapping[str, Any]) -> str:
     side = "from" if params["direction"] == "any" else params["direction"]
     return (
-        f"{wording.stands(subject)}{per} more than {wording.plain(params['threshold'])} standard "
+        f"{wording.stands(subject + per)} more than {wording.plain(params['threshold'])} standard "
         f"deviations {side} the mean of {wording.period(params['window'])}"
     )
 
@@ -112,12 +125,12 @@ def _equals(subject: str, per: str, _: str, params: Mapping[str, Any]) -> str:
     values = ", ".join(wording.text(value) for value in params["values"])
     one = len(params["values"]) == 1
     negated = ("not " if one else "none of ") if params["negate"] else ("" if one else "one of ")
-    return f"{wording.stands(subject)}{per} {negated}{values}"
+    return f"{wording.stands(subject + per)} {negated}{values}"
 
 
 def _any_strategy(subject: str, per: str, _: str, params: Mapping[str, Any]) -> str:
     listed = ", ".join(f"{name} {params[name]}" for name in sorted(params))
-    return f"{wording.stands(subject)}{per} judged with {listed}"
+    return f"{wording.stands(subject + per)} judged with {listed}"
 
 
 _SAID: Final = {
