@@ -17,6 +17,9 @@ KEPT: Final = 8
 """Documents that are kept in memory: what a change and its roll-back look at."""
 PAGE: Final = 1000
 
+Said = tuple[str, str]
+"""The hash of a normal form and the SHA-256 of the bytes, as a row has them."""
+
 
 class Documents:
     """Every method may be called from any thread. A document never changes once it is loaded."""
@@ -24,7 +27,7 @@ class Documents:
     def __init__(self, ledger: Ledger, store: GuardrailsStore) -> None:
         self._ledger = ledger
         self._store = store
-        self._known: OrderedDict[int, Guardrails] = OrderedDict()
+        self._known: OrderedDict[int, tuple[Said, Guardrails]] = OrderedDict()
         self._lock = threading.Lock()
 
     def row(self, version: int) -> VersionRow:
@@ -44,21 +47,24 @@ class Documents:
         Raises GuardrailsNotFound; AuditUnavailable when it is another by now; GuardrailsInvalid
         when this release cannot read it any more.
         """
+        row = self.row(version)
+        said = (row.hash, hashlib.sha256(row.document).hexdigest())
         with self._lock:
             known = self._known.get(version)
             if known is None:
-                known = self._known[version] = self._compared(self.row(version))
+                known = self._known[version] = (said, self._compared(row, said))
             self._known.move_to_end(version)
             while len(self._known) > KEPT:
                 self._known.popitem(last=False)
-            return known
+        if known[0] != said:
+            raise altered(f"version {version} of the guardrails")
+        return known[1]
 
-    def _compared(self, row: VersionRow) -> Guardrails:
+    def _compared(self, row: VersionRow, said: Said) -> Guardrails:
         event = self._loaded(row.version)
-        digest = hashlib.sha256(row.document).hexdigest()
         if event is None or not event.intact:
             raise altered(f"version {row.version} of the guardrails")
-        if (event.data.get("hash"), event.data.get("document")) != (row.hash, digest):
+        if (event.data.get("hash"), event.data.get("document")) != said:
             raise altered(f"version {row.version} of the guardrails")
         document = read(row.document.decode(), cast(Form, row.form))
         if document.hash != row.hash:
