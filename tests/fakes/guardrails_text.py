@@ -1,5 +1,12 @@
 """The text of a small guardrails document that says everything once, to be broken by tests."""
 
+from typing import Any, NamedTuple
+
+import pytest
+
+from app.authority.guardrails.document.reading import read
+from app.domain.refusals import GuardrailsInvalid
+
 TEXT = """\
 version: 1
 name: small
@@ -107,3 +114,33 @@ def position(text: str, piece: str) -> tuple[int, int]:
     """Line and column of the first place where `piece` stands, as editors count."""
     before = text[: text.index(piece)]
     return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+class Wrong(NamedTuple):
+    """`old` becomes `new`; the error is at `at`, its path is `path`, its sentence has `says`."""
+
+    old: str
+    new: str
+    at: str
+    path: str
+    says: str
+
+    @property
+    def text(self) -> str:
+        return edited(self.old, self.new)
+
+
+def errors_of(text: str) -> list[dict[str, Any]]:
+    """Everything that is wrong with a document, which is refused."""
+    with pytest.raises(GuardrailsInvalid) as refused:
+        read(text, "yaml")
+    errors = refused.value.details["errors"]
+    assert errors
+    return list(errors)
+
+
+def assert_told(wrong: Wrong) -> None:
+    """Once, with its path, its line and its column."""
+    line, column = position(wrong.text, wrong.at)
+    found = [error for error in errors_of(wrong.text) if wrong.says in error["message"]]
+    assert [(e["path"], e["line"], e["column"]) for e in found] == [(wrong.path, line, column)]

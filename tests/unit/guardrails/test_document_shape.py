@@ -1,0 +1,119 @@
+"""Shapes in a document: keys that nobody knows, values of another type, what is missing."""
+
+import pytest
+
+from tests.fakes.guardrails_text import Wrong, assert_told, errors_of
+
+SHAPE = [
+    Wrong(
+        "name: small",
+        "nane: small",
+        "nane",
+        "nane",
+        "nane is not known here: did you mean name?",
+    ),
+    Wrong(
+        "    worse: below",
+        "    wurse: below",
+        "wurse",
+        "primitives/memory_headroom/wurse",
+        "wurse is not known here: did you mean worse?",
+    ),
+    Wrong("version: 1\n", "version: 2\n", "version: 2", "version", "version must be 1."),
+    Wrong("version: 1\n", "", "name: small", "version", "version is missing: say it."),
+    Wrong(
+        "severity:\n  default: medium",
+        "severity:\n  default: middle",
+        "default: middle",
+        "severity/default",
+        "default must be low, medium or high.",
+    ),
+    Wrong(
+        "    low: [slightly]",
+        "    lower: [slightly]\n    low: [a little]",
+        "lower",
+        "severity/words/lower",
+        "lower is not known here: write low, medium or high.",
+    ),
+    Wrong(
+        "  block: {words: [block]}",
+        "  block: {words: [block]}\n  allow: {words: [allow]}",
+        "allow",
+        "actions/allow",
+        "allow is not known here: write alert, require_approval or block.",
+    ),
+    Wrong(
+        "  pull: {words: [pull, pulls]}",
+        "  pull: {words: [pull, pulls]}\n  tick: {words: [tick]}",
+        "tick",
+        "points/tick",
+        "tick is not known here: write load, pull, delete, purge or rebind.",
+    ),
+    Wrong(
+        "words: [latency]",
+        "words: latency",
+        "words: latency",
+        "primitives/latency/words",
+        "words must be a list.",
+    ),
+    Wrong(
+        "words: [latency]",
+        "words: [latency, 3]",
+        "3]",
+        "primitives/latency/words/1",
+        "1 must be a text (in quotes where it looks like something else).",
+    ),
+    Wrong(
+        "z_score: {enabled: true}",
+        "z_score: {enabled: 1}",
+        "enabled: 1",
+        "strategies/z_score/enabled",
+        "enabled must be true or false.",
+    ),
+    Wrong(
+        "max_conditions: 3",
+        "max_conditions: 2.5",
+        "max_conditions",
+        "constraints/max_conditions",
+        "max_conditions must be a whole number.",
+    ),
+    Wrong(
+        "{low: 10, medium: 20, high: 30}",
+        "{low: 10, medium: true, high: 30}",
+        "medium: true",
+        "primitives/model_size/priors/threshold/medium",
+        "medium must be a number, or null.",
+    ),
+    Wrong(
+        "rises: {strategy: change, direction: increase}",
+        "rises: {direction: increase}",
+        "rises",
+        "mappings/rises/strategy",
+        "strategy is missing: say it.",
+    ),
+    Wrong(
+        "parameters:\n  percentile:\n    value: {min: 1, max: 50}",
+        "parameters:\n  percentile: 3",
+        "percentile: 3",
+        "parameters/percentile",
+        "percentile must be a mapping of names to values.",
+    ),
+    Wrong(
+        "    bounds:\n      threshold: {min: 1, max: 1000}",
+        "    bounds: null",
+        "bounds",
+        "primitives/model_size/bounds",
+        "bounds must be a mapping of names to values.",
+    ),
+]
+
+
+@pytest.mark.parametrize("wrong", SHAPE, ids=lambda wrong: wrong.says)
+def test_what_is_wrong_is_told_with_its_line_and_column(wrong: Wrong) -> None:
+    assert_told(wrong)
+
+
+def test_what_does_not_fit_is_left_out_so_that_nothing_follows_from_it() -> None:
+    """What `wurse` was to say is not known, so that its priors are read as if nothing was said."""
+    for wrong in (each for each in SHAPE if each.at != "wurse"):
+        assert len(errors_of(wrong.text)) == 1, wrong.says
