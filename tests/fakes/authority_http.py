@@ -156,6 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._route(asked)
 
     def _route(self, asked: Asked) -> None:
+        store, reindexed = self.authority.store, {"rows": 3, "changed": 1, "event": 4}
         routes: dict[str, Callable[[Asked], None]] = {
             "/authority/status": self._status,
             "/authority/models": lambda _: self._json({"models": self.authority.models}),
@@ -163,33 +164,28 @@ class _Handler(BaseHTTPRequestHandler):
             "/authority/models/import": self._import,
             "/authority/models/adopt": self._adopt,
             "/authority/keys": self._keys,
-            "/authority/store": lambda _: self._json(self.authority.store),
-            "/authority/store/trash": lambda _: self._json(
-                {"trash": self.authority.store["trash"]}
-            ),
+            "/authority/store": lambda _: self._json(store),
+            "/authority/store/trash": lambda _: self._json({"trash": store["trash"]}),
             "/authority/store/restore": lambda _: self._json(MODEL),
             "/authority/rules": self._rules,
             "/authority/ledger/events": self._events,
             "/authority/ledger/keys": lambda _: self._json({"keys": [str(SignedLog().key)]}),
             "/authority/ledger/proofs/inclusion": self._inclusion,
             "/authority/ledger/counts": self._counts,
-            "/authority/ledger/reindex": lambda _: self._json(
-                {"rows": 3, "changed": 1, "event": 4}
-            ),
+            "/authority/ledger/reindex": lambda _: self._json(reindexed),
             "/v1/models": lambda _: self._json({"data": self.authority.models}),
             "/v1/chat/completions": self._chat,
         }
-        if self.authority.reports and asked.path.startswith("/authority/ledger/reports"):
-            self._json(self.authority.reports(asked))
-        elif self.authority.approvals and asked.path.startswith("/authority/approvals"):
+        for part in ("ledger/reports", "runs", "guardrails"):
+            said = getattr(self.authority, part.rpartition("/")[2])
+            if said and asked.path.startswith(f"/authority/{part}"):
+                self._json(said(asked))
+                return
+        if self.authority.approvals and asked.path.startswith("/authority/approvals"):
             try:
                 self._json(self.authority.approvals(asked))
             except Refusal as refusal:
                 self._problem(refusal.code, refusal.message, WIRE[type(refusal)].status)
-        elif self.authority.runs and asked.path.startswith("/authority/runs"):
-            self._json(self.authority.runs(asked))
-        elif self.authority.guardrails and asked.path.startswith("/authority/guardrails"):
-            self._json(self.authority.guardrails(asked))
         elif asked.path in self.authority.scripted:
             self._scripted(self.authority.scripted[asked.path])
         elif asked.path in routes:

@@ -52,7 +52,7 @@ def explaining(file: Path | None = None) -> Iterator[None]:
     except CommandError as error:
         for line in [*error_lines(file, error.problem), *_open_ends(error)]:
             output.note(line)
-        raise
+        raise _asking(error) from None
 
 
 def error_lines(file: Path | None, problem: Mapping[str, Any]) -> list[str]:
@@ -74,12 +74,20 @@ def _open_ends(error: CommandError) -> Iterator[str]:
     for row in _rows(problem, "violations"):
         where = f" ({one_line(row['where'])})" if row.get("where") else ""
         yield f"{one_line(row.get('rule'))}: {one_line(row.get('message'))}{where}"
-    question = problem.get("question")
-    if isinstance(question, str) and one_line(question) not in error.sentence:
-        yield one_line(question)
     choices = problem.get("choices")
     for choice in choices if isinstance(choices, list) else []:
         yield f"  - {one_line(choice)}"
+
+
+def _asking(error: CommandError) -> CommandError:
+    """The question alone: its choices stand above, all of them."""
+    question = error.problem.get("question")
+    if not isinstance(question, str):
+        return error
+    where = error.problem.get("where")
+    at = f" ({one_line(where)})" if where else ""
+    code = one_line(error.problem.get("code"))
+    return CommandError(f"{one_line(question)}{at} [{code}]", exit_code=error.exit_code)
 
 
 def value(found: object) -> str:
