@@ -22,6 +22,8 @@ _new: Final = tuple.__new__
 class Case:
     """`verdicts` and `failures` are in the order of the rules, then of the keys.
 
+    `unasked` are rules over models or actors of which, on a tick, nothing was read.
+
     `all_said`: what was not met has a sentence too, for whoever asks why.
     """
 
@@ -41,6 +43,7 @@ class Case:
         self._looked: dict[tuple[int, str], tuple[Look, Summary | str]] = {}
         self.verdicts: list[Verdict] = []
         self.failures: list[Failure] = []
+        self.unasked: list[tuple[str, int, str]] = []
 
     def ask(self, asked: Asked) -> None:
         """Ask every rule that the point has.
@@ -88,7 +91,10 @@ class Case:
         """On the tick: of whatever was read; a rule over models and actors at once of each pair."""
         read = [series_parts(series) for series in sorted(self._given)]
         for rule in self._plan.rules:
-            for keys in product(*[self._keys(rule, scope, read) for scope in rule.scopes]):
+            each = [*product(*[self._keys(rule, scope, read) for scope in rule.scopes])]
+            if not each:
+                self.unasked.append(rule.named)
+            for keys in each:
                 found = dict(zip(rule.scopes, keys, strict=True))
                 suffixes = {Scope.ALL: _EVERY, **{s: f"@{key}" for s, key in found.items()}}
                 answers: dict[int, Answer] = {}

@@ -48,7 +48,8 @@ def decide(
     summaries: Summaries,
 ) -> Evaluation:
     """As `evaluate`, over summaries that somebody else finds."""
-    case = Case(rules.plan(asked.point), readings, summaries)
+    plan = rules.plan(asked.point)
+    case = Case(plan, readings, summaries)
     case.ask(asked)
     follows = outcome(asked.point, case.verdicts, case.failures)
     body: dict[str, Any] = {
@@ -57,11 +58,13 @@ def decide(
         "subject": asked.subject,
         "actor": asked.actor,
         "rules": rules.hash,
+        "rules_here": plan.hash,
         "guardrails": rules.guardrails,
         "readings": case.readings(),
         "summaries": case.summaries(),
         "verdicts": [verdict[:ROW] for verdict in case.verdicts],
         "errors": [failure[:] for failure in case.failures],
+        "unasked": case.unasked,
         "outcome": follows,
     }
     record, digest = to_bytes(body)

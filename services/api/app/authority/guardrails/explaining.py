@@ -35,7 +35,7 @@ def explain(record: bytes, definitions: Definitions) -> list[str]:
 
 
 def _sentences(body: Any, definitions: Definitions) -> list[str]:
-    asked, case = decided_again(body, definitions, all_said=True)
+    asked, _, case = decided_again(body, definitions, all_said=True)
     strictest = OUTCOMES[::-1]
     failing = Action.ALERT if asked.point is Point.TICK else Action.BLOCK
     ranked = [(strictest.index(failing), failure.sentence) for failure in case.failures]

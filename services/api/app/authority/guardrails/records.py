@@ -7,7 +7,9 @@ the digests in the ledger are for. Subjects and actors are texts as they were as
 
 Rows: a summary is ``[series, strategy@version, parameters, summary]``, a verdict ``[task, version,
 binding hash, key, action, triggered, reason, measures]``, an error ``[task, version, binding hash,
-key, action, why]``. A reading is its value, or ``[value, reason]``, or ``{"error": why}``.
+key, action, why]``, a rule over models or actors of which nothing was read is ``[task, version,
+binding hash]`` under `unasked`. `rules` is the hash of all that is bound, `rules_here` of what was
+asked. A reading is its value, or ``[value, reason]``, or ``{"error": why}``.
 """
 
 import hashlib

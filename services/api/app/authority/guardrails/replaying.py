@@ -77,7 +77,9 @@ def _differences(record: bytes, definitions: Definitions, digest: str | None) ->
         if missing:
             yield from missing
             return
-        asked, case = decided_again(body, definitions)
+        asked, rules, case = decided_again(body, definitions)
+        if rules.hash != body["rules_here"]:
+            yield "The record lacks verdicts of rules that were asked, or has some too many."
         yield from _compared(body, asked, case)
     except _MALFORMED as error:
         yield f"The record cannot be decided again: {why(error)}."
@@ -95,7 +97,7 @@ def missing_definitions(body: Mapping[str, Any], definitions: Definitions) -> li
 
 def decided_again(
     body: Mapping[str, Any], definitions: Definitions, *, all_said: bool = False
-) -> tuple[Asked, Case]:
+) -> tuple[Asked, Ruleset, Case]:
     """Decide what a record holds once more. Raises KeyError, ValueError where it is malformed."""
     hashes = dict.fromkeys(row[2] for row in _rows(body))
     rules = _ruleset(tuple([definitions[each] for each in hashes]))
@@ -108,7 +110,7 @@ def decided_again(
     readings = {series: again(said) for series, said in body["readings"].items()}
     case = Case(rules.plan(asked.point), readings, _Recorded(body["summaries"]), all_said=all_said)
     case.ask(asked)
-    return asked, case
+    return asked, rules, case
 
 
 @lru_cache(maxsize=256)
@@ -120,6 +122,7 @@ def _ruleset(bounds: tuple[Bound, ...]) -> Ruleset:
 def _rows(body: Mapping[str, Any]) -> Iterator[Any]:
     yield from body["verdicts"]
     yield from body["errors"]
+    yield from body["unasked"]
 
 
 class _Recorded:
@@ -168,8 +171,8 @@ def _row_by_row(recorded: Sequence[Any], decided: Sequence[Any]) -> Iterator[str
                 f"{key[0]} (version {key[1]}){of} was recorded as {_in_words(was)}; "
                 f"decided again it is {_in_words(now)}."
             )
-    if (before == {} and after == {}) or (list(before) == list(after) and before == after):
-        yield "The verdicts are recorded twice or in another order."
+    if before == after:
+        yield "The verdicts are recorded in another order, or more than once."
 
 
 def _in_words(row: Sequence[Any] | None) -> str:

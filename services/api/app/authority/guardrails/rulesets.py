@@ -182,11 +182,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a point asks. `groups`: numbers and watches by what they read: it is read once."""
+    """What a point asks. `groups`: numbers and watches by what they read: it is read once.
+
+    `hash`: that of a ruleset of these rules alone.
+    """
 
     watches: tuple[Watch, ...]
     rules: tuple[Rule, ...]
     groups: tuple[tuple[str, Scope, tuple[tuple[int, Watch], ...]], ...]
+    hash: str
 
 
 class _Planning:
@@ -239,6 +243,11 @@ class _Planning:
         return found
 
 
+def _hash_of(bounds: Iterable[Bound]) -> str:
+    lines = sorted(f"{bound.task}@{bound.version} {bound.binding_hash}" for bound in bounds)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
 def _grouped(
     watches: tuple[Watch, ...],
 ) -> tuple[tuple[str, Scope, tuple[tuple[int, Watch], ...]], ...]:
@@ -267,8 +276,7 @@ class Ruleset:
     def __init__(self, bounds: Iterable[Bound], guardrails: str = "") -> None:
         self.bounds = tuple(sorted(bounds, key=lambda b: (b.task, b.version, b.binding_hash)))
         self.guardrails = guardrails
-        lines = [f"{b.task}@{b.version} {b.binding_hash}" for b in self.bounds]
-        self.hash = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+        self.hash = _hash_of(self.bounds)
         self._plans: dict[Point, Plan] = {}
         self._memory: dict[int, tuple[object, dict[Any, Any]]] = {}
 
@@ -295,7 +303,8 @@ class Ruleset:
             planning = _Planning()
             rules = tuple(planning.rule(b) for b in self.bounds if point in b.points)
             watches = tuple(watch for _, watch in planning.watches.values())
-            found = self._plans[point] = Plan(watches, rules, _grouped(watches))
+            hashed = _hash_of([rule.bound for rule in rules])
+            found = self._plans[point] = Plan(watches, rules, _grouped(watches), hashed)
         return found
 
     def remembered(self, histories: object) -> dict[Any, tuple[Any, Summary]]:
