@@ -17,6 +17,7 @@ from app.authority.governance import Governance
 from app.domain.actors import Actor
 from tests.fakes.asks import Office, open_office
 from tests.fakes.database import connections_closed
+from tests.fakes.guardrails import House, guarded_house
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +31,13 @@ def office(tmp_path: Path) -> Iterator[Office]:
     opened = open_office(tmp_path / "home")
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def guards(tmp_path: Path) -> Iterator[House]:
+    """The guardrails that ship, and an office that takes asks for changing them."""
+    with guarded_house(tmp_path / "home") as house:
+        yield house
 
 
 class Desk:
