@@ -138,6 +138,8 @@ async def test_an_approver_reads_and_changes_nothing(client: httpx.AsyncClient) 
         ("POST", "/check", {"text": "a", "form": "toml"}, "form"),
         ("POST", "/check", {"text": "a", "path": "b"}, "path"),
         ("POST", "/compile", {"intent": INTENT, "guardrails": {}}, "guardrails"),
+        ("POST", "/compile", {"intent": ["Block", "loads"]}, "intent"),
+        ("POST", "/compile", {}, "intent"),
         ("POST", "/compile", {"intent": INTENT, "version": "1"}, "version"),
         ("POST", "/compile", {"intent": INTENT, "version": 0}, "version"),
         ("POST", "/tasks", {"id": "Large Models", "intent": INTENT}, "id"),

@@ -7,6 +7,7 @@ import typer
 
 from app.cli import guardrails_decisions, guardrails_tasks, output
 from app.cli.guardrails_shown import (
+    LISTED,
     ROOT,
     change,
     document_of,
@@ -14,6 +15,7 @@ from app.cli.guardrails_shown import (
     explaining,
     meaning,
     path,
+    show_keys,
     why,
 )
 from app.cli.options import SERVER, AsJson, ServerUrl
@@ -27,8 +29,6 @@ app = typer.Typer(
 )
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A document: YAML, or Markdown (.md).")]
-_LISTED = 60
-"""Keys that are shown to a person; --json has all of them."""
 
 
 @app.command("check")
@@ -47,7 +47,7 @@ def check(file: File, server: ServerUrl = SERVER, as_json: AsJson = False) -> No
         output.as_json(answer)
     elif not wrong:
         output.show_fields([("ok", one_line(file)), ("hash", one_line(answer.get("hash")))])
-        _changed(answer.get("changed"), "Keys that differ from the active document:")
+        show_keys(answer.get("changed"), "Keys that differ from the active document:")
     else:
         output.say(*error_lines(file, answer))
     if answer.get("ok") is not True:
@@ -105,7 +105,7 @@ def load(
     if answer.get("loaded") is False:
         output.note(f"This document is version {version} already; nothing was kept.")
         return
-    _changed(answer.get("changed"), "Keys that differ from the active document:")
+    show_keys(answer.get("changed"), "Keys that differ from the active document:")
     _affected(answer.get("affected"))
     output.note(f"Nothing has changed yet. To see what it would change: {_recompile(version)}")
 
@@ -175,10 +175,10 @@ def diff(
     if not changes:
         output.say("The two say the same.")
         return
-    for row in changes[:_LISTED]:
+    for row in changes[:LISTED]:
         output.show_fields([(one_line(row.get("key")), change(row))])
-    if len(changes) > _LISTED:
-        output.say(f"and {len(changes) - _LISTED} more; --json lists all")
+    if len(changes) > LISTED:
+        output.say(f"and {len(changes) - LISTED} more; --json lists all")
     _affected(answer.get("affected"))
 
 
@@ -198,15 +198,6 @@ def _version(row: dict[str, Any]) -> tuple[str, ...]:
         one_line(row.get("hash"))[:12],
         one_line(row.get("note")),
     )
-
-
-def _changed(keys: object, heading: str) -> None:
-    listed = keys if isinstance(keys, list) else []
-    if not listed:
-        return
-    output.say("", heading, *(f"  {one_line(key)}" for key in listed[:_LISTED]))
-    if len(listed) > _LISTED:
-        output.say(f"  and {len(listed) - _LISTED} more; --json lists all")
 
 
 def _affected(tasks: object) -> None:

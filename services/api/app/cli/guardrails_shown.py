@@ -13,6 +13,9 @@ ROOT: Final = "/authority/guardrails"
 _MARKDOWN: Final = frozenset({".md", ".markdown"})
 _MOST: Final = 1 << 20
 
+LISTED: Final = 60
+"""Keys that are shown to a person; --json has all of them."""
+
 Rows = list[tuple[str, str]]
 
 
@@ -101,6 +104,15 @@ def value(found: object) -> str:
     if isinstance(found, Mapping):
         return f"{{{', '.join(f'{one_line(k)}: {value(v)}' for k, v in found.items())}}}"
     return one_line(found)
+
+
+def show_keys(keys: object, heading: str) -> None:
+    listed = keys if isinstance(keys, list) else []
+    if not listed:
+        return
+    output.say("", heading, *(f"  {one_line(key)}" for key in listed[:LISTED]))
+    if len(listed) > LISTED:
+        output.say(f"  and {len(listed) - LISTED} more; --json lists all")
 
 
 def change(row: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from app.cli.guardrails_shown import (
     explaining,
     meaning,
     path,
+    show_keys,
     value,
     why,
 )
@@ -129,11 +130,11 @@ def recompile(
     output.show_fields(
         [
             ("documents", f"{value(answer.get('from'))} -> {value(answer.get('to'))}"),
-            ("changed keys", one_line(answer.get("changed"))),
             ("concerns", one_line(answer.get("affected"))),
             ("does not concern", one_line(answer.get("unaffected"))),
         ]
     )
+    show_keys(answer.get("changed"), "Keys that differ:")
     for row in found:
         output.say("")
         output.show_fields(_delta(row))

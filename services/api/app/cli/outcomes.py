@@ -122,7 +122,6 @@ HINTS: Final[Mapping[str, str]] = {
     "model_not_found": "`lmx models ls` lists the models.",
     "key_not_found": "`lmx keys ls` lists the keys.",
     "event_not_found": "`lmx ledger ls` lists the newest events.",
-    "guardrails_not_found": "`lmx guardrails tasks` and `lmx guardrails versions` list them.",
     "does_not_fit": "`lmx models fit NAME` prints the arithmetic.",
     "model_quarantined": "`lmx models verify NAME` hashes its files again.",
     "digest_mismatch": "Import the model again from a copy that you trust.",

@@ -2,12 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from app.routers.authority.bodies import Reason, Strict
 
 MAX_DOCUMENT = 1 << 20
-MAX_INTENT = 2_000
 MAX_TASKS = 10_000
 MAX_DAYS = 365
 LARGEST = 2**31 - 1
@@ -15,8 +14,20 @@ LARGEST = 2**31 - 1
 TaskName = Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,63}$")]
 Version = Annotated[int, Field(ge=1, le=LARGEST)]
 Tasks = Annotated[list[TaskName], Field(min_length=1, max_length=MAX_TASKS)]
-Intent = Annotated[str, Field(min_length=1, max_length=MAX_INTENT)] | dict[str, Any]
-"""Plain words, or the structure that they stand for."""
+
+
+def _words_or_structure(found: Any) -> Any:
+    if not isinstance(found, str | dict):
+        raise ValueError("is a text in plain words, or the structure that they stand for")
+    return found
+
+
+Intent = Annotated[
+    Any,
+    AfterValidator(_words_or_structure),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]}),
+]
+"""Plain words, or the structure that they stand for; what is wrong in it, the compiler says."""
 
 
 class Text(Strict):
