@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fakes.guardrails_text import Wrong, assert_told, errors_of
+from tests.fakes.guardrails_text import Wrong, assert_told, edited, errors_of
 
 SHAPE = [
     Wrong(
@@ -117,3 +117,10 @@ def test_what_does_not_fit_is_left_out_so_that_nothing_follows_from_it() -> None
     """What `wurse` was to say is not known, so that its priors are read as if nothing was said."""
     for wrong in (each for each in SHAPE if each.at != "wurse"):
         assert len(errors_of(wrong.text)) == 1, wrong.says
+
+
+def test_what_is_inside_of_what_nobody_knows_is_no_second_error() -> None:
+    text = edited("  block: {words: [block]}", "  block: {words: [block]}\n  '': {'': null}")
+    assert [(error["path"], error["message"]) for error in errors_of(text)] == [
+        ("actions/", "'' is not known here: write alert, require_approval or block."),
+    ]

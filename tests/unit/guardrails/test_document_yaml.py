@@ -52,6 +52,7 @@ REFUSED = {
         7,
         "Take the control characters out of this text.",
     ),
+    "a character that is none": ("name: sm\ufffeall", 9, "Take the character U+FFFE out."),
     "half a character": ("name: sm\ud800all", 9, "Take the control character U+D800 out."),
     "a tab for indentation": ("name:\n\tsmall", 1, "This is not YAML: while scanning for the next"),
 }
@@ -124,3 +125,11 @@ def test_scalars_are_those_of_json() -> None:
     assert values == [1, -2.5, 1, 10_000_000_000, True, None, "x", "1", "no", "1.2.3"]
     assert [type(value) for value in values[:4]] == [int, float, int, int]
     assert not tree.problems
+
+
+def test_errors_do_not_repeat_a_whole_document() -> None:
+    name = "x" * 100_000
+    with pytest.raises(GuardrailsInvalid) as refused:
+        read(edited("name: small", f"? {name}\n: !{name} small"), "yaml")
+    assert len(refused.value.details["errors"]) == 2
+    assert len(str(refused.value.details) + refused.value.message) < 3000

@@ -1,10 +1,6 @@
 """Finds the YAML in a Markdown text: exactly one block fenced as ```yaml. Pure."""
 
-import re
-
 from app.authority.guardrails.document.problems import Problem, Spot, invalid
-
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([^`\s]*)[^`]*")
 
 
 def fenced_yaml(text: str) -> str:
@@ -12,21 +8,20 @@ def fenced_yaml(text: str) -> str:
 
     Raises GuardrailsInvalid where there is no such block, or more than one, or it does not end.
     """
-    lines = text.split("\n")
     starts: list[int] = []
     inside: list[str] = []
     fence = ""
     wanted = False
-    for number, line in enumerate(lines, 1):
-        match = _FENCE.fullmatch(line.removesuffix("\r"))
+    for number, line in enumerate(text.split("\n"), 1):
+        found = _fence(line)
         if fence:
-            if match and not match[2] and match[1].startswith(fence):
+            if found and not found[1] and found[0].startswith(fence):
                 fence, wanted = "", False
             elif wanted and len(starts) == 1:
                 inside.append(line)
-        elif match:
-            fence = match[1]
-            wanted = match[2].lower() in {"yaml", "yml"}
+        elif found:
+            fence = found[0]
+            wanted = found[1].lower() in {"yaml", "yml"}
             if wanted:
                 starts.append(number)
     if not starts:
@@ -40,6 +35,19 @@ def fenced_yaml(text: str) -> str:
     if wanted:
         raise _refusal(starts[0], f"End the block with a line {fence}.")
     return "\n" * starts[0] + "\n".join(inside)
+
+
+def _fence(line: str) -> tuple[str, str] | None:
+    """The marks of a line that begins or ends a block, and the first word after them."""
+    marked = line.lstrip(" ")
+    mark = marked[:1]
+    if mark not in {"`", "~"} or len(line) - len(marked) > 3:
+        return None
+    rest = marked.lstrip(mark)
+    count = len(marked) - len(rest)
+    if count < 3 or (mark == "`" and "`" in rest):
+        return None
+    return mark * count, (rest.split(maxsplit=1) or [""])[0]
 
 
 def _refusal(line: int, message: str) -> Exception:

@@ -13,6 +13,10 @@ Path = tuple[Step, ...]
 SHOWN = 200
 """More errors than these help nobody."""
 
+LONGEST_STEP = 80
+LONGEST_MESSAGE = 400
+"""A document may have names as long as itself, and errors about them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spot:
@@ -39,12 +43,11 @@ class Problem:
     message: str
 
     def as_json(self) -> dict[str, Any]:
-        path = "/".join(str(step) for step in self.path)
         return {
             "line": self.spot.line,
             "column": self.spot.column,
-            "path": path,
-            "message": self.message,
+            "path": "/".join(_short(str(step), LONGEST_STEP) for step in self.path),
+            "message": _short(self.message, LONGEST_MESSAGE),
         }
 
 
@@ -59,9 +62,17 @@ def invalid(problems: list[Problem], what: str = "guardrails document") -> Guard
     left = f" Only the first {SHOWN} are listed." if count > SHOWN else ""
     return GuardrailsInvalid(
         f"The {what} cannot be used: it has {many}. Line {first.spot.line}, column "
-        f"{first.spot.column}: {first.message}{left}",
+        f"{first.spot.column}: {_short(first.message, LONGEST_MESSAGE)}{left}",
         details={"errors": shown},
     )
+
+
+def _short(text: str, most: int) -> str:
+    """The text, without its middle where it is longer than `most`."""
+    if len(text) <= most:
+        return text
+    half = (most - 5) // 2
+    return f"{text[:half]} ... {text[-half:]}"
 
 
 def one_of(names: list[str], word: str = "or") -> str:

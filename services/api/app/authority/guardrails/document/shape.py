@@ -69,9 +69,14 @@ def shaped(tree: Tree) -> tuple[Document | None, list[Fault]]:
         try:
             return ADAPTER.validate_json(json.dumps(tree.value)), list(faults.values())
         except ValidationError as error:
-            for details in error.errors(include_url=False, include_input=False):
-                fault = _fault(details, tree)
-                if not tree.is_damaged(fault.path):
+            found = [
+                _fault(details, tree)
+                for details in error.errors(include_url=False, include_input=False)
+            ]
+            paths = {fault.path for fault in found}
+            for fault in found:
+                inside = any(fault.path[:length] in paths for length in range(len(fault.path)))
+                if not inside and not tree.is_damaged(fault.path):
                     faults.setdefault(fault.path, fault)
                 _repair(tree, fault.path)
             tree.damaged.update(faults)
@@ -83,7 +88,7 @@ def _fault(details: ErrorDetails, tree: Tree) -> Fault:
     if kind in _MISSING:
         missing = str(details["loc"][-1])
         return Fault((*path, missing), f"{missing} is missing: say it.")
-    name = str(path[-1]) if path else "The document"
+    name = str(path[-1]) or "''" if path else "The document"
     if kind in {"unexpected_keyword_argument", "extra_forbidden"}:
         known = sorted(set(field_names(path[:-1])) - set(_at(tree.value, path[:-1])))
         return Fault(path, f"{name} is not known here: {instead(name, known)}")

@@ -70,6 +70,10 @@ def read_tree(text: str) -> Tree:
         spot = Spot(mark.line + 1, mark.column + 1) if mark else Spot(1, 1)
         what = " ".join(part for part in (error.context, error.problem) if part)
         builder.problem(spot, (), f"This is not YAML: {what}.")
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        spot = Spot(before.count("\n") + 1, len(before) - before.rfind("\n"))
+        builder.problem(spot, (), f"Take the character U+{ord(text[error.position]):04X} out.")
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         builder.problem(Spot(1, 1), (), f"This is not YAML: {error}")
     except _Stop:
@@ -106,7 +110,7 @@ def is_control(character: str) -> bool:
     """Whether a character shows nothing, or turns the text around it."""
     if character.isascii():
         return not character.isprintable()
-    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"}
+    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 class _Builder:
