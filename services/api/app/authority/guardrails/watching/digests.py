@@ -57,7 +57,7 @@ class DecisionDigests:
             self._sealed = Sealed(until_us, last)
 
     def _last(self, now_us: int) -> Sealed:
-        """Where the last digest ended; before the first one, the hour that runs."""
+        """Where the last digest ended; before the first one, the hour of the first decision."""
         last_seq, until_us = 0, None
         for found in self._ledger.events(
             kind=Kind.GUARDRAILS_DIGEST, newest_first=True, limit=1_000
@@ -66,5 +66,7 @@ class DecisionDigests:
             last_seq = found.data["last_seq"]
             if last_seq:
                 break
-        first = now_us - now_us % HOUR_US if until_us is None else until_us
-        return Sealed(first, last_seq)
+        if until_us is None:
+            began_us = min([now_us, *(first.at_us for first in self._decisions.each(limit=1))])
+            until_us = began_us - began_us % HOUR_US
+        return Sealed(until_us, last_seq)
