@@ -1,7 +1,7 @@
 """Guardrails at work on a real database: real policy, lifecycle and approvals, made workers."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from app.authority.policy.hard import HardPolicy
 from app.domain.actors import Actor, Role
 from app.domain.models import CatalogModel
 from tests.fakes.asks import Office
+from tests.fakes.database import connections_closed
 from tests.fakes.engine import FakeEngineHost
 from tests.fakes.guardrails import SHIPPED, House, guarded_house
 from tests.fakes.lifecycle import LIMITS
@@ -116,8 +117,7 @@ def at_work(home: Path, tasks: Mapping[str, str] | None = None) -> Iterator[AtWo
     bound = {task: {"intent": said} for task, said in (tasks or {}).items()}
     document = yaml.safe_dump({"version": 1, "tasks": bound})
     (templates / "guardrails-tasks.yaml").write_text(document)
-    with ExitStack() as stack:
-        house = stack.enter_context(guarded_house(home / "home", templates))
+    with connections_closed(), guarded_house(home / "home", templates) as house:
         yield _opened(house, home)
 
 
