@@ -14,6 +14,7 @@ from app.authority.guardrails.ir import define
 from app.authority.guardrails.primitives import PRIMITIVES, SERIES
 from app.authority.guardrails.strategies.registry import STRATEGIES
 from app.authority.guardrails.values import Action, Composite, Leaf, Operator, Point, ValueType
+from app.domain.refusals import GuardrailViolated
 from app.settings import TEMPLATES
 from tests.fakes.guardrails_text import TEXT, edited
 
@@ -104,6 +105,11 @@ def test_pulls_from_unknown_sources_are_blocked(shipped: Guardrails) -> None:
     assert isinstance(leaf, Leaf)
     assert (leaf.primitive, leaf.params["negate"]) == ("model_publisher", True)
     assert "lmx" in str(leaf.params["values"])
+
+
+def test_what_is_never_known_is_refused_rather_than_never_met(shipped: Guardrails) -> None:
+    with pytest.raises(GuardrailViolated, match="model_licence"):
+        resolve('Block pulling a model whose licence is "none"', shipped)
 
 
 def test_editors_know_the_shipped_document(shipped: Guardrails) -> None:

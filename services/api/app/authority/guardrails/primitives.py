@@ -109,14 +109,14 @@ _SUBJECT: Final = (
         name="model_licence",
         type=ValueType.STRING,
         meaning="The licence that the model's publisher states, in lower case.",
-        source="the model's card",
+        source="nothing yet: it is never known, and what is not known meets no condition",
         points=(Point.LOAD, Point.PULL),
     ),
     Primitive(
         name="model_quantization",
         type=ValueType.STRING,
-        meaning="How the model's weights are quantised, as in 4bit or q4_k_m.",
-        source="the catalogue; before a pull, the names of the files on the hub",
+        meaning="How the model's weights are quantised, in lower case: 4bit, q4_k_m, none.",
+        source="the catalogue; before a pull it is not known",
         points=(Point.LOAD, Point.PULL),
     ),
     Primitive(
