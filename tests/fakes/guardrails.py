@@ -1,6 +1,6 @@
 """Guardrails on a real database, adopted from the shipped files; changes go through approvals."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,9 +19,14 @@ from app.authority.approvals.deciding import Deciding
 from app.authority.approvals.executing import Executed, Executing
 from app.authority.approvals.values import Ask
 from app.authority.governance import Governance
+from app.authority.guarding import Guarding
 from app.authority.guardrails.adopting import adopt
 from app.authority.guardrails.changing import Changing, Loaded
+from app.authority.guardrails.evaluating import Asked, evaluate
 from app.authority.guardrails.standing import Now, Standing
+from app.authority.guardrails.strategies.base import Observation, Reading
+from app.authority.guardrails.values import Point
+from app.authority.guardrails.watching.decision_store import Decided, DecisionStore
 from app.authority.permissions import Permission, grant
 from app.domain.actors import Actor
 from app.settings import TEMPLATES
@@ -85,6 +90,32 @@ class House:
         await self.does("activate", version=version)
         return version
 
+    def use_cases(self) -> Guarding:
+        office = self.office
+        return Guarding(self.changing, self.decisions, office.governance, office.clock)
+
+    @property
+    def decisions(self) -> DecisionStore:
+        return DecisionStore(self.office.engine)
+
+    def decide(self, subject: str = "lmx/starter", point: Point = Point.LOAD, **read: Any) -> str:
+        """Decide by what holds from these readings, and keep it; the decision's id."""
+        asked = Asked(at_us=self.office.clock.utc_us(), point=point, subject=subject, actor="key:1")
+        readings = {series: Reading(value) for series, value in read.items()}
+        made = evaluate(self.now.rules, asked, readings, _Nothing())
+        self.decisions.add(
+            Decided(
+                asked.at_us,
+                str(point),
+                subject,
+                asked.actor,
+                made.outcome,
+                made.digest,
+                made.record,
+            )
+        )
+        return made.digest
+
     def sql(self, statement: str, *values: object) -> None:
         """Change the database by other means; its guards are put back."""
         with unguarded(self.office.home) as connection:
@@ -92,6 +123,13 @@ class House:
 
     def close(self) -> None:
         self.office.close()
+
+
+class _Nothing:
+    """No history was observed."""
+
+    def of(self, series: str, since_us: int, before_us: int) -> Sequence[Observation]:
+        return ()
 
 
 @contextmanager

@@ -1,0 +1,419 @@
+"""A document is loaded and changes nothing; what it would change is shown; asks do the rest."""
+
+from typing import Any
+
+import pytest
+
+from app.authority.guarding import Guarding
+from app.authority.permissions import Permission, grant
+from app.domain.actors import Actor
+from app.domain.refusals import (
+    Forbidden,
+    GuardrailsConflict,
+    GuardrailsInvalid,
+    GuardrailsNotFound,
+    InvalidRequest,
+)
+from tests.fakes.guardrails import SHARE, SHIPPED, House, edited
+
+BIG = "Block loading models whose size is above 20 GB"
+CHANGE = "primitives/blocked_attempts/priors/change/high"
+DAY_S = 24 * 3600
+
+
+@pytest.fixture
+def cases(guards: House) -> Guarding:
+    return guards.use_cases()
+
+
+@pytest.fixture
+def owner(guards: House) -> Actor:
+    return guards.office.owner
+
+
+# --- documents --------------------------------------------------------------------------------
+
+
+async def test_loading_keeps_a_new_version_and_changes_nothing(
+    guards: House, cases: Guarding, owner: Actor
+) -> None:
+    before = guards.now
+    loaded = await cases.load(owner, edited({SHARE: 0.4}), "yaml", "tighter")
+    assert (loaded["version"], loaded["loaded"]) == (2, True)
+    assert loaded["changed"] == [SHARE]
+    assert loaded["affected"] == ["large-models"]
+    assert guards.now is before
+    first, second = (await cases.versions(owner))["versions"]
+    assert (first["active"], first["tasks"], second["active"], second["tasks"]) == (
+        True,
+        4,
+        False,
+        0,
+    )
+    assert (second["note"], second["loaded_by"]) == ("tighter", owner.id)
+    assert second["activated_us"] is None
+
+
+async def test_the_same_document_is_the_version_that_it_is(cases: Guarding, owner: Actor) -> None:
+    for text in (SHIPPED, f"# a comment\n{SHIPPED}"):
+        loaded = await cases.load(owner, text)
+        assert (loaded["version"], loaded["loaded"], loaded["changed"]) == (1, False, [])
+    assert len((await cases.versions(owner))["versions"]) == 1
+
+
+async def test_a_document_in_markdown_is_kept_as_it_was_written(
+    cases: Guarding, owner: Actor
+) -> None:
+    text = f"# Ours\n\n```yaml\n{edited({'name': 'ours'})}```\n"
+    loaded = await cases.load(owner, text, "markdown")
+    version = await cases.version(owner, loaded["version"])
+    assert (version["form"], version["document"]) == ("markdown", text)
+
+
+async def test_a_document_with_errors_is_not_loaded_and_checking_it_names_all_of_them(
+    cases: Guarding, owner: Actor
+) -> None:
+    text = edited({"nonsense": True, "constraints/max_conditions": "many"})
+    checked = await cases.check(owner, text)
+    assert checked["ok"] is False
+    paths = {error["path"] for error in checked["errors"]}
+    assert paths == {"nonsense", "constraints/max_conditions"}
+    assert all(error["line"] > 0 for error in checked["errors"])
+    with pytest.raises(GuardrailsInvalid) as refused:
+        await cases.load(owner, text)
+    assert refused.value.details["errors"] == checked["errors"]
+    assert len((await cases.versions(owner))["versions"]) == 1
+
+
+async def test_checking_says_what_differs_from_the_active_document(
+    guards: House, cases: Guarding, owner: Actor
+) -> None:
+    checked = await cases.check(owner, edited({SHARE: 0.4}))
+    assert (checked["ok"], checked["changed"], checked["errors"]) == (True, [SHARE], [])
+    await guards.activated(edited({SHARE: 0.4}))
+    assert (await cases.check(owner, edited({SHARE: 0.4})))["changed"] == []
+
+
+async def test_two_documents_are_compared_key_by_key(
+    guards: House, cases: Guarding, owner: Actor
+) -> None:
+    guards.load(edited({SHARE: 0.4, "name": "another"}))
+    diff = await cases.diff(owner, 1, 2)
+    assert diff["changes"] == [
+        {"key": "name", "before": "shipped", "after": "another"},
+        {"key": SHARE, "before": 0.5, "after": 0.4},
+    ]
+    assert diff["affected"] == ["large-models"]
+    with pytest.raises(GuardrailsNotFound):
+        await cases.diff(owner, 1, 3)
+
+
+@pytest.mark.parametrize(("form", "note"), [("toml", ""), ("yaml", "x" * 501)])
+async def test_what_is_no_form_or_note_is_refused(
+    cases: Guarding, owner: Actor, form: str, note: str
+) -> None:
+    with pytest.raises(InvalidRequest):
+        await cases.load(owner, SHIPPED, form, note)
+
+
+def test_loading_takes_a_grant_of_its_own(guards: House, owner: Actor) -> None:
+    may = grant(owner, Permission.GUARDRAILS_READ)
+    with pytest.raises(TypeError):
+        guards.changing.load(may, SHIPPED, "yaml", "")
+
+
+# --- intents ----------------------------------------------------------------------------------
+
+
+async def test_compiling_shows_what_an_intent_means_and_keeps_nothing(
+    guards: House, cases: Guarding, owner: Actor
+) -> None:
+    found = await cases.compile(owner, BIG, id="big")
+    assert (found["action"], found["points"]) == ("block", ["load"])
+    assert found["guardrails"]["version"] == 1
+    assert found["ir"]["concept_id"] == "big"
+    assert "big" not in guards.now.definitions
+    await guards.does("add", id="big", intent=BIG)
+    bound = guards.now.definitions["big"]
+    assert (found["ir_hash"], found["binding_hash"]) == (bound.ir_hash, bound.binding_hash)
+
+
+async def test_an_intent_can_be_compiled_under_a_document_that_is_not_active(
+    guards: House, cases: Guarding, owner: Actor
+) -> None:
+    guards.load(edited({SHARE: 0.4}))
+    structure = {
+        "action": "alert",
+        "points": ["load"],
+        "when": {"primitive": "model_memory_share"},
+    }
+    found = await cases.compile(owner, structure, version=2)
+    assert found["guardrails"]["version"] == 2
+    assert found["condition"]["params"]["value"] == 0.4
+
+
+# --- tasks ------------------------------------------------------------------------------------
+
+
+async def test_tasks_are_listed_with_whether_the_active_document_concerns_them(
+    guards: House, cases: Guarding, owner: Actor
+) -> None:
+    tasks = {task["id"]: task for task in (await cases.tasks(owner))["tasks"]}
+    assert not any(task["affected"] for task in tasks.values())
+    await guards.activated(edited({SHARE: 0.4}))
+    tasks = {task["id"]: task for task in (await cases.tasks(owner))["tasks"]}
+    assert [name for name, task in tasks.items() if task["affected"]] == ["large-models"]
+    assert tasks["large-models"]["guardrails"] == 1
+    assert tasks["large-models"]["state"] == "bound"
+
+
+async def test_a_retired_task_is_listed_only_when_asked_for(
+    guards: House, cases: Guarding, owner: Actor
+) -> None:
+    await guards.does("retire", task="large-models")
+    assert "large-models" not in {t["id"] for t in (await cases.tasks(owner))["tasks"]}
+    every = {t["id"]: t for t in (await cases.tasks(owner, retired=True))["tasks"]}
+    assert every["large-models"]["state"] == "retired"
+    assert every["large-models"]["version"] == 1
+
+
+async def test_a_task_tells_every_binding_there_was(
+    guards: House, cases: Guarding, owner: Actor
+) -> None:
+    await guards.activated(edited({SHARE: 0.4}))
+    ask = guards.ask("rebind", version=2)
+    await guards.done(ask)
+    task = await cases.task(owner, "large-models")
+    assert [(each["version"], each["guardrails"]) for each in task["history"]] == [(2, 2), (1, 1)]
+    assert task["history"][0]["ask"] == ask.id
+    assert task["condition"]["params"]["value"] == 0.4
+    assert SHARE in task["trace"]["reads"]
+    await guards.does("retire", task="large-models")
+    retired = await cases.task(owner, "large-models")
+    assert (retired["state"], retired["version"]) == ("retired", 2)
+    assert retired["history"][0]["version"] is None
+    with pytest.raises(GuardrailsNotFound):
+        await cases.task(owner, "nobody")
+
+
+# --- what would change --------------------------------------------------------------------------
+
+
+async def test_recompiling_shows_delta_and_impact_and_keeps_nothing(
+    guards: House, cases: Guarding, owner: Actor
+) -> None:
+    for _ in range(10):
+        guards.decide(model_memory_share=0.45, model_format="gguf")
+        guards.decide(model_memory_share=0.6, model_format="gguf")
+        guards.office.clock.advance(DAY_S)
+    guards.load(edited({SHARE: 0.4}))
+    before = guards.now
+    found = await cases.recompile(owner, version=2)
+    assert (found["from"], found["to"], found["changed"]) == (1, 2, [SHARE])
+    assert found["affected"] == ["large-models"]
+    assert found["unaffected"] == ["blocked-attempts", "known-sources", "verified-formats"]
+    (task,) = found["tasks"]
+    assert (task["id"], task["result"]) == ("large-models", "changed")
+    assert task["delta"] == [{"what": "when.value", "before": 0.5, "after": 0.4}]
+    impact = task["impact"]
+    assert (impact["evaluations"], impact["before"], impact["after"]) == (20, 10, 20)
+    assert impact["per_day"] == "+1.1"  # ten more, in the nine days between first and last
+    assert guards.now is before
+    assert guards.standing.store.definitions("large-models")[-1].version == 1
+
+
+async def test_the_impact_is_of_so_many_days(guards: House, cases: Guarding, owner: Actor) -> None:
+    for _ in range(10):
+        guards.decide(model_memory_share=0.45, model_format="gguf")
+        guards.office.clock.advance(DAY_S)
+    guards.load(edited({SHARE: 0.4}))
+    (task,) = (await cases.recompile(owner, version=2, days=3))["tasks"]
+    assert task["impact"]["evaluations"] == 3
+
+
+async def test_a_task_that_does_not_compile_any_more_says_why(
+    guards: House, cases: Guarding, owner: Actor
+) -> None:
+    guards.load(edited({SHARE: None, CHANGE: 0.6}))
+    found = {task["id"]: task for task in (await cases.recompile(owner, version=2))["tasks"]}
+    large = found["large-models"]
+    assert (large["result"], large["after"], large["impact"]) == ("unclear", None, None)
+    assert large["why"]
+    assert found["blocked-attempts"]["result"] == "changed"
+
+
+async def test_under_the_document_of_now_nothing_would_change(
+    cases: Guarding, owner: Actor
+) -> None:
+    found = await cases.recompile(owner)
+    assert (found["from"], found["to"], found["tasks"], found["affected"]) == (1, 1, [], [])
+    (task,) = (await cases.recompile(owner, tasks=["large-models"]))["tasks"]
+    assert (task["result"], task["delta"], task["impact"]) == ("same", [], None)
+    with pytest.raises(GuardrailsNotFound):
+        await cases.recompile(owner, tasks=["nobody"])
+
+
+# --- asks ---------------------------------------------------------------------------------------
+
+
+async def test_each_change_is_an_ask(guards: House, cases: Guarding, owner: Actor) -> None:
+    guards.load(edited({SHARE: 0.4}))
+    made = [
+        await cases.add(owner, "big", BIG, reason="too big"),
+        await cases.activate(owner, 2),
+        await cases.retire(owner, "large-models"),
+    ]
+    assert [ask["act"] for ask in made] == [
+        "guardrails_add",
+        "guardrails_activate",
+        "guardrails_retire",
+    ]
+    assert {ask["state"] for ask in made} == {"pending"}
+    assert made[0]["reason"] == "too big"
+
+
+async def test_rebinding_is_an_ask(guards: House, cases: Guarding, owner: Actor) -> None:
+    await guards.activated(edited({SHARE: 0.4}))
+    ask = await cases.rebind(owner, 2, tasks=["large-models"])
+    assert (ask["act"], ask["state"]) == ("guardrails_rebind", "pending")
+    assert ask["params"] == {"version": 2, "tasks": ["large-models"]}
+    assert (await cases.rebind(owner, 2))["params"] == {"version": 2}
+
+
+async def test_what_is_bound_already_is_answered_without_an_ask(
+    guards: House, cases: Guarding, owner: Actor
+) -> None:
+    await guards.does("add", id="big", intent=BIG)
+    for version in (None, 1):
+        found = await cases.add(owner, "big", BIG, version=version)
+        assert found["ask"] is None
+        assert (found["task"]["id"], found["task"]["version"]) == ("big", 1)
+    with pytest.raises(GuardrailsConflict):
+        await cases.add(owner, "big", "Block loading models whose size is above 9 GB", version=1)
+
+
+async def test_an_advisor_proposes_and_reads_nothing(guards: House, cases: Guarding) -> None:
+    advisor = guards.office.hire("adviser", "advisor", person="")
+    ask = await cases.add(advisor, "big", BIG)
+    assert (ask["act"], ask["asker"]["id"]) == ("guardrails_add", advisor.id)
+    for reading in (
+        cases.tasks(advisor),
+        cases.versions(advisor),
+        cases.compile(advisor, BIG),
+        cases.recompile(advisor),
+        cases.decisions(advisor),
+        cases.replay(advisor),
+        cases.load(advisor, SHIPPED),
+        cases.activate(advisor, 1),
+        cases.rebind(advisor, 1),
+        cases.retire(advisor, "large-models"),
+    ):
+        with pytest.raises(Forbidden):
+            await reading
+
+
+# --- decisions ----------------------------------------------------------------------------------
+
+
+async def test_decisions_are_listed_newest_first_and_told_why(
+    guards: House, cases: Guarding, owner: Actor
+) -> None:
+    calm = guards.decide(model_memory_share=0.1, model_format="gguf")
+    guards.office.clock.advance(1)
+    odd = guards.decide("a/b", model_memory_share=0.1, model_format="other")
+    listed = await cases.decisions(owner, limit=1)
+    (newest,) = listed["decisions"]
+    assert (newest["id"], newest["outcome"], newest["fired"]) == (
+        odd,
+        "block",
+        ["verified-formats"],
+    )
+    older = await cases.decisions(owner, cursor=listed["next"])
+    assert [each["id"] for each in older["decisions"]] == [calm]
+    assert older["next"] is None
+    told = await cases.decision(owner, odd[:8])
+    assert "verified-formats" in told["sentences"][0]
+    assert told["record"]["subject"] == "a/b"
+    only = await cases.decisions(owner, outcome="block", point="load", task="verified-formats")
+    assert [each["id"] for each in only["decisions"]] == [odd]
+
+
+@pytest.mark.parametrize(
+    "how", [{"point": "moon"}, {"outcome": "maybe"}, {"cursor": "x"}, {"cursor": "9" * 19}]
+)
+async def test_what_no_decision_can_have_is_refused(
+    cases: Guarding, owner: Actor, how: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidRequest):
+        await cases.decisions(owner, **how)
+
+
+async def test_a_decision_is_found_by_enough_of_its_beginning(
+    cases: Guarding, owner: Actor
+) -> None:
+    with pytest.raises(GuardrailsNotFound):
+        await cases.decision(owner, "0" * 64)
+    for beginning in ("", "abc", "xyzxyz", "%" * 8):
+        with pytest.raises(InvalidRequest):
+            await cases.decision(owner, beginning)
+
+
+async def test_every_decision_comes_out_the_same_after_every_change(
+    guards: House, cases: Guarding, owner: Actor
+) -> None:
+    guards.decide(model_memory_share=0.45, model_format="gguf")
+    await guards.activated(edited({SHARE: 0.4}))
+    await guards.does("rebind", version=2)
+    guards.office.clock.advance(1)
+    guards.decide(model_memory_share=0.45, model_format="gguf")
+    await guards.does("retire", task="large-models")
+    found = await cases.replay(owner)
+    assert found == {"checked": 2, "identical": 2, "different": [], "missing": []}
+    outcomes = [each["outcome"] for each in (await cases.decisions(owner))["decisions"]]
+    assert outcomes == ["require_approval", "allow"]
+
+
+async def test_a_record_that_was_altered_comes_out_otherwise(
+    guards: House, cases: Guarding, owner: Actor
+) -> None:
+    first = guards.decide(model_memory_share=0.45, model_format="gguf")
+    guards.office.clock.advance(1)
+    second = guards.decide(model_memory_share=0.6, model_format="gguf")
+    guards.sql(
+        "UPDATE guardrails_decision SET record = CAST(replace(record, '0.45', '0.95') AS BLOB)"
+        " WHERE seq = 1"
+    )
+    found = await cases.replay(owner)
+    assert (found["checked"], found["identical"]) == (2, 1)
+    assert [each["id"] for each in found["different"]] == [first]
+    assert "altered" in (await cases.decision(owner, first))["sentences"][0]
+    newest = await cases.replay(owner, limit=1)
+    assert (newest["checked"], newest["identical"]) == (1, 1)
+    now_us = guards.office.clock.utc_us()
+    assert (await cases.replay(owner, until_us=now_us))["checked"] == 1
+    assert (await cases.replay(owner, since_us=now_us))["identical"] == 1
+    assert second != first
+
+
+async def test_a_decision_that_was_taken_away_is_missed(
+    guards: House, cases: Guarding, owner: Actor
+) -> None:
+    for _ in range(3):
+        guards.decide(model_memory_share=0.45, model_format="gguf")
+        guards.office.clock.advance(1)
+    guards.sql("DELETE FROM guardrails_decision WHERE seq = 2")
+    found = await cases.replay(owner)
+    assert (found["checked"], found["identical"]) == (2, 2)
+    assert found["missing"] == ["decisions 2 to 2"]
+
+
+async def test_a_definition_that_was_taken_away_is_missed(
+    guards: House, cases: Guarding, owner: Actor
+) -> None:
+    await guards.does("add", id="big", intent=BIG)
+    bound = guards.now.definitions["big"].binding_hash
+    guards.decide(model_memory_share=0.1, model_format="gguf", model_size=1)
+    await guards.does("retire", task="big")
+    guards.sql("DELETE FROM guardrails_definition WHERE id = 'big'")
+    found = await cases.replay(owner)
+    assert (found["checked"], found["identical"], found["missing"]) == (1, 0, [bound])
