@@ -26,6 +26,7 @@ BENCHMARKS = {
     "authority": "the authority's own work before the first token",
     "footprint": "idle memory and start of the server",
     "approvals": "an ask on its whole way, racing executors, the plan of a deletion",
+    "guardrails": "compiling an intent, deciding, deciding again, what a change concerns",
     "hashing": "intake's hashing beside sha256sum",
     "ledger": "appends, verification, questions and export, a million events",
     "runs": "pages of a million runs, by every filter",

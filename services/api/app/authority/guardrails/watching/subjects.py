@@ -5,7 +5,7 @@ plan lists; what frees bytes says so in its plan. What nobody knows is None, nev
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -42,6 +42,14 @@ class Models:
     catalog: Catalog
     probe: MemoryProbe
     terms: Terms
+    _shapes: dict[str, ModelShape] = field(default_factory=dict, init=False, repr=False)
+    """By digest: what a model is made of never changes."""
+
+    def shape(self, model: CatalogModel) -> ModelShape:
+        found = self._shapes.get(model.digest)
+        if found is None:
+            found = self._shapes[model.digest] = self.catalog.shape(model.id)
+        return found
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ class Subject:
 
     @cached_property
     def shape(self) -> ModelShape | None:
-        return None if self.model is None else self.models.catalog.shape(self.model.id)
+        return None if self.model is None else self.models.shape(self.model)
 
     @cached_property
     def files(self) -> Sequence[Mapping[str, Any]]:
