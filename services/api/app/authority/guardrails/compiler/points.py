@@ -7,7 +7,7 @@ from app.authority.guardrails.values import Action, Intent, Point
 
 def points_of(intent: Intent, watched: frozenset[str], findings: Findings) -> tuple[Point, ...]:
     """The points of the intent, or those that follow from what is watched where it names none."""
-    if intent.points:
+    if intent.points or not watched:
         return _allowed(intent, watched, findings)
     return _implied(intent.action, watched, findings)
 

@@ -4,7 +4,17 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from app.authority.guardrails.compiler.findings import Findings
-from app.authority.guardrails.values import Composite, Condition, Definition, Leaf, Reference
+from app.authority.guardrails.primitives import PRIMITIVES
+from app.authority.guardrails.values import (
+    Clause,
+    Combined,
+    Composite,
+    Condition,
+    Definition,
+    Expression,
+    Leaf,
+    Reference,
+)
 
 Known = Mapping[tuple[str, int], Definition]
 Trail = tuple[tuple[str, int], ...]
@@ -20,8 +30,13 @@ class Contents(NamedTuple):
 _NOTHING = Contents(0, frozenset())
 
 
-def contents_of(condition: Condition, known: Known, findings: Findings, where: str) -> Contents:
-    """Of a condition with every reference followed; what cannot be followed is a violation."""
+def contents_of(
+    condition: Condition | Expression, known: Known, findings: Findings, where: str
+) -> Contents:
+    """With every reference followed; what cannot be followed is a violation.
+
+    Asked of what was said, not of what it became: so that all is found wrong at once.
+    """
     return _Walk(known, findings, where).of(condition, ())
 
 
@@ -32,11 +47,11 @@ class _Walk:
         self._where = where
         self._seen: dict[tuple[str, int], Contents] = {}
 
-    def of(self, condition: Condition, trail: Trail) -> Contents:
+    def of(self, condition: Condition | Expression, trail: Trail) -> Contents:
         match condition:
-            case Leaf():
-                return Contents(1, frozenset({condition.primitive}))
-            case Composite():
+            case Leaf() | Clause():
+                return Contents(1, frozenset({condition.primitive} & PRIMITIVES.keys()))
+            case Composite() | Combined():
                 parts = [self.of(operand, trail) for operand in condition.operands]
                 watched = frozenset[str]().union(*(part.watched for part in parts))
                 return Contents(sum(part.conditions for part in parts), watched)

@@ -57,14 +57,13 @@ def resolve(
     compilation = _Compilation(guardrails, by_name=not wanted.text)
     condition = compilation.condition(wanted.when, "when", negated=False)
     findings = compilation.findings
-    if condition is None:
-        findings.settle()
-        raise AssertionError("a clause without a condition leaves a finding")
-    contents = contents_of(condition, known, findings, "when")
+    contents = contents_of(wanted.when, known, findings, "when")
     compilation.limit(contents.conditions)
     points = points_of(wanted, contents.watched, findings)
-    look_for_contradictions(condition, findings, "when")
+    if condition is not None:
+        look_for_contradictions(condition, findings, "when")
     findings.settle()
+    assert condition is not None, "whatever keeps a condition from being made leaves a finding"
     return Resolution(
         intent=replace(wanted, points=points),
         condition=condition,

@@ -74,8 +74,15 @@ def _one(found: Iterable[list[str]], part: list[Said], document: Document) -> st
     raise unclear(
         f"What is watched? {echo(where.text)} leaves it open; join two conditions with and.",
         where=where.where,
-        choices=[document.primitives[name].words[0] for name in names],
+        choices=[_phrase(name, names, document) for name in names],
     )
+
+
+def _phrase(name: str, names: list[str], document: Document) -> str:
+    """A phrase of `name` that none of the others has; its own name where there is none."""
+    others = {word for each in names if each != name for word in document.primitives[each].words}
+    own = [word for word in document.primitives[name].words if word not in others]
+    return own[0] if own else name
 
 
 def _known(name: str, said: Said) -> Primitive:
