@@ -110,7 +110,9 @@ async def show_task(task: TaskId, services: UseCases, actor: Keyholder) -> Respo
     return answer(await services.guarding.task(actor, task))
 
 
-@router.post("/tasks", status_code=202)
+@router.post(
+    "/tasks", status_code=202, responses={200: {"description": "It is bound already: no ask."}}
+)
 async def add_task(
     body: given.Add, request: Request, response: Response, services: UseCases, actor: Keyholder
 ) -> _Plain:
