@@ -86,6 +86,26 @@ def test_what_was_remembered_is_what_would_be_found_anew() -> None:
         assert one.record == other.record
 
 
+def test_a_reference_moves_on_while_nothing_is_observed() -> None:
+    rules, histories = Ruleset([bound("up", rises("latency", 0.5))]), Observed()
+    histories.add("latency", [1.0], last_us=AT_US - 61 * MINUTE_US)
+    histories.add("latency", [9.0], last_us=AT_US - 59 * MINUTE_US)
+    for at_us, reference in ((AT_US, 1.0), (AT_US + 2 * MINUTE_US, 9.0)):
+        done = evaluate(rules, asked(at_us=at_us), read(latency=2.0), histories)
+        assert from_bytes(done.record)["summaries"][0][3] == {"n": 1, "reference": reference}
+
+
+def test_a_window_of_as_many_others_is_another_window() -> None:
+    rules = Ruleset([bound("unusual", UNUSUAL)])
+    histories = Observed(latency=[1.0, 2.0] * 30)
+    first = evaluate(rules, asked(), read(latency=2.0), histories)
+    histories.add("latency", [50.0], last_us=AT_US)
+    later = evaluate(rules, asked(at_us=AT_US + MINUTE_US), read(latency=2.0), histories)
+    found = [from_bytes(each.record)["summaries"][0][3] for each in (first, later)]
+    assert [each["n"] for each in found] == [60, 60]
+    assert found[0]["mean"] < found[1]["mean"]
+
+
 def test_one_history_is_not_taken_for_another() -> None:
     rules = Ruleset([bound("unusual", UNUSUAL)])
     low, high = Observed(latency=[1.0, 1.5, 1.0] * 10), Observed(latency=[1.0, 9.0, 1.0] * 10)

@@ -102,6 +102,20 @@ def test_facts_about_an_acts_subject_have_a_history_at_each_point() -> None:
     assert impact([*pulls, *loads], None, rule).after == impact(pulls, None, rule).after
 
 
+def test_numbers_of_the_whole_system_have_the_ticks_history_alone() -> None:
+    attempts = [{"blocked_attempts": 1}] * 90
+    loads = recorded(Point.LOAD, attempts, 60 * SECOND_US)
+    loads += recorded(Point.LOAD, [{"blocked_attempts": 9}] * 91, 60 * SECOND_US)[90:]
+    rule = bound("rising", rises("blocked_attempts", 1))
+    assert impact(loads, None, rule).after == 0
+
+
+def test_a_few_hours_are_not_counted_as_less_than_a_day() -> None:
+    loads = recorded(Point.LOAD, [{"model_size": 20}] * 3, DAY_US // 24)
+    told = impact(loads, None, large(10))
+    assert (told.days, told.per_day) == (1.0, "+3.0")
+
+
 def test_a_summary_that_was_recorded_is_taken_as_it_is() -> None:
     rule = bound("rising", rises("blocked_attempts", 1), Action.ALERT, TICK)
     histories = Observed(blocked_attempts=[4.0] * 120)

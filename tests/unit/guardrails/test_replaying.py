@@ -48,6 +48,7 @@ READINGS = read(
 )
 DONE = evaluate(Ruleset(BOUNDS, "d" * 64), asked(), READINGS, HISTORIES)
 READ = from_bytes(DONE.record)["readings"]
+LOOKED = from_bytes(DONE.record)["summaries"]
 DEFINITIONS = by_hash(*BOUNDS)
 
 
@@ -121,6 +122,8 @@ def test_a_record_that_was_cut_or_grew_is_not_identical() -> None:
         (altered(point="pull"), "decided again it is nothing"),
         (altered(readings={"model_format": [1, 2, 3]}), "cannot be decided again"),
         (altered(verdicts=[["formats"]]), "cannot be decided again"),
+        (altered(readings=READ | {"model_memory_share": None}), "lacks readings"),
+        (altered(summaries=[*LOOKED, ["x", "change@1", {}, {}]]), "summaries that nothing was"),
         (altered(verdicts=None), "cannot be decided again"),
         (altered(unasked=[["x", 1, "y"]]), "There is no definition of x"),
     ],
