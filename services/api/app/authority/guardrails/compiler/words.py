@@ -1,6 +1,7 @@
 """A text as words and quantities: lower case, quoted values kept as they were written. Pure."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -113,8 +114,10 @@ def _add(found: list[Word], match: re.Match[str], at: int) -> None:
     elif marks is not None:
         signs = [marks] if marks[0] in "<>=" else list(marks)
         found += [Word(sign, at + place) for place, sign in enumerate(signs)]
-    elif word is not None and (text := word.lower().rstrip(".!:") or word.strip("!")):
-        found.append(_word(text, at))
+    elif word is not None:
+        text = unicodedata.normalize("NFC", word.lower())
+        if kept := text.rstrip(".!:") or text.strip("!"):
+            found.append(_word(kept, at))
 
 
 def _word(text: str, at: int) -> Word:
