@@ -8,6 +8,7 @@ import pytest
 from app.authority.guardrails.strategies.base import Observation
 from app.authority.guardrails.values import Scope
 from app.authority.guardrails.watching.histories import Histories
+from app.authority.guardrails.watching.memory import Glance
 from app.authority.guardrails.watching.recent import Recent, happening
 from app.authority.ledger import RefusalRecorder
 from app.authority.ledger.events import LedgerEvent
@@ -15,6 +16,8 @@ from app.domain.actors import ANONYMOUS, SYSTEM
 from app.domain.refusals import Forbidden
 from app.evidence.vocabulary import Kind
 from tests.fakes.at_work import CLIENT, AtWork, at_work
+from tests.fakes.clock import FixedClock
+from tests.fakes.memory import FixedMemory
 
 
 @pytest.fixture
@@ -132,3 +135,19 @@ def test_what_was_asked_for_stays_as_it_was_while_more_is_added() -> None:
     past = histories.of("s", 0, 100)
     histories.add(2, [("s", 2.0)])
     assert [one.value for one in past] == [1.0]
+
+
+def test_memory_is_read_once_a_second_and_a_failure_is_not_remembered() -> None:
+    clock, used = FixedClock(), [0]
+    memory = FixedMemory(clock, total_bytes=100, used_bytes=lambda: used[0])
+    glance = Glance(memory, clock)
+    assert glance.read().available_bytes == 100
+    used[0] = 40
+    assert glance.read().available_bytes == 100
+    clock.advance(1)
+    assert glance.read().available_bytes == 60
+    clock.advance(1)
+    memory.read = lambda: 1 // 0  # type: ignore[method-assign, assignment, return-value]
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            glance.read()

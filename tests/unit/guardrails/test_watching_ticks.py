@@ -8,6 +8,7 @@ import pytest
 from app.authority.guardrails.evaluating import Histories
 from app.authority.guardrails.records import from_bytes
 from app.authority.guardrails.values import Point
+from app.authority.guardrails.watching import observing
 from app.authority.guardrails.watching.digests import HOUR_US, DecisionDigests
 from app.authority.guardrails.watching.observing import Observing
 from app.authority.guardrails.watching.readings import SYSTEM
@@ -119,13 +120,29 @@ def test_what_was_sampled_is_history_also_after_a_restart(tmp_path: Path) -> Non
         assert told(work) == [("rises", "met")]
 
 
+async def test_rules_that_look_further_back_read_what_was_let_go_of(
+    work: AtWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observing, "FORGET_EVERY", 1)
+    ticking = work.ticking()
+    for _ in range(6):
+        ticking.tick()
+        work.office.clock.advance(3600)
+    series = ticking._observing._histories
+    assert len(series.of("queue_depth", 0, 2**62)) == 3
+    intent = "Alert when queue depth rises by more than 50 % within 1 day"
+    await work.house.does("add", id="rises", intent=intent)
+    ticking.tick()
+    assert len(series.of("queue_depth", 0, 2**62)) == 7
+
+
 def test_numbers_about_subjects_are_history_of_their_own_point(work: AtWork) -> None:
-    observing = Observing(work.sources, work.decisions)
+    looking = Observing(work.sources, work.decisions)
     rules = work.house.now.rules
-    observing.tick(rules)  # nothing is kept of a look
-    views: dict[Point, Histories] = observing._views
+    looking.tick(rules)  # nothing is kept of a look
+    views: dict[Point, Histories] = looking._views
     assert not views[Point.TICK].of("queue_depth", 0, 2**62)
-    observing.keep(observing.tick(rules), rules)
+    looking.keep(looking.tick(rules), rules)
     assert len(views[Point.LOAD].of("queue_depth", 0, 2**62)) == 1
 
 

@@ -13,6 +13,7 @@ from app.authority.guardrails.standing import Standing
 from app.authority.guardrails.watching.alerts import Alerts
 from app.authority.guardrails.watching.decision_store import DecisionStore
 from app.authority.guardrails.watching.digests import DecisionDigests
+from app.authority.guardrails.watching.memory import Glance
 from app.authority.guardrails.watching.observing import Observing
 from app.authority.guardrails.watching.readings import Sources
 from app.authority.guardrails.watching.recent import Recent
@@ -84,7 +85,7 @@ def _sources(
         worker_base_bytes=lambda: serving().loading.worker_base_bytes,
     )
     return Sources(
-        models=Models(authority.catalog, probe, terms),
+        models=Models(authority.catalog, Glance(probe, authority.clock), terms),
         recent=Recent(ledger.readers),
         traffic=Traffic(ledger.readers),
         clock=authority.clock,

@@ -59,6 +59,7 @@ class Observing:
         self._views = {point: AtPoint(self._histories, point) for point in Point}
         self._one = threading.Lock()
         self._from_us: int | None = None
+        self._read_for: Ruleset | None = None
         self._kept = 0
 
     def at(self, rules: Ruleset, question: Question, point: Point) -> Seen:
@@ -97,8 +98,15 @@ class Observing:
         self._histories.add(asked.at_us, _observed(values, asked.point))
         self._kept += 1
         if self._kept % FORGET_EVERY == 0:
-            self._histories.forget(asked.at_us - _reach_us(rules))
+            self._forget(asked.at_us - _reach_us(rules))
         return seq
+
+    def _forget(self, before_us: int) -> None:
+        """What is let go of is read back when rules that look further are bound."""
+        with self._one:
+            self._histories.forget(before_us)
+            if self._from_us is not None:
+                self._from_us = max(self._from_us, before_us)
 
     def _series(self, rules: Ruleset) -> Iterator[tuple[str, Any]]:
         """What rules read at any point of the whole system: their histories come from the tick."""
@@ -109,16 +117,18 @@ class Observing:
 
     def _remember(self, rules: Ruleset, now_us: int) -> None:
         """Read back what was recorded, as far as any rule looks and nothing was read back yet."""
-        since_us = now_us - _reach_us(rules)
-        held_us = self._from_us
-        if held_us is not None and held_us <= since_us + LEAST_S * S_US:
+        if self._read_for is rules:
             return
+        since_us = now_us - _reach_us(rules)
         with self._one:
+            if self._from_us is not None and self._from_us <= since_us:
+                self._read_for = rules
+                return
             until_us = now_us if self._from_us is None else self._from_us
             since_us = min(since_us - LEAST_S * S_US, until_us)
             for kept in self._decisions.each(since_us=since_us, until_us=until_us):
                 self._histories.add(kept.at_us, _observed(_read_then(kept), Point(kept.point)))
-            self._from_us = since_us
+            self._from_us, self._read_for = since_us, rules
 
 
 def _reach_us(rules: Ruleset) -> int:
