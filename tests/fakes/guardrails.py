@@ -131,6 +131,9 @@ class _Nothing:
     def of(self, series: str, since_us: int, before_us: int) -> Sequence[Observation]:
         return ()
 
+    def ends(self, series: str, since_us: int, before_us: int) -> tuple[int, None, None]:
+        return 0, None, None
+
 
 @contextmanager
 def guarded_house(home: Path, templates: Path = TEMPLATES) -> Iterator[House]:

@@ -166,6 +166,15 @@ class Observed:
 
     def of(self, series: str, since_us: int, before_us: int) -> Sequence[Observation]:
         self.asked.append(series)
+        return self._within(series, since_us, before_us)
+
+    def ends(
+        self, series: str, since_us: int, before_us: int
+    ) -> tuple[int, Observation | None, Observation | None]:
+        held = self._within(series, since_us, before_us)
+        return (len(held), held[0], held[-1]) if held else (0, None, None)
+
+    def _within(self, series: str, since_us: int, before_us: int) -> list[Observation]:
         held = self.series.get(series, [])
         return [each for each in held if since_us <= each.at_us < before_us]
 

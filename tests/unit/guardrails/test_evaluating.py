@@ -160,6 +160,8 @@ def test_a_history_that_cannot_be_read_is_an_error() -> None:
         def of(self, *_: Any) -> Any:
             raise OSError("closed")
 
+        ends = of
+
     done = decided(bound("unusual", UNUSUAL), histories=Closed(), latency=1.0)
     assert done.outcome == "block"
     assert "OSError: closed" in done.errors[0]

@@ -207,6 +207,8 @@ def test_a_history_that_could_not_be_read_then_is_not_compared() -> None:
         def of(self, *_: Any) -> Any:
             raise OSError("closed")
 
+        ends = of
+
     rule = bound("rising", rises("blocked_attempts", 0.5))
     done = evaluate(Ruleset([rule]), asked(), READINGS, Closed())
     assert done.outcome == "block"

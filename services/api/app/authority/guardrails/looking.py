@@ -5,7 +5,7 @@ from math import isfinite
 
 from app.authority.guardrails.rulesets import Look, Ruleset
 from app.authority.guardrails.strategies.base import Observation, Summary
-from app.authority.guardrails.verdicts import Histories
+from app.authority.guardrails.verdicts import Ends, Histories
 
 
 class Live:
@@ -19,18 +19,26 @@ class Live:
         self._memory = rules.remembered(histories)
         self._histories = histories
         self._at_us = at_us
+        self._marks: dict[tuple[str, int], Ends] = {}
         self._windows: dict[tuple[str, int], Sequence[Observation]] = {}
 
     def of(self, look: Look, series: str) -> Summary:
-        window = self._window(series, look.reach_us)
-        ends = (window[0], window[-1]) if window else None
-        mark = (len(window), ends, None if look.steady else self._at_us)
+        mark = (self._ends(series, look.reach_us), None if look.steady else self._at_us)
         key = (look.key, series)
         kept = self._memory.get(key)
         if kept is not None and kept[0] == mark:
             return kept[1]
-        found = taken(look, window, self._at_us)
+        found = taken(look, self._window(series, look.reach_us), self._at_us)
         self._memory[key] = mark, found
+        return found
+
+    def _ends(self, series: str, reach_us: int) -> Ends:
+        key = (series, reach_us)
+        found = self._marks.get(key)
+        if found is None:
+            found = self._marks[key] = self._histories.ends(
+                series, self._at_us - reach_us, self._at_us
+            )
         return found
 
     def _window(self, series: str, reach_us: int) -> Sequence[Observation]:

@@ -16,11 +16,17 @@ OUTCOMES: Final = (ALLOW, str(Action.ALERT), str(Action.REQUIRE_APPROVAL), str(A
 LONGEST: Final = 300
 
 
+Ends = tuple[int, Observation | None, Observation | None]
+
+
 class Histories(Protocol):
     """What was observed. Observations are only ever added, at the end of a series."""
 
     def of(self, series: str, since_us: int, before_us: int) -> Sequence[Observation]:
-        """Return those with ``since_us <= at_us < before_us``, oldest first. Should be cheap."""
+        """Return those with ``since_us <= at_us < before_us``, oldest first."""
+
+    def ends(self, series: str, since_us: int, before_us: int) -> "Ends":
+        """Return how many those are, the first and the last: cheap, for it is asked every time."""
 
 
 class Summaries(Protocol):

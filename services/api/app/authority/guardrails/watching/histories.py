@@ -94,6 +94,21 @@ class Histories:
             first, last = bisect_left(held.at_us, since_us), bisect_left(held.at_us, before_us)
             return Past(held.at_us[first:last], held.values[first:last])
 
+    def ends(
+        self, series: str, since_us: int, before_us: int
+    ) -> tuple[int, Observation | None, Observation | None]:
+        """How many `of` would give, the first and the last of them; nothing is copied."""
+        with self._one:
+            held = self._series.get(series)
+            if held is None:
+                return 0, None, None
+            first, last = bisect_left(held.at_us, since_us), bisect_left(held.at_us, before_us)
+            if last <= first:
+                return 0, None, None
+            oldest = Observation(held.at_us[first], held.values[first])
+            newest = Observation(held.at_us[last - 1], held.values[last - 1])
+            return last - first, oldest, newest
+
     def add(self, at_us: int, read: Iterable[tuple[str, float]]) -> None:
         """What was read at a moment, by series."""
         with self._one:

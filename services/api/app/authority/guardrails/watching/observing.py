@@ -48,6 +48,11 @@ class AtPoint:
     def of(self, series: str, since_us: int, before_us: int) -> Sequence[Observation]:
         return self._histories.of(_kept_as(series, self._point), since_us, before_us)
 
+    def ends(
+        self, series: str, since_us: int, before_us: int
+    ) -> tuple[int, Observation | None, Observation | None]:
+        return self._histories.ends(_kept_as(series, self._point), since_us, before_us)
+
 
 class Observing:
     """Every method may be called from any thread. Raises AuditUnavailable where a store does."""
