@@ -92,6 +92,8 @@ STRUCTURES: Final[tuple[dict[str, Any], ...]] = (
     },
     {"action": "alert", "when": {"primitive": "error_rate", "mapping": "drops"}},
 )
+pytestmark = pytest.mark.slow
+
 OTHERS: Final[Mapping[str, tuple[Any, ...]]] = {
     "severity/default": ("low", "high"),
     "preferences/default": ("percentile", "z_score", "equals"),
