@@ -187,7 +187,7 @@ class Guarding:
         grant(actor, Permission.GUARDRAILS_READ)
 
         def work() -> Json:
-            now = self._standing.checked()
+            now = self._standing.current()
             named = None if tasks is None else {self._bound(now, task) for task in tasks}
             return review(
                 self.changing,

@@ -29,7 +29,7 @@ class GuardrailsActivate:
     def draw(self, params: Mapping[str, Any], _actor: Actor) -> Drawn:
         plans.exactly(params, {"version"})
         version = plans.number(params, "version")
-        now = self._changing.standing.checked()
+        now = self._changing.standing.current()
         document = plans.document(self._changing, version)
         if version == now.version:
             raise InvalidRequest(

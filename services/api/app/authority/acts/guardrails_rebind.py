@@ -41,7 +41,7 @@ class GuardrailsRebind:
         plans.exactly(params, {"version"}, {"tasks"})
         version = plans.number(params, "version")
         document = plans.document(self._changing, version)
-        now = self._changing.standing.checked()
+        now = self._changing.standing.current()
         if version not in {row.version for row in self._changing.standing.store.activations()}:
             raise NotFeasible(
                 f"Version {version} of the guardrails was never active. Activate it first: lmx "

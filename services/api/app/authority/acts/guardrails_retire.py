@@ -27,7 +27,7 @@ class GuardrailsRetire:
 
     def draw(self, params: Mapping[str, Any], _actor: Actor) -> Drawn:
         plans.exactly(params, {"task"})
-        now = self._changing.standing.checked()
+        now = self._changing.standing.current()
         bound = plans.bound(now, self._changing, params["task"])
         return Drawn(
             subject=bound.id,

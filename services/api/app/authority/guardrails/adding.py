@@ -73,7 +73,7 @@ def added(changing: Changing, asked: Wanted) -> Added:
 
     Raises IntentUnclear, GuardrailViolated; GuardrailsConflict where that version is another one.
     """
-    now = changing.standing.checked()
+    now = changing.standing.current()
     resolution = resolved(asked.intent, now.guardrails, changing.standing.known())
     earlier = changing.earlier(asked.id)
     definition = _definition(asked, resolution, earlier)

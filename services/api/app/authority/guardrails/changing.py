@@ -246,7 +246,9 @@ class Changing:
         ask: str | None,
     ) -> LedgerEvent:
         bound = self._bound_after(bindings, added)
-        used = self.standing.used_by(definition_of(row) for row in bound.values())
+        after = dict(self.standing.current().definitions)
+        after |= {one.task: one.definition for one in bindings if one.definition is not None}
+        used = self.standing.used_by(after[task] for task in bound)
         content = listing(bound.values(), used)
         anew = [one.definition for one in bindings if one.definition is not None]
         documents = {one.guardrails for one in bindings if one.definition is not None}

@@ -6,7 +6,7 @@ from typing import Any
 from app.authority.guardrails import showing
 from app.authority.guardrails.changing import Changing
 from app.authority.guardrails.standing import Now, definition_of
-from app.authority.guardrails.store import BindingRow
+from app.authority.guardrails.store import BindingRow, DefinitionRow
 from app.domain.refusals import GuardrailsNotFound
 
 Json = dict[str, Any]
@@ -51,11 +51,12 @@ def diff(changing: Changing, before: int, after: int) -> Json:
 
 def tasks(changing: Changing, *, retired: bool) -> list[Json]:
     """What decides, by task; `retired`: what once did as well."""
-    now = changing.standing.current()
+    now, store = changing.standing.current(), changing.standing.store
     affected = changing.affected(now, now.version)
+    rows = {row.id: row for row in store.bound()}
     return [
-        _task(changing, now, binding, affected)
-        for binding in changing.standing.store.bindings()
+        _task(changing, now, binding, affected, rows.get(binding.task))
+        for binding in store.bindings()
         if retired or binding.task in now.definitions
     ]
 
@@ -77,8 +78,15 @@ def task(changing: Changing, name: str) -> Json:
     )
 
 
-def _task(changing: Changing, now: Now, binding: BindingRow, affected: frozenset[str]) -> Json:
-    row = changing.standing.store.definition(binding.task, _last(changing, binding))
+def _task(
+    changing: Changing,
+    now: Now,
+    binding: BindingRow,
+    affected: frozenset[str],
+    row: DefinitionRow | None = None,
+) -> Json:
+    """`row`: the definition's, where it is known."""
+    row = row or changing.standing.store.definition(binding.task, _last(changing, binding))
     if row is None:
         raise AssertionError(binding)  # a foreign key holds it
     definition = now.definitions.get(binding.task) or definition_of(row)

@@ -2,7 +2,7 @@
 
 It is kept in memory and read anew when a row was added. What is in memory was compared with the
 newest events, so that it goes on deciding rightly even when somebody alters a row by other means;
-`checked` notices that, and every change and every tick begins with it.
+`checked` notices that, and every change begins with it.
 """
 
 import hashlib
@@ -144,7 +144,7 @@ class Standing:
         version = self._active()
         document = self.documents.get(version)
         rows = self.store.bound()
-        definitions = {row.id: definition_of(row) for row in rows}
+        definitions = {row.id: _parsed(row) for row in rows}  # the ledger has their bytes' hashes
         known = self.known()
         self._compare(rows, self._used(definitions.values(), known))
         bound = [bind(definition, known) for definition in definitions.values()]
@@ -207,12 +207,20 @@ class Standing:
 
 def definition_of(row: DefinitionRow) -> Definition:
     """What a row holds. Raises AuditUnavailable when it does not carry its own hashes."""
+    found = _parsed(row)
+    if not intact(found):
+        raise altered(f"{row.id}@{row.version}")
+    return found
+
+
+def _parsed(row: DefinitionRow) -> Definition:
+    """What a row holds, whose hashes somebody else compares."""
     try:
         found = from_bytes(row.body)
     except ValueError as error:
         raise altered(f"{row.id}@{row.version}") from error
     said = (found.id, found.version, found.ir_hash, found.binding_hash)
-    if said != (row.id, row.version, row.ir_hash, row.binding_hash) or not intact(found):
+    if said != (row.id, row.version, row.ir_hash, row.binding_hash):
         raise altered(f"{row.id}@{row.version}")
     return found
 
