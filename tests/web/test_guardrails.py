@@ -1,17 +1,25 @@
 """Guardrails over HTTP: what is passed on, what is refused by name, and who may propose."""
 
+import inspect
 from typing import Any
 
 import httpx
 import pytest
 
+from app.authority.guarding import Guarding
 from app.domain.refusals import GuardrailsInvalid, GuardrailViolated, IntentUnclear, Refusal
+from app.routers import guardrails_ports
 from tests.fakes.authority import ADVISOR_KEY, APPROVER_KEY, OPERATOR_KEY
+from tests.fakes.guarding import FakeGuarding
 from tests.fakes.house import House
 
 PATH = "/authority/guardrails"
 INTENT = "Block loading a model whose format is unverified"
 STRUCTURE = {"action": "block", "points": ["load"], "when": {"primitive": "model_format"}}
+
+
+def public(kind: type) -> list[str]:
+    return [name for name, _ in inspect.getmembers(kind, callable) if not name.startswith("_")]
 
 
 async def ask(
@@ -195,3 +203,11 @@ async def test_what_a_refusal_knows_stands_beside_its_sentence(
     refused = await ask(client, "POST", "/compile", {"intent": INTENT})
     assert (refused.status_code, refused.json()["code"]) == (422, code)
     assert refused.json()[member] == refusal.details[member]
+
+
+@pytest.mark.parametrize("name", public(guardrails_ports.Guarding))
+def test_the_use_cases_take_what_routes_give_them(name: str) -> None:
+    wanted = inspect.signature(getattr(guardrails_ports.Guarding, name)).parameters
+    given = inspect.signature(getattr(Guarding, name)).parameters
+    assert list(wanted) == list(given)
+    assert name in public(FakeGuarding)

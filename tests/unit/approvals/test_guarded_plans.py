@@ -179,6 +179,12 @@ def test_a_structure_is_shown_as_it_was_given() -> None:
 
 
 @pytest.mark.parametrize("act", EFFECTS)
+def test_what_nobody_knows_how_to_show_is_shown_by_its_name(act: str) -> None:
+    page = flowing(shown(act, surprise={"hidden": "value"}))
+    assert "surprise.hidden: value" in page
+
+
+@pytest.mark.parametrize("act", EFFECTS)
 def test_it_fits_a_phone(act: str) -> None:
     for width in (30, 40, 60):
         assert max(map(len, shown(act, width=width))) <= width

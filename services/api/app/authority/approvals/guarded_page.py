@@ -18,9 +18,13 @@ Effects = Mapping[str, Any]
 
 
 def sections(act: str, effects: Effects, page: Page) -> Iterator[Section] | None:
-    """Headings, and what writes below each; None for an act that is not about guardrails."""
-    known = _SECTIONS.get(act)
-    return None if known is None else known(effects, page)
+    """Headings, and what writes below each.
+
+    None for an act that is not about guardrails, and for a plan of another shape: all that such a
+    plan holds is shown, name by name, as of any other act.
+    """
+    needed, known = _SECTIONS.get(act, (frozenset(), None))
+    return known(effects, page) if known is not None and needed == effects.keys() else None
 
 
 def _rebind(effects: Effects, page: Page) -> Iterator[Section]:
@@ -70,12 +74,15 @@ def _retire(effects: Effects, page: Page) -> Iterator[Section]:
     yield "WHAT DECIDES NO LONGER", lambda: _meaning(effects["retires"], page)
 
 
-_SECTIONS: Final[Mapping[str, Callable[[Effects, Page], Iterator[Section]]]] = {
-    "guardrails_rebind": _rebind,
-    "guardrails_activate": _activate,
-    "guardrails_add": _add,
-    "guardrails_retire": _retire,
+_SECTIONS: Final[
+    Mapping[str, tuple[frozenset[str], Callable[[Effects, Page], Iterator[Section]]]]
+] = {
+    "guardrails_rebind": (frozenset({"guardrails", "tasks", "stay"}), _rebind),
+    "guardrails_activate": (frozenset({"from", "to", "changed", "affected"}), _activate),
+    "guardrails_add": (frozenset({"binds", "replaces", "guardrails"}), _add),
+    "guardrails_retire": (frozenset({"retires"}), _retire),
 }
+"""What a plan of each act holds, all of which is shown, and what shows it."""
 
 
 def _meaning(task: Effects, page: Page) -> None:
