@@ -143,7 +143,7 @@ def test_a_replay_that_is_identical_ends_well(lmx: Run, answering: FakeAuthority
     "found",
     [
         {"different": [{"id": "0a1b2c", "differences": ["outcome: block -> allow"]}]},
-        {"missing": ["cd" * 32]},
+        {"identical": 9, "missing": ["decisions 3 to 4", "cd" * 32]},
     ],
 )
 def test_a_replay_that_differs_fails_and_says_where(

@@ -112,12 +112,12 @@ def replay(
         if len(different) > _LISTED:
             output.say(f"and {len(different) - _LISTED} more; --json lists all")
         if missing:
-            output.show_fields([("definitions that are gone", one_line(missing))])
-    if different or missing:
+            output.show_fields([("missing", one_line(missing))])
+    if different or missing or answer.get("identical") != answer.get("checked"):
         raise CommandError(
-            f"{len(different)} of {one_line(answer.get('checked'))} decisions come out otherwise"
-            + (f", and {len(missing)} definitions are gone" if missing else "")
-            + ". Keep a copy of LMX_HOME, then: lmx ledger verify",
+            f"Only {one_line(answer.get('identical'))} of {one_line(answer.get('checked'))} "
+            "decisions come out the same, and nothing of them may be missing. Keep a copy of "
+            "LMX_HOME, then: lmx ledger verify",
             exit_code=ExitCode.FAILED,
         )
 
