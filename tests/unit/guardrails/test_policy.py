@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
-from app.authority.guardrails.evaluating import Asked, Evaluation, Verdict
+from app.authority.guardrails.evaluating import Asked, Evaluation, Failure, Verdict
 from app.authority.guardrails.policy import POINTS, together
 from app.authority.guardrails.values import Action, Point
 from app.authority.policy.admitting import NeedsApproval, admit, recorded
@@ -199,3 +200,23 @@ def test_a_guardrail_adds_and_takes_nothing_away(hard: Outcome, action: Action) 
     assert met.fired[0].outcome is met.outcome
     if action is Action.BLOCK:
         assert met.outcome is Outcome.DENY
+
+
+@pytest.mark.parametrize("action", [Action.BLOCK, Action.REQUIRE_APPROVAL])
+def test_of_many_guardrails_an_event_names_some_and_the_strictest_first(action: Action) -> None:
+    asked = Asked(at_us=1, point=Point.LOAD)
+    verdicts = tuple(
+        Verdict(
+            f"t{n:03}", 1, "b" * 64, "", action if n else Action.BLOCK, True, None, (), "x" * 900
+        )
+        for n in reversed(range(300))
+    )
+    failures = tuple(Failure(f"f{n}", 1, "b" * 64, "", Action.BLOCK, "w" * 300) for n in range(300))
+    evaluation = Evaluation(
+        asked=asked, verdicts=verdicts, failures=failures, outcome="block", record=b"", digest="d"
+    )
+    said = Decision(Outcome.ALLOW, (Fired("h", Outcome.ALLOW, "H."),), "0" * 64)
+    decision = together(said, evaluation, {})
+    assert decision.fired[0].rule == "guardrail:t000"
+    assert decision.errors[-1] == "guardrail: and 280 more"
+    assert len(orjson.dumps(decision.as_dict())) < 24 * 1024

@@ -12,6 +12,7 @@ from app.authority.guardrails.watching import observing
 from app.authority.guardrails.watching.digests import HOUR_US, DecisionDigests
 from app.authority.guardrails.watching.observing import Observing
 from app.authority.guardrails.watching.readings import SYSTEM
+from app.authority.policy.decisions import Outcome
 from app.domain.refusals import AuditUnavailable
 from tests.fakes.at_work import AtWork, at_work
 
@@ -174,3 +175,14 @@ def test_each_hour_is_sealed_once_with_every_decision_in_it(work: AtWork) -> Non
     digests().tick()
     empty = work.events("guardrails_digest")[-1].data
     assert (empty["decisions"], empty["first_seq"], empty["last_seq"]) == (0, 0, 0)
+
+
+def test_what_was_altered_by_other_means_shows_at_the_next_tick(work: AtWork) -> None:
+    ticking = work.ticking()
+    ticking.tick()
+    work.house.sql(
+        "UPDATE guardrails_definition SET created_us = 1, binding_hash = hex(zeroblob(32))"
+    )
+    with pytest.raises(AuditUnavailable):
+        ticking.tick()
+    assert work.policy.decide(work.load()).outcome is Outcome.DENY

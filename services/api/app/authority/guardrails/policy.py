@@ -29,6 +29,7 @@ from app.authority.policy.decisions import (
 from app.authority.policy.hard import LOAD, LOAD_JIT, PULL
 from app.authority.ports import Clock
 from app.domain.refusals import AuditUnavailable
+from app.observability import shortened
 
 POINTS: Final[Mapping[str, Point]] = {
     LOAD: Point.LOAD,
@@ -48,6 +49,11 @@ AGAIN_S: Final = 1.0
 """For so long an equal load on demand that was not allowed gets the same decision: whoever repeats
 a request in a loop fills no disk."""
 MOST_AGAIN: Final = 1_000
+
+NAMED_RULES: Final = 20
+MAX_SENTENCE: Final = 500
+"""An event is bounded: of many guardrails that were met, or failed, so many are named in it. The
+record of the decision holds all."""
 
 _STRICTEST_FIRST: Final = (Outcome.DENY, Outcome.REQUIRE_APPROVAL, Outcome.ALLOW)
 _FOLLOWS: Final[Mapping[str, Outcome]] = {
@@ -153,18 +159,30 @@ class GuardedPolicy:
 def together(hard: Decision, evaluation: Evaluation, shown: Mapping[str, Any]) -> Decision:
     """What hard rules and guardrails come to: the strictest of the two."""
     met = [
-        Fired(f"{GUARDRAIL}{verdict.task}", _FOLLOWS[str(verdict.action)], verdict.sentence)
+        Fired(
+            f"{GUARDRAIL}{verdict.task}",
+            _FOLLOWS[str(verdict.action)],
+            shortened(verdict.sentence, MAX_SENTENCE),
+        )
         for verdict in evaluation.verdicts
         if verdict.triggered and verdict.action is not Action.ALERT
     ]
-    fired = sorted((*hard.fired, *met), key=lambda f: (_STRICTEST_FIRST.index(f.outcome), f.rule))
+    met.sort(key=_strictest_first)
+    fired = sorted((*hard.fired, *met[:NAMED_RULES]), key=_strictest_first)
     outcome = min(hard.outcome, _FOLLOWS[evaluation.outcome], key=_STRICTEST_FIRST.index)
-    errors = tuple(f"{GUARDRAIL}{failed.task}: {failed.why}" for failed in evaluation.failures)
+    failures = evaluation.failures
+    errors = [f"{GUARDRAIL}{failed.task}: {failed.why}" for failed in failures[:NAMED_RULES]]
+    if len(failures) > NAMED_RULES:
+        errors.append(f"{GUARDRAIL} and {len(failures) - NAMED_RULES} more")
     if errors:
         outcome = Outcome.DENY
     return Decision(
         outcome, tuple(fired), hard.policy_hash, (*hard.errors, *errors), guardrails=shown
     )
+
+
+def _strictest_first(fired: Fired) -> tuple[int, str]:
+    return _STRICTEST_FIRST.index(fired.outcome), fired.rule
 
 
 def _denied(hard: Decision, why: str) -> Decision:

@@ -8,14 +8,20 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Final
 
+import structlog
+
 from app.authority.guardrails.evaluating import Evaluation
 from app.authority.guardrails.records import from_bytes
+from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.standing import Standing
 from app.authority.guardrails.values import Point
 from app.authority.guardrails.watching.alerts import Alerts, alert
 from app.authority.guardrails.watching.decision_store import DecisionStore, Kept
 from app.authority.guardrails.watching.observing import Observing
 from app.authority.ledger.events import LedgerEvent
+from app.domain.refusals import AuditUnavailable
+
+log = structlog.get_logger(__name__)
 
 Edge = tuple[str, str, str]
 """What is true: `met` or `error`, the task, and the model or key it is true of."""
@@ -44,13 +50,21 @@ class Ticking:
             self._tell()
             if self._true is None:
                 self._true = self._true_then()
-            rules = self._standing.current().rules
+            rules = self._rules()
             seen = self._observing.tick(rules)
             self._observing.keep(seen, rules)
             events = dict(_events(seen.evaluation))
             self._untold += [event for edge, event in events.items() if edge not in self._true]
             self._true = frozenset(events)
             self._tell()
+
+    def _rules(self) -> Ruleset:
+        """What is bound, compared with the ledger anew: whatever was altered shows at a tick."""
+        try:
+            return self._standing.checked().rules
+        except AuditUnavailable as unreadable:
+            log.error("guardrails_unreadable", reason=unreadable.message)
+            raise
 
     def _true_then(self) -> frozenset[Edge]:
         """What the last tick found true and, where it had just become so, was told."""
