@@ -65,12 +65,15 @@ def add(
     intent: Annotated[str, typer.Argument(metavar="INTENT", help="In plain words, in quotes.")],
     version: Annotated[
         int | None,
-        typer.Option("--version", metavar="N", min=1, help="Under this document, not the active."),
+        typer.Option("--version", metavar="N", min=1, help="Only as this version of the task."),
     ] = None,
     reason: Reason = "",
     server: ServerUrl = SERVER,
 ) -> None:
-    """Ask for a guardrail. It decides once that is approved and executed."""
+    """Ask for a guardrail, compiled under the active document. It decides once it is approved.
+
+    An id that there is gets its next version, in place of what it is now.
+    """
     body = {"id": task, "intent": intent, "version": version, "reason": reason}
     _ask(server, "tasks", body)
 

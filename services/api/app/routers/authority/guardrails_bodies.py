@@ -52,6 +52,8 @@ class Compile(Strict):
 
 
 class Add(Strict):
+    """`version`: which version of the task it is to be; 409 where that is something else."""
+
     id: TaskName
     intent: Intent
     version: Version | None = None
