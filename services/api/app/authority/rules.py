@@ -279,19 +279,13 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         id="GUARDRAILS",
         tier=Tier.STRICT,
-        sentence="Guardrails only tighten; what decides changes by the approval of a person and is "
-        "compared with the ledger before anybody goes by it; every decision of theirs can be made "
-        "again from its record.",
-        enforced_in=(
-            "app.authority.guardrails.policy",
-            "app.authority.guardrails.standing",
-            "app.authority.guardrails.changing",
-            "app.authority.guardrails.replaying",
-        ),
+        sentence="Guardrails only tighten; what decides changes by a person's approval and is what "
+        "the ledger recorded; every decision of theirs can be made again from its record.",
+        enforced_in=("app.authority.guardrails.policy", "app.authority.guardrails.standing"),
         tests=(
+            "tests/unit/guardrails/test_policy.py",
             "tests/unit/guardrails/test_standing.py",
-            "tests/unit/guardrails/test_changes.py",
-            "tests/unit/acts/test_guardrails_rebind.py",
+            "tests/unit/guardrails/test_changes_decisions.py",
         ),
     ),
     Rule(
