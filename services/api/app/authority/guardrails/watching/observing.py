@@ -13,7 +13,7 @@ from app.authority.guardrails.primitives import PRIMITIVES
 from app.authority.guardrails.records import from_bytes
 from app.authority.guardrails.rulesets import Ruleset, series_parts
 from app.authority.guardrails.strategies.base import Observation, Reading
-from app.authority.guardrails.values import Point
+from app.authority.guardrails.values import Point, Scope
 from app.authority.guardrails.watching.decision_store import Decided, DecisionStore, Kept
 from app.authority.guardrails.watching.histories import LEAST_S, S_US, Histories
 from app.authority.guardrails.watching.readings import (
@@ -65,13 +65,14 @@ class Observing:
         self._one = threading.Lock()
         self._from_us: int | None = None
         self._read_for: Ruleset | None = None
+        self._reads: tuple[Ruleset | None, dict[Point, frozenset[tuple[str, Scope]]]] = (None, {})
         self._kept = 0
 
     def at(self, rules: Ruleset, question: Question, point: Point) -> Seen:
         """What the rules say of an act, now."""
         now_us = self._sources.clock.utc_us()
         self._remember(rules, now_us)
-        read = at_point(self._sources, question, point, rules.reads(point), now_us)
+        read = at_point(self._sources, question, point, self._wanted(rules, point), now_us)
         asked = Asked(at_us=now_us, point=point, subject=question.subject, actor=question.actor.id)
         return Seen(evaluate(rules, asked, read, self._views[point]), read)
 
@@ -112,6 +113,16 @@ class Observing:
             self._histories.forget(before_us)
             if self._from_us is not None:
                 self._from_us = max(self._from_us, before_us)
+
+    def _wanted(self, rules: Ruleset, point: Point) -> frozenset[tuple[str, Scope]]:
+        """What rules read at a point, found once for each set of rules."""
+        of, found = self._reads
+        if of is not rules:
+            found = {}
+            self._reads = (rules, found)
+        if point not in found:
+            found[point] = rules.reads(point)
+        return found[point]
 
     def _series(self, rules: Ruleset) -> Iterator[tuple[str, Any]]:
         """What rules read at any point of the whole system: their histories come from the tick."""
