@@ -66,6 +66,7 @@ EFFECTS: dict[str, dict[str, Any]] = {
         "binds": whole(2),
         "replaces": whole(1),
         "guardrails": {"version": 1, "hash": HASH},
+        "asked": '{"id":"blocked-attempts","intent":"..."}',
     },
     "guardrails_retire": {"retires": whole(1)},
 }

@@ -65,7 +65,14 @@ def _activate(effects: Effects, page: Page) -> Iterator[Section]:
 
 
 def _add(effects: Effects, page: Page) -> Iterator[Section]:
-    yield "WHAT IT MEANS", lambda: _meaning(effects["binds"], page)
+    def means() -> None:
+        _meaning(effects["binds"], page)
+        if page.whole:
+            _under("compiled under", effects["guardrails"], page)
+            page.say("asked for as (UNTRUSTED):", indent=4)
+            page.quoted(str(effects["asked"]))
+
+    yield "WHAT IT MEANS", means
     if effects["replaces"] is not None:
         yield "IN PLACE OF", lambda: _meaning(effects["replaces"], page)
 
@@ -79,7 +86,7 @@ _SECTIONS: Final[
 ] = {
     "guardrails_rebind": (frozenset({"guardrails", "tasks", "stay"}), _rebind),
     "guardrails_activate": (frozenset({"from", "to", "changed", "affected"}), _activate),
-    "guardrails_add": (frozenset({"binds", "replaces", "guardrails"}), _add),
+    "guardrails_add": (frozenset({"binds", "replaces", "guardrails", "asked"}), _add),
     "guardrails_retire": (frozenset({"retires"}), _retire),
 }
 """What a plan of each act holds, all of which is shown, and what shows it."""

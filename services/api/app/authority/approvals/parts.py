@@ -37,8 +37,8 @@ _PASSES: Final = (AuditUnavailable, HubUnreachable, MemoryReadingStale)
 """Refusals that will pass and say nothing about what an act would do."""
 
 
-_EFFECTS: Final = ("repo", "context", "slots", "pinned")
-"""Effects of a plan that guardrails look at: of a pull, and of a load."""
+_EFFECTS: Final = ("repo", "context", "slots", "pinned", "replaces")
+"""Effects of a plan that guardrails look at: of a pull, of a load, and of an added guardrail."""
 
 
 class Profiles(Protocol):

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from app.authority.guardrails.changing import ADD
 from app.authority.guardrails.evaluating import Evaluation
 from app.authority.guardrails.standing import Now, Standing
 from app.authority.guardrails.values import Action, Point
@@ -41,9 +42,12 @@ POINTS: Final[Mapping[str, Point]] = {
     "state_removal": Point.PURGE,
     "guardrails_rebind": Point.REBIND,
     "guardrails_activate": Point.REBIND,
-    "guardrails_retire": Point.REBIND,
 }
-"""At which point an act is asked about; of any other, hard rules alone decide."""
+"""At which point an act is asked about; of any other, hard rules alone decide. Retiring is none of
+them: guardrails that block every change can be ended by a person, or nobody ever could."""
+
+REPLACES: Final = "replaces"
+"""What the plan of an added guardrail says of the one that it stands in place of."""
 
 AGAIN_S: Final = 1.0
 """For so long an equal load on demand that was not allowed gets the same decision: whoever repeats
@@ -104,7 +108,8 @@ class GuardedPolicy:
 
     def _answer(self, question: Question, *, binding: bool) -> Decision:
         hard = self._hard.decide(question) if binding else self._hard.look(question)
-        if hard.outcome is Outcome.DENY or question.act not in POINTS:
+        point = point_of(question)
+        if hard.outcome is Outcome.DENY or point is None:
             return replace(hard, policy_hash=self.policy_hash)
         now = self._now()
         if not isinstance(now, Now):
@@ -112,7 +117,8 @@ class GuardedPolicy:
             return _denied(unreadable, f"what holds cannot be read: {now}")
         hard = replace(hard, policy_hash=_hash(hard.policy_hash, now.policy_part))
         key = _key(question, now) if binding and question.act == LOAD_JIT else None
-        return (key and self._said(key)) or self._asked(question, hard, now, key, binding=binding)
+        said = None if key is None else self._said(key)
+        return said or self._asked(question, point, hard, now, key, binding=binding)
 
     def _now(self) -> Now | str:
         """What holds, or why nobody can say."""
@@ -123,12 +129,19 @@ class GuardedPolicy:
         except Exception as error:  # noqa: BLE001 - a defect is no leave to do anything
             return type(error).__name__
 
-    def _asked(
-        self, question: Question, hard: Decision, now: Now, key: bytes | None, *, binding: bool
+    def _asked(  # noqa: PLR0917 - called in one place
+        self,
+        question: Question,
+        point: Point,
+        hard: Decision,
+        now: Now,
+        key: bytes | None,
+        *,
+        binding: bool,
     ) -> Decision:
         shown = {"version": now.version, "rules": now.rules.hash}
         try:
-            seen = self._observing.at(now.rules, question, POINTS[question.act])
+            seen = self._observing.at(now.rules, question, point)
             if binding:
                 self._observing.keep(seen, now.rules)
                 shown["decision"] = seen.evaluation.digest
@@ -154,6 +167,16 @@ class GuardedPolicy:
             self._again[key] = (self._clock.monotonic() + AGAIN_S, decision)
             while len(self._again) > MOST_AGAIN:
                 del self._again[next(iter(self._again))]
+
+
+def point_of(question: Question) -> Point | None:
+    """Where guardrails are asked about it; None: nowhere.
+
+    To add a guardrail takes nothing from what is there. In place of another it is a binding anew.
+    """
+    if question.act == ADD:
+        return Point.REBIND if question.about.get(REPLACES) else None
+    return POINTS.get(question.act)
 
 
 def together(hard: Decision, evaluation: Evaluation, shown: Mapping[str, Any]) -> Decision:
