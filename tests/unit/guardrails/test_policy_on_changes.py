@@ -1,4 +1,4 @@
-"""What changes the guardrails is asked of the guardrails too; ending one is asked of people alone."""
+"""Whatever changes the guardrails is asked of them too; ending one is asked of people alone."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -129,7 +129,7 @@ class GuardedPolicy:
         except Exception as error:  # noqa: BLE001 - a defect is no leave to do anything
             return type(error).__name__
 
-    def _asked(  # noqa: PLR0917 - called in one place
+    def _asked(
         self,
         question: Question,
         point: Point,
