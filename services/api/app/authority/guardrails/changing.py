@@ -9,7 +9,7 @@ import hashlib
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from app.authority.guardrails.affected import Change, changed_phrases, vocabulary
 from app.authority.guardrails.definitions import to_bytes
@@ -22,6 +22,7 @@ from app.authority.guardrails.store import (
     ActivationRow,
     BindingRow,
     DefinitionRow,
+    Pin,
     VersionRow,
 )
 from app.authority.guardrails.values import Definition
@@ -166,7 +167,14 @@ class Changing:
     def set_bound(self, bindings: Sequence[Binding], by: Actor, *, ask: str | None = None) -> int:
         """As `bind`, for who holds the right to change."""
         now_us, seq = self._clock.utc_us(), self._store.marks().binding
-        added = [row for one in bindings if (row := self._new_row(one, now_us)) is not None]
+        kept = self._store.definitions_of(
+            _pin(one.definition) for one in bindings if one.definition
+        )
+        added = {
+            _pin(one.definition): _row(one.definition, one.guardrails, now_us)
+            for one in bindings
+            if one.definition and one.guardrails and _pin(one.definition) not in kept
+        }
         rows = [
             BindingRow(
                 seq=seq + at,
@@ -178,7 +186,8 @@ class Changing:
             )
             for at, one in enumerate(bindings, 1)
         ]
-        self._store.bind(added, rows, self._bound_event(bindings, added, by, ask))
+        event = self._bound_event(bindings, kept | added, [*added.values()], by, ask)
+        self._store.bind([*added.values()], rows, event)
         self.standing.checked()
         return len(rows)
 
@@ -221,31 +230,15 @@ class Changing:
             raise PlanStale(_STALE)
         return now
 
-    def _new_row(self, binding: Binding, now_us: int) -> DefinitionRow | None:
-        """The row of a definition that is not kept yet."""
-        one = binding.definition
-        if one is None or binding.guardrails is None:
-            return None
-        if self._store.definition(one.id, one.version) is not None:
-            return None
-        return DefinitionRow(
-            id=one.id,
-            version=one.version,
-            guardrails=binding.guardrails,
-            ir_hash=one.ir_hash,
-            binding_hash=one.binding_hash,
-            body=to_bytes(one),
-            created_us=now_us,
-        )
-
     def _bound_event(
         self,
         bindings: Sequence[Binding],
+        rows: Mapping[Pin, DefinitionRow],
         added: Sequence[DefinitionRow],
         by: Actor,
         ask: str | None,
     ) -> LedgerEvent:
-        bound = self._bound_after(bindings, added)
+        bound = self._bound_after(bindings, rows)
         after = dict(self.standing.current().definitions)
         after |= {one.task: one.definition for one in bindings if one.definition is not None}
         used = self.standing.used_by(after[task] for task in bound)
@@ -272,17 +265,14 @@ class Changing:
         )
 
     def _bound_after(
-        self, bindings: Sequence[Binding], added: Sequence[DefinitionRow]
+        self, bindings: Sequence[Binding], rows: Mapping[Pin, DefinitionRow]
     ) -> Mapping[str, DefinitionRow]:
         bound = {row.id: row for row in self._store.bound()}
-        new = {(row.id, row.version): row for row in added}
         for one in bindings:
             if one.definition is None:
                 bound.pop(one.task, None)
-                continue
-            version = one.definition.version
-            row = new.get((one.task, version)) or self._store.definition(one.task, version)
-            bound[one.task] = cast(DefinitionRow, row)
+            else:
+                bound[one.task] = rows[_pin(one.definition)]
         return bound
 
 
@@ -302,6 +292,22 @@ def changed(before: Guardrails, after: Guardrails) -> Change:
 
 
 _STALE: Final = "The guardrails were changed since this was asked. Ask again."
+
+
+def _pin(definition: Definition) -> Pin:
+    return definition.id, definition.version
+
+
+def _row(definition: Definition, guardrails: int, now_us: int) -> DefinitionRow:
+    return DefinitionRow(
+        id=definition.id,
+        version=definition.version,
+        guardrails=guardrails,
+        ir_hash=definition.ir_hash,
+        binding_hash=definition.binding_hash,
+        body=to_bytes(definition),
+        created_us=now_us,
+    )
 
 
 def _said(binding: Binding) -> str:

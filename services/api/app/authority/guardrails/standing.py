@@ -19,7 +19,7 @@ from app.authority.guardrails.document.model import Guardrails
 from app.authority.guardrails.documents import Documents, altered
 from app.authority.guardrails.ir import intact
 from app.authority.guardrails.rulesets import Ruleset, bind
-from app.authority.guardrails.store import DefinitionRow, GuardrailsStore, Marks
+from app.authority.guardrails.store import DefinitionRow, GuardrailsStore, Marks, Pin
 from app.authority.guardrails.values import Composite, Condition, Definition, Reference
 from app.authority.ledger.store import Ledger
 from app.authority.ledger.stored import StoredEvent
@@ -28,8 +28,6 @@ from app.evidence.vocabulary import Kind
 
 TRIES: Final = 5
 """Readings of a state that changed while it was read; changes are acts of persons, and rare."""
-
-Pin = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ Everything is only ever added, and each addition shares one transaction with the
 it. What holds now is the newest row. Whether rows are what was recorded is for `standing` to say.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, TypeVar
@@ -28,6 +28,11 @@ from app.authority.ledger.failures import audit_unavailable
 from app.authority.ledger.store import Ledger
 
 T = TypeVar("T")
+Pin = tuple[str, int]
+"""Id and version of a definition."""
+
+CHUNK: Final = 500
+"""Ids that are asked for at once."""
 
 
 def _table(name: str, row: type[Any]) -> TableClause:
@@ -159,12 +164,23 @@ class GuardrailsStore:
         wanted = (_DEFINITION.c.id == task, _DEFINITION.c.version == version)
         return self._one(DefinitionRow, select(_DEFINITION).where(*wanted))
 
+    def definitions_of(self, pins: Iterable[Pin]) -> dict[Pin, DefinitionRow]:
+        """Those that there are of many ids and versions."""
+        wanted = set(pins)
+        tasks = sorted({task for task, _ in wanted})
+        found: dict[Pin, DefinitionRow] = {}
+        for at in range(0, len(tasks), CHUNK):
+            query = select(_DEFINITION).where(_DEFINITION.c.id.in_(tasks[at : at + CHUNK]))
+            rows = self._all(DefinitionRow, query)
+            found |= {pin: row for row in rows if (pin := (row.id, row.version)) in wanted}
+        return found
+
     def definitions(self, task: str) -> list[DefinitionRow]:
         """All there ever were of a task, the oldest first."""
         query = select(_DEFINITION).where(_DEFINITION.c.id == task)
         return self._all(DefinitionRow, query.order_by(_DEFINITION.c.version))
 
-    def pins(self) -> list[tuple[str, int]]:
+    def pins(self) -> list[Pin]:
         """Id and version of every definition."""
         with self._reading() as connection:
             query = select(_DEFINITION.c.id, _DEFINITION.c.version)
