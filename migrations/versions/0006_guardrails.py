@@ -1,7 +1,8 @@
 """Guardrails: documents, which one holds, what intents were compiled to, what was decided by it.
 
-Everything here is only ever added. What holds now is the newest row; what held then stays readable,
-so that a decision can be made again from its record.
+Everything in their tables is only ever added. What holds now is the newest row; what held then
+stays readable, so that a decision can be made again from its record. A model gets what its author
+says of its licence (empty: unknown), for rules to look at.
 """
 
 from alembic import op
@@ -12,6 +13,7 @@ branch_labels = None
 depends_on = None
 
 STATEMENTS = (
+    "ALTER TABLE model ADD COLUMN licence TEXT NOT NULL DEFAULT ''",
     """\
 CREATE TABLE guardrails_version (
     version INTEGER PRIMARY KEY CHECK (version >= 1),

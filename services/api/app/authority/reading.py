@@ -228,8 +228,8 @@ class Reading:
 
 
 def described(model: CatalogModel) -> dict[str, Any]:
-    """A catalog model as plain values."""
-    return {**asdict(model), "trust": str(model.trust)}
+    """A catalog model as plain values. `licence`: what its author says; None: unknown."""
+    return {**asdict(model), "trust": str(model.trust), "licence": model.licence or None}
 
 
 def residency_of(held: Held, *, now: float | None = None) -> dict[str, Any]:

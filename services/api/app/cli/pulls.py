@@ -130,6 +130,7 @@ def _show_plan(plan: dict[str, Any]) -> None:
         f"{size(plan.get('fetch_bytes'))} have to be fetched"
     )
     output.note(f"{'will be':<11} {one_line(plan.get('trust'))}")
+    output.note(f"{'licence':<11} {one_line(plan.get('licence'))} (what its publisher says)")
     feasibility = pick(plan, "feasibility") or {}
     output.note(f"{'memory':<11} {one_line(feasibility.get('message'))}")
 

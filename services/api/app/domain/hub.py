@@ -19,8 +19,12 @@ class HubFile:
 
 @dataclass(frozen=True, slots=True)
 class HubRevision:
-    """All files of a repository at one commit (40 hex digits), which never changes."""
+    """All files of a repository at one commit (40 hex digits), which never changes.
+
+    `licence` is what its author says, as `licences.claimed` gives it; empty: unknown.
+    """
 
     repo: str
     commit: str
     files: tuple[HubFile, ...]
+    licence: str = ""

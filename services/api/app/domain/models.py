@@ -54,7 +54,8 @@ class Manifest:
 class CatalogModel:
     """A model the catalog knows. `id` is ``publisher/name``; `created` is Unix seconds.
 
-    `pinned` and `note` are what people say of it.
+    `pinned` and `note` are what people say of it. `licence` is what its author says (empty: nothing
+    that is known), in lower case.
     """
 
     id: str
@@ -67,3 +68,4 @@ class CatalogModel:
     source: str
     pinned: bool = False
     note: str = ""
+    licence: str = ""

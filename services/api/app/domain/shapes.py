@@ -69,6 +69,11 @@ class ModelShape:
     parameters: int = 0
     quantization: str = ""
 
+    @property
+    def quantized_as(self) -> str:
+        """How the weights are kept, as rules compare it: in lower case, `none` for not at all."""
+        return self.quantization.lower() or "none"
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; `from_dict` reads them back."""
         return asdict(self) | {"kv": [asdict(group) for group in self.kv]}

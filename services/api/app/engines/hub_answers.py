@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from app.domain.hub import HubFile, HubRevision
+from app.domain.licences import claimed
 from app.domain.refusals import HubRefused
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_LICENCE_TAG: Final = "license:"
 _RANGE: Final = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
 
 
@@ -77,7 +79,17 @@ def revision_of(repo: str, asked: str, found: Any) -> HubRevision:
             f"The hub was asked for {asked[:12]} of {repo} and answers {commit[:12]}. A commit "
             "never changes, so nothing of it is used."
         )
-    return HubRevision(repo, commit, tuple(_file(sibling) for sibling in found.siblings))
+    files = tuple(_file(sibling) for sibling in found.siblings)
+    return HubRevision(repo, commit, files, _licence(found))
+
+
+def _licence(found: Any) -> str:
+    """What the model's card says; without a card's word, what the hub made of it as a tag."""
+    said = claimed(getattr(found.card_data, "license", None))
+    if said or not isinstance(found.tags, list):
+        return said
+    tags = (tag for tag in found.tags if isinstance(tag, str) and tag.startswith(_LICENCE_TAG))
+    return claimed([tag.removeprefix(_LICENCE_TAG) for tag in tags])
 
 
 def _file(sibling: Any) -> HubFile:

@@ -82,6 +82,8 @@ class ModelPull:
                 "fetch_bytes": found["size_bytes"],
                 "left_out": list(found["left_out"]),
                 "trust": found["trust"],
+                "licence": found["licence"],
+                "quantization": found["quantization"],
                 **({} if choice is None else {_CHOICE: choice}),
             },
         )

@@ -37,7 +37,11 @@ _PASSES: Final = (AuditUnavailable, HubUnreachable, MemoryReadingStale)
 """Refusals that will pass and say nothing about what an act would do."""
 
 
-_EFFECTS: Final = ("repo", "context", "slots", "pinned", "replaces")
+_EFFECTS: Final = (
+    *("repo", "licence", "quantization"),
+    *("context", "slots", "pinned"),
+    "replaces",
+)
 """Effects of a plan that guardrails look at: of a pull, of a load, and of an added guardrail."""
 
 

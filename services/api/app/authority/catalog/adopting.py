@@ -19,7 +19,7 @@ from app.authority.catalog.blobs import Incoming
 from app.authority.catalog.caches import Kept, KeptTree, Program, find, named, opened_kept
 from app.authority.catalog.hashing import FILES_AT_ONCE, git_blob_of, hash_file
 from app.authority.catalog.imported import imported
-from app.authority.catalog.inspection import inspect
+from app.authority.catalog.inspection import Inspected, inspect
 from app.authority.catalog.intake import ImportProgress, Watch, steps
 from app.authority.catalog.kinds import held_as
 from app.authority.catalog.names import model_id as parse_model_id
@@ -33,7 +33,6 @@ from app.authority.permissions import Grant, Permission, require
 from app.authority.ports import Clock
 from app.domain.models import Artifact, CatalogModel, Manifest
 from app.domain.refusals import IntakeRefused, ModelExists
-from app.domain.shapes import ModelShape
 from app.observability import recorded_path
 
 _SHA256: Final = 64
@@ -103,7 +102,7 @@ class Adopting:
                 refuse(str(kept.directory), "changed while it was read; let it come to rest")
             manifest = Manifest(tuple(sorted(file.artifact for file in lying)))
             self._refuse_known(model_id, manifest)
-            model = self._described(model_id, kept, manifest, found.shape)
+            model = self._described(model_id, kept, manifest, found)
             signature = signed.checked(model_id, manifest)
             with store.incoming() as work:
                 linked = _link_all(work, lying)
@@ -166,17 +165,18 @@ class Adopting:
             )
 
     def _described(
-        self, model_id: str, kept: Kept, manifest: Manifest, shape: ModelShape
+        self, model_id: str, kept: Kept, manifest: Manifest, found: Inspected
     ) -> CatalogModel:
         return CatalogModel(
             id=model_id,
             digest=manifest.digest,
             trust=judge(self._catalog.known.find(model_id), manifest),
             size_bytes=manifest.size_bytes,
-            architecture=shape.architecture,
-            max_context=shape.max_context,
+            architecture=found.shape.architecture,
+            max_context=found.shape.max_context,
             created=self._clock.utc_us() // 1_000_000,
             source=_source(kept),
+            licence=found.licence,
         )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from app.authority.catalog.gguf import Header
 from app.authority.catalog.gguf_shapes import gguf_shape
 from app.authority.catalog.tree import Tree, opened, opened_files, refuse
+from app.domain.licences import claimed
 from app.domain.shapes import ModelShape
 
 ENDING: Final = ".gguf"
@@ -74,6 +75,11 @@ def shape_of(headers: Mapping[str, Header]) -> ModelShape:
     if not tensors:
         refuse(paths[0], "holds no tensors, so there are no weights to load")
     return gguf_shape(first, tensors, path=paths[0])
+
+
+def licence_of(headers: Mapping[str, Header]) -> str:
+    """What the author says in the first of these files, sorted by path; empty: unknown."""
+    return claimed(next(iter(headers.values())).metadata.get("general.license"))
 
 
 def _check_set(paths: list[str], headers: Mapping[str, Header]) -> None:

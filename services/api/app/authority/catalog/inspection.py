@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from app.authority.catalog import gguf
+from app.authority.catalog import card, gguf
 from app.authority.catalog.config import MAX_JSON_BYTES, PATH, parse_config
-from app.authority.catalog.gguf_files import only_set, opened_model, shape_of
+from app.authority.catalog.gguf_files import licence_of, only_set, opened_model, shape_of
 from app.authority.catalog.kinds import MAGIC_BYTES, Kind, check_magic, is_hidden, kind_of
 from app.authority.catalog.safetensors import LENGTH_BYTES, Header, header_length, parse_header
 from app.authority.catalog.shapes import model_shape
 from app.authority.catalog.shards import INDEX, check_index
 from app.authority.catalog.tree import Found, Tree, read_exactly, refuse
+from app.domain.refusals import IntakeRefused
 from app.domain.shapes import ModelShape
 
 # The files that the engine loads weights from.
@@ -23,11 +24,15 @@ MAX_CONFIG_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """What may be taken from a directory, what is left out, and the shape of the model."""
+    """What may be taken from a directory, what is left out, and the shape of the model.
+
+    `licence`: what its author says in the model's own header or in the card beside it.
+    """
 
     taken: tuple[Found, ...]
     left_out: tuple[str, ...]
     shape: ModelShape
+    licence: str = ""
 
 
 def inspect_directory(directory: Path) -> ModelShape:
@@ -46,11 +51,25 @@ def inspect(tree: Tree) -> Inspected:
     left_out = tuple(file.path for file, kind in kinds.items() if kind is Kind.LEFT_OUT)
     by_kind = {kind: [f.path for f in taken if kinds[f] is kind] for kind in Kind}
     _check_others(tree, kinds)
+    licence = ""
     if by_kind[Kind.GGUF]:
-        shape = _gguf_shape(tree, by_kind)
+        headers = _gguf_headers(tree, by_kind)
+        shape, licence = shape_of(headers), licence_of(headers)
     else:
         shape = _safetensors_shape(tree, by_kind[Kind.WEIGHTS], {f.path: f.size for f in taken})
-    return Inspected(taken, left_out, shape)
+    return Inspected(taken, left_out, shape, licence or _card_says(tree, left_out))
+
+
+def _card_says(tree: Tree, left_out: tuple[str, ...]) -> str:
+    """A card is no part of a model: one that cannot be read says nothing, and is no reason to
+    refuse the model."""
+    if card.NAME not in left_out:
+        return ""
+    try:
+        with tree.open(card.NAME) as descriptor:
+            return card.licence_of(read_exactly(descriptor, card.MOST_BYTES, 0))
+    except (IntakeRefused, OSError):
+        return ""
 
 
 def _kinds(files: list[Found]) -> dict[Found, Kind]:
@@ -58,7 +77,7 @@ def _kinds(files: list[Found]) -> dict[Found, Kind]:
     return {f: Kind.LEFT_OUT if is_hidden(f.path, names) else kind_of(f.path) for f in files}
 
 
-def _gguf_shape(tree: Tree, by_kind: Mapping[Kind, list[str]]) -> ModelShape:
+def _gguf_headers(tree: Tree, by_kind: Mapping[Kind, list[str]]) -> dict[str, gguf.Header]:
     """A configuration beside it is not needed; one that asks for code is refused all the same."""
     where = str(tree.directory)
     if by_kind[Kind.WEIGHTS]:
@@ -69,7 +88,7 @@ def _gguf_shape(tree: Tree, by_kind: Mapping[Kind, list[str]]) -> ModelShape:
     for path in only_set(by_kind[Kind.GGUF], where):
         with tree.open(path) as descriptor:
             headers[path] = read_gguf(descriptor, path=path)
-    return shape_of(headers)
+    return headers
 
 
 def _safetensors_shape(tree: Tree, weights: list[str], sizes: Mapping[str, int]) -> ModelShape:

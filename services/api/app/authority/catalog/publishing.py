@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 
 from app.authority.catalog import records
 from app.authority.catalog.fetching import Fetched, disk_errors_refused
-from app.authority.catalog.inspection import inspect
+from app.authority.catalog.inspection import Inspected, inspect
 from app.authority.catalog.kinds import held_as
 from app.authority.catalog.signatures import Signature
 from app.authority.catalog.store import Catalog
@@ -41,12 +41,16 @@ _SET_KNOWN_BY: Final = text(
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a model was pulled from. `source` is that for people, `known_by` per path."""
+    """Where a model was pulled from. `source` is that for people, `known_by` per path.
+
+    `licence`: what the hub says that its author says; empty: unknown.
+    """
 
     repo: str
     commit: str
     source: str
     known_by: Mapping[str, str]
+    licence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +107,8 @@ class Publishing:
                 os.link(file, files / held_as(path), follow_symlinks=False)
                 os.link(file, work.view_directory / held_as(path), follow_symlinks=False)
             with opened(work.view_directory) as tree:
-                shape = inspect(tree).shape
-            entering = self._described(model_id, fetched.manifest, origin, shape)
+                found = inspect(tree)
+            entering = self._described(model_id, fetched.manifest, origin, found)
             signature = admit(fetched)
             check()
             placing = {path: files / held_as(path) for path in fetched.files}
@@ -143,7 +147,7 @@ class Publishing:
         return self._catalog.get(model_id)
 
     def _described(
-        self, model_id: str, manifest: Manifest, origin: Origin, shape: ModelShape
+        self, model_id: str, manifest: Manifest, origin: Origin, found: Inspected
     ) -> Published:
         held = self._catalog.get(model_id) if model_id in self._catalog.ids() else None
         if held is not None and held.digest != manifest.digest:
@@ -153,14 +157,15 @@ class Publishing:
             digest=manifest.digest,
             trust=self._judged(model_id, manifest, origin),
             size_bytes=manifest.size_bytes,
-            architecture=shape.architecture,
-            max_context=shape.max_context,
+            architecture=found.shape.architecture,
+            max_context=found.shape.max_context,
             created=held.created if held else self._clock.utc_us() // 1_000_000,
             source=held.source if held else origin.source,
             pinned=held.pinned if held else False,
             note=held.note if held else "",
+            licence=held.licence if held else origin.licence or found.licence,
         )
-        return Published(model, shape, held is not None)
+        return Published(model, found.shape, held is not None)
 
     def _judged(self, model_id: str, manifest: Manifest, origin: Origin) -> Trust:
         """Verified only where every file's SHA-256 was known before a byte of it came."""

@@ -15,7 +15,7 @@ from app.domain.shapes import ModelShape
 
 _MODELS: Final = text(
     "SELECT id, digest, trust, size_bytes, architecture, max_context, created, source,"
-    " pinned, note FROM model"
+    " pinned, note, licence FROM model"
 )
 _MODEL: Final = text(f"{_MODELS} WHERE id = :id")
 _TWIN: Final = text("SELECT id FROM model WHERE lower(id) = lower(:id) AND id <> :id")
@@ -41,8 +41,8 @@ _VERIFIED: Final = text(
 )
 _INSERT_MODEL: Final = text(
     "INSERT INTO model (id, digest, trust, size_bytes, architecture, max_context, created, source,"
-    " pinned, note, shape_json) VALUES (:id, :digest, :trust, :size_bytes, :architecture,"
-    " :max_context, :created, :source, :pinned, :note, :shape_json)"
+    " pinned, note, licence, shape_json) VALUES (:id, :digest, :trust, :size_bytes, :architecture,"
+    " :max_context, :created, :source, :pinned, :note, :licence, :shape_json)"
 )
 _INSERT_ARTIFACT: Final = text(
     "INSERT INTO artifact (model_id, path, size, sha256) VALUES (:model_id, :path, :size, :sha256)"

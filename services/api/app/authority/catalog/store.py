@@ -287,6 +287,8 @@ class Catalog:
         with opened(work.view_directory) as tree:
             inspected = inspect(tree)
         source = known.source if known else recorded_path(directory)[:1000]
+        # The card beside a model is not stored with it, so what it said is what was found there.
+        inspected = replace(inspected, licence=found.licence)
         model = self._described(model_id, source, trust, copied.manifest, inspected)
         if held is not None:
             model = replace(held, trust=trust)
@@ -315,4 +317,5 @@ class Catalog:
             max_context=inspected.shape.max_context,
             created=self._clock.utc_us() // 1_000_000,
             source=source,
+            licence=inspected.licence,
         )

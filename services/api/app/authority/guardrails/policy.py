@@ -27,7 +27,7 @@ from app.authority.policy.decisions import (
     PolicyDecisionPoint,
     Question,
 )
-from app.authority.policy.hard import LOAD, LOAD_JIT, PULL
+from app.authority.policy.hard import LOAD, LOAD_JIT, PULL, REPAIR
 from app.authority.ports import Clock
 from app.domain.refusals import AuditUnavailable
 from app.observability import shortened
@@ -173,9 +173,12 @@ def point_of(question: Question) -> Point | None:
     """Where guardrails are asked about it; None: nowhere.
 
     To add a guardrail takes nothing from what is there. In place of another it is a binding anew.
+    A repair is a pull where it fetches from a hub: then the question says from whom.
     """
     if question.act == ADD:
         return Point.REBIND if question.about.get(REPLACES) else None
+    if question.act == REPAIR:
+        return Point.PULL if question.about.get("repo") else None
     return POINTS.get(question.act)
 
 

@@ -108,15 +108,15 @@ _SUBJECT: Final = (
     Primitive(
         name="model_licence",
         type=ValueType.STRING,
-        meaning="The licence that the model's publisher states, in lower case.",
-        source="nothing yet: it is never known, and what is not known meets no condition",
+        meaning="The licence that the model's author claims, in lower case; nobody checks it.",
+        source="the card or header that came with the model; before a pull, what the hub says",
         points=(Point.LOAD, Point.PULL),
     ),
     Primitive(
         name="model_quantization",
         type=ValueType.STRING,
         meaning="How the model's weights are quantised, in lower case: 4bit, q4_k_m, none.",
-        source="the catalogue; before a pull it is not known",
+        source="the catalogue; before a pull, the headers on the hub",
         points=(Point.LOAD, Point.PULL),
     ),
     Primitive(

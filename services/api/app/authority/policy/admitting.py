@@ -1,6 +1,7 @@
 """Where a use case asks policy about a run: it may go on, it is denied, or it needs an approval."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from app.authority.policy.decisions import Decision, Outcome, PolicyDecisionPoint, Question
@@ -33,6 +34,16 @@ def admit(policy: PolicyDecisionPoint, question: Question) -> Mapping[str, Any]:
     if decision.outcome is Outcome.REQUIRE_APPROVAL:
         raise NeedsApproval(question, decision)
     raise PolicyDenied(decision.why_not(), details={"policy": recorded(question, decision)})
+
+
+def refuse_denied(policy: PolicyDecisionPoint, question: Question) -> None:
+    """Raise PolicyDenied, recorded, for what policy denies: nothing is looked up or shown for it.
+
+    What it allows, or wants an approval for, it is asked about when it begins.
+    """
+    if policy.look(question).outcome is Outcome.DENY:
+        with suppress(NeedsApproval):  # another rule may hold by now
+            admit(policy, question)
 
 
 def recorded(question: Question, decision: Decision) -> dict[str, Any]:

@@ -21,10 +21,10 @@ class ApprovedPulls:
         self._pulling = pulling
 
     def document(self, actor: Actor, repo: str, revision: str, name: str) -> Mapping[str, Any]:
-        """What the hub says of the commit. Blocks."""
+        """What the hub says of the commit. Blocks. Raises PolicyDenied before the hub is asked."""
         (repo, choice), revision = choice_of(repo), revision_of(revision)
         name = name_of(name, repo)
-        planned, _ = self._pulling.look(actor, repo, revision, name, choice=choice)
+        planned, _ = self._pulling.look_if_allowed(actor, repo, revision, name, choice=choice)
         return planned.document
 
     async def fetch(self, warrant: Warrant) -> Mapping[str, Any]:
@@ -45,7 +45,10 @@ class ApprovedPulls:
             choice=effects.get("choice"),
         )
         files = [(f.path, f.size, f.sha256 or "") for f in planned.files]
-        if files != [(f["path"], f["size"], f["sha256"]) for f in plan["files"]]:
+        said = [(f["path"], f["size"], f["sha256"]) for f in plan["files"]]
+        # A plan of before licences were read names none.
+        licence = effects.get("licence", planned.document["licence"])
+        if files != said or licence != planned.document["licence"]:
             raise PlanStale(f"The hub says something else of {name} now. Nothing was fetched.")
         verdict = await pulling.verdict(name, shape)
         policy = {"outcome": "approved", "ask": warrant.ask, "plan": warrant.plan_hash}

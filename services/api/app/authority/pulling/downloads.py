@@ -14,15 +14,22 @@ from app.authority import feasibility
 from app.authority.catalog import signatures
 from app.authority.catalog.fetching import Download, Fetched, folder_of
 from app.authority.catalog.preview import preview
-from app.authority.catalog.publishing import Origin, model_exists
+from app.authority.catalog.publishing import model_exists
 from app.authority.catalog.signatures import Signature, Signed
 from app.authority.catalog.watching import PullProgress, PullWatch
 from app.authority.following import Followed
 from app.authority.keys.confirmation import confirmed
 from app.authority.permissions import Grant, Permission, check, grant
-from app.authority.policy.admitting import NeedsApproval, admit
-from app.authority.policy.decisions import Outcome, Question
-from app.authority.pulling.planned import Planned, Plans, choice_of, name_of, revision_of
+from app.authority.policy.admitting import NeedsApproval, admit, refuse_denied
+from app.authority.policy.decisions import Question
+from app.authority.pulling.planned import (
+    Planned,
+    Plans,
+    asked_for,
+    choice_of,
+    name_of,
+    revision_of,
+)
 from app.authority.pulling.ports import Alone, PullingPorts
 from app.authority.pulling.recording import Recording
 from app.authority.reading import described
@@ -79,7 +86,7 @@ class Pulling:
             (repo, choice), revision = choice_of(repo), revision_of(revision)
             name = name_of(name, repo, choice)
             planned, shape = await asyncio.to_thread(
-                self.look, actor, repo, revision, name, choice=choice
+                self.look_if_allowed, actor, repo, revision, name, choice=choice
             )
             await asyncio.to_thread(self._refuse_denied, actor, planned)
             verdict = await self.verdict(name, shape)
@@ -95,6 +102,17 @@ class Pulling:
                     "message": verdict.message(),
                 },
             }
+
+    def look_if_allowed(
+        self, actor: Actor, repo: str, revision: str, name: str, *, choice: str | None = None
+    ) -> tuple[Planned, ModelShape]:
+        """`look`, unless policy denies the pull by its names alone: then the hub hears nothing.
+
+        What only the hub can say meets no rule yet. Raises PolicyDenied.
+        """
+        facts = asked_for(repo, revision, name, choice)
+        refuse_denied(self._ports.policy, Question(PULL, actor, name, facts, {"repo": repo}))
+        return self.look(actor, repo, revision, name, choice=choice)
 
     def look(
         self, actor: Actor, repo: str, revision: str, name: str, *, choice: str | None = None
@@ -115,8 +133,10 @@ class Pulling:
         )
         if held:
             self._refuse_another(planned)
-            return planned, ports.catalog.shape(name)
-        return planned, preview(ports.hub, at, planned.files, _go_on)
+            shape = ports.catalog.shape(name)
+        else:
+            shape = preview(ports.hub, at, planned.files, _go_on)
+        return planned.with_shape(shape), shape
 
     def _held(self, name: str, repo: str, commit: str) -> bool:
         """Whether exactly this is in the catalog and may be loaded. Raises ModelExists."""
@@ -257,7 +277,7 @@ class Pulling:
             may,
             planned.name,
             fetched,
-            Origin(planned.at.repo, planned.at.commit, planned.source, planned.known_by),
+            planned.origin,
             admit=lambda fetched: self._admit(may.actor, planned, fetched, recording),
             outcome=recording.done,
             check=watch.check,
@@ -285,9 +305,7 @@ class Pulling:
 
     def _refuse_denied(self, actor: Actor, planned: Planned) -> None:
         """What policy denies is not shown to anybody for a yes."""
-        question = _question(actor, planned)
-        if self._ports.policy.look(question).outcome is Outcome.DENY:
-            admit(self._ports.policy, question)
+        refuse_denied(self._ports.policy, _question(actor, planned))
         self._admit_unsigned(actor, planned)
 
     def _admit_unsigned(self, actor: Actor, planned: Planned) -> None:
@@ -304,8 +322,7 @@ class Pulling:
 
     def alone(self, planned: Planned) -> Alone:
         """While it is held, nobody else fetches these files or for this name."""
-        at = planned.at
-        return Alone(self._busy, {planned.name, f"{at.repo}@{at.commit}"})
+        return Alone(self._busy, {planned.name, f"{planned.at.repo}@{planned.at.commit}"})
 
     # --- confirm ----------------------------------------------------------------------------
 

@@ -11,12 +11,13 @@ from app.authority.catalog.gguf_files import set_name
 from app.authority.catalog.known import KnownModel
 from app.authority.catalog.names import MODEL_ID
 from app.authority.catalog.picking import Picked, left_out, pick
-from app.authority.catalog.publishing import BY_GIT, BY_SHA256, expected_trust
+from app.authority.catalog.publishing import BY_GIT, BY_SHA256, Origin, expected_trust
 from app.authority.ports import Clock, Hub
 from app.domain.actors import Actor
 from app.domain.hub import HubFile, HubRevision
 from app.domain.models import Trust
 from app.domain.refusals import HubRefused, InvalidRequest, PlanStale
+from app.domain.shapes import ModelShape
 
 TYPE: Final = "lmx-authority/pull/v1"
 DEFAULT_REVISION: Final = "main"
@@ -76,6 +77,8 @@ class Planned:
             "signature": None if picked.signature is None else listed(picked.signature),
             "left_out": list(picked.left_out),
             "trust": str(Trust.VERIFIED if known else expected_trust(_known_by(picked.taken))),
+            "licence": at.licence or None,
+            "quantization": None,
             "here_already": held,
             **_chosen(choice),
         }
@@ -112,17 +115,23 @@ class Planned:
         return sum(file.size for file in self.files)
 
     @property
-    def known_by(self) -> dict[str, str]:
-        return _known_by(self.files)
+    def origin(self) -> Origin:
+        """Where the model is from, once it was fetched."""
+        at = self.at
+        return Origin(at.repo, at.commit, self.source, _known_by(self.files), at.licence)
 
     def facts(self) -> dict[str, Any]:
         """What policy is told, and what an ask for this pull is made with."""
-        facts = {"repo": self.at.repo, "revision": self.at.commit, "name": self.name}
-        return {**facts, **_chosen(self.choice)}
+        return asked_for(self.at.repo, self.at.commit, self.name, self.choice)
 
     def about(self) -> dict[str, Any]:
         """What guardrails can look at besides: what would be fetched, from whom."""
-        return {"repo": self.at.repo, "files": [listed(file) for file in self.files]}
+        said = {name: self.document.get(name) for name in ("licence", "quantization")}
+        return {"repo": self.at.repo, "files": [listed(file) for file in self.files], **said}
+
+    def with_shape(self, shape: ModelShape) -> "Planned":
+        """The plan, once the headers were read."""
+        return replace(self, document={**self.document, "quantization": shape.quantized_as})
 
 
 class Plans(Generic[T]):
@@ -201,6 +210,11 @@ def name_of(name: str | None, repo: str, choice: str | None = None) -> str:
             f"{name[:200]!a} cannot be a model's name: they read PUBLISHER/NAME.", param="name"
         )
     return name
+
+
+def asked_for(repo: str, revision: str, name: str, choice: str | None) -> dict[str, str]:
+    """The names that a pull is asked for by."""
+    return {"repo": repo, "revision": revision, "name": name, **_chosen(choice)}
 
 
 def _chosen(choice: str | None) -> dict[str, str]:

@@ -5,7 +5,7 @@ model whose bytes cannot be had is refused and stays in quarantine as it is.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -19,12 +19,12 @@ from app.authority.catalog.watching import PullProgress, PullWatch
 from app.authority.following import Followed
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Grant, Permission, grant
-from app.authority.policy.admitting import admit
+from app.authority.policy.admitting import NeedsApproval, admit, recorded, refuse_denied
 from app.authority.policy.decisions import Question
 from app.authority.policy.hard import REPAIR
 from app.authority.ports import Hub
 from app.authority.pulling.downloads import Pulling
-from app.authority.pulling.planned import Planned, Plans, listed, sent
+from app.authority.pulling.planned import Planned, Plans, asked_for, listed, sent
 from app.authority.pulling.ports import PullingPorts
 from app.authority.pulling.recording import Recording
 from app.authority.reading import described
@@ -32,7 +32,14 @@ from app.domain.actors import Actor
 from app.domain.hub import HubFile, HubRevision
 from app.domain.models import Artifact, CatalogModel
 from app.domain.refusal import attempting
-from app.domain.refusals import DigestMismatch, HubRefused, NotLoadable, PlanStale, RepairRefused
+from app.domain.refusals import (
+    ApprovalUnavailable,
+    DigestMismatch,
+    HubRefused,
+    NotLoadable,
+    PlanStale,
+    RepairRefused,
+)
 
 TYPE: Final = "lmx-authority/repair/v1"
 Tell = Callable[[PullProgress], None]
@@ -69,7 +76,7 @@ class Repairs:
         """What is damaged, what a repair would fetch from where, and the digest to repair by.
 
         Every byte of the model is read. Raises RepairRefused where nobody has the right ones, and
-        HubRefused, HubUnreachable.
+        HubRefused, HubUnreachable, and PolicyDenied before the hub is asked.
         """
         with attempting(Permission.MODEL_REPAIR):
             grant(actor, Permission.MODEL_REPAIR, subject=model_id)
@@ -91,9 +98,7 @@ class Repairs:
             planned, found = self._plans.get(plan, actor)
             if planned.name != model_id:
                 raise PlanStale(f"That plan is for {planned.name}. Nothing was fetched.")
-            facts = {**planned.facts(), "plan": plan}
-            question = Question(REPAIR, actor, planned.name, facts)
-            policy = await asyncio.to_thread(admit, self._ports.policy, question)
+            policy = await asyncio.to_thread(self._admitted, actor, found, plan)
             recording = Recording(
                 self._ports.ledger,
                 self._ports.clock,
@@ -116,6 +121,20 @@ class Repairs:
             model, others = work.result
             yield {"done": {**described(model), **moved, "others": others}}
 
+    def _admitted(self, actor: Actor, found: Found, plan: str) -> Mapping[str, Any]:
+        """The decision that allows it. Raises PolicyDenied, ApprovalUnavailable."""
+        planned = found.planned
+        facts = {**planned.facts(), "plan": plan}
+        about = _fetched_from(found.hub, planned.at.repo) if planned.files else {}
+        try:
+            return admit(self._ports.policy, Question(REPAIR, actor, planned.name, facts, about))
+        except NeedsApproval as needs:
+            raise ApprovalUnavailable(
+                f"Fetching from {planned.at.repo} needs a person's approval, and a repair cannot "
+                f"be asked for. Delete {planned.name} and pull it again: a pull can be.",
+                details={"policy": recorded(needs.question, needs.decision)},
+            ) from None
+
     # --- looking ----------------------------------------------------------------------------
 
     def _look(self, actor: Actor, model_id: str) -> Found:
@@ -125,7 +144,17 @@ class Repairs:
         damage = self._repairing.damage(model_id, actor)
         files: tuple[HubFile, ...] = ()
         if damage.lost:
-            # Without need nobody is asked.
+            # Without need nobody is asked, and nobody whom policy denies.
+            refuse_denied(
+                self._ports.policy,
+                Question(
+                    REPAIR,
+                    actor,
+                    model_id,
+                    asked_for(repo, revision, model_id, None),
+                    _fetched_from(hub, repo),
+                ),
+            )
             at = hub.resolve(repo, revision, _go_on)
             if at.commit != revision:
                 raise HubRefused(f"The hub has no commit {revision[:12]} of {repo} any more.")
@@ -229,6 +258,11 @@ def _expected(at: HubRevision, artifact: Artifact) -> HubFile:
             "Nothing was fetched, and nothing was changed."
         )
     return HubFile(artifact.path, artifact.size, artifact.sha256)
+
+
+def _fetched_from(hub: Hub, repo: str) -> dict[str, Any]:
+    """What guardrails look at: a repair from this machine's own files is no pull."""
+    return {"repo": repo} if hub.hosts else {}
 
 
 def _go_on() -> None:

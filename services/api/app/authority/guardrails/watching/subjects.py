@@ -1,7 +1,8 @@
 """What an act is about, as guardrails look at it: one table, a line for each primitive.
 
-A load and a deletion are about a model that the catalogue knows; a pull is about files that its
-plan lists; what frees bytes says so in its plan. What nobody knows is None, never a guess.
+A load, a deletion and a repair are about a model that the catalogue knows; a pull is about files
+that its plan lists, and before the hub is asked about a name alone; what frees bytes says so in its
+plan. What nobody knows is None, never a guess.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from app.authority.catalog import Catalog
 from app.authority.catalog.known import BUNDLED
 from app.authority.guardrails.values import Point, Scalar
 from app.authority.policy.decisions import Question
-from app.authority.policy.hard import on_demand
+from app.authority.policy.hard import REPAIR, on_demand
 from app.authority.ports import MemoryProbe
 from app.domain.models import CatalogModel
 from app.domain.refusals import ModelNotFound
@@ -61,10 +62,20 @@ class Subject:
     at_us: int
     models: Models
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether it is about what a plan says, and not about what is here."""
+        return self.point is Point.PULL and self.question.act != REPAIR
+
+    def planned(self, name: str) -> str | None:
+        """A text of the plan; None where it says nothing, or there is none yet."""
+        found = self.question.about.get(name)
+        return found if isinstance(found, str) else None
+
     @cached_property
     def model(self) -> CatalogModel | None:
         """What the catalogue says; None for a model that it does not know (any more)."""
-        if self.point is Point.PULL:
+        if self.is_planned:
             return None
         try:
             return self.models.catalog.get(self.question.subject)
@@ -78,7 +89,7 @@ class Subject:
     @cached_property
     def files(self) -> Sequence[Mapping[str, Any]]:
         """What a pull would fetch."""
-        return tuple(self.question.about.get("files", ())) if self.point is Point.PULL else ()
+        return tuple(self.question.about.get("files", ())) if self.is_planned else ()
 
     @cached_property
     def memory_bytes(self) -> int | None:
@@ -103,7 +114,7 @@ class Subject:
 
 
 def _size(about: Subject) -> int | None:
-    if about.point is Point.PULL:
+    if about.is_planned:
         return sum(int(file["size"]) for file in about.files) if about.files else None
     return None if about.model is None else about.model.size_bytes
 
@@ -114,7 +125,7 @@ def _share(about: Subject) -> float | None:
 
 
 def _format(about: Subject) -> str | None:
-    if about.point is not Point.PULL:
+    if not about.is_planned:
         return None if about.shape is None else _FORMATS[about.shape.format]
     if not about.files:
         return None
@@ -123,15 +134,19 @@ def _format(about: Subject) -> str | None:
 
 
 def _quantization(about: Subject) -> str | None:
-    """Of a pull nobody knows before its headers are read; what is not quantised is `none`."""
-    return None if about.shape is None else about.shape.quantization.lower() or "none"
+    """Of a pull it is known once its headers were read; what is not quantised is `none`."""
+    if about.is_planned:
+        return about.planned("quantization")
+    return None if about.shape is None else about.shape.quantized_as
 
 
 def _publisher(about: Subject) -> str | None:
+    """Of a pull, the hub's: it reads names without regard to case, and so does this."""
+    whole = about.question.subject
     if about.point is Point.PULL:
-        repo = about.question.about.get("repo") or about.question.facts.get("repo")
-        return None if not isinstance(repo, str) else repo.partition("/")[0].lower()
-    return about.question.subject.partition("/")[0].lower() or None
+        said = about.planned("repo") or about.question.facts.get("repo")
+        whole = said if isinstance(said, str) else ""
+    return whole.partition("/")[0].lower() or None
 
 
 def _source(about: Subject) -> str | None:
@@ -162,8 +177,11 @@ def _irreversible(about: Subject) -> bool | None:
     return found if isinstance(found, bool) else None
 
 
-def _licence(_: Subject) -> None:
-    """Neither the catalogue nor a hub's listing of files says it: nothing is known."""
+def _licence(about: Subject) -> str | None:
+    """What the model's author says, as it was normalised when it was read."""
+    if about.is_planned:
+        return about.planned("licence")
+    return None if about.model is None else about.model.licence or None
 
 
 ABOUT: Final[Mapping[str, Callable[[Subject], Scalar | None]]] = {
