@@ -124,3 +124,26 @@ async def test_a_definition_that_was_taken_away_is_missed(
     guards.sql("DELETE FROM guardrails_definition WHERE id = 'big'")
     found = await cases.replay(owner)
     assert (found["checked"], found["identical"], found["missing"]) == (1, 0, [bound])
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("point", "pull"),
+        ("subject", "a/b"),
+        ("actor", "key:2"),
+        ("outcome", "allow"),
+        ("at_us", 7),
+    ],
+)
+async def test_a_row_that_says_something_else_than_its_record_is_noticed(
+    guards: House, cases: Guarding, owner: Actor, column: str, value: object
+) -> None:
+    made = guards.decide(model_memory_share=0.6, model_format="gguf")
+    guards.sql(f"UPDATE guardrails_decision SET {column} = ?", value)
+    found = await cases.replay(owner)
+    assert (found["checked"], found["identical"]) == (1, 0)
+    (different,) = found["different"]
+    assert different["id"] == made
+    assert f"{column} is {value}" in different["differences"][0]
+    assert f"{column} is {value}" in (await cases.decision(owner, made))["sentences"][0]

@@ -207,6 +207,7 @@ def another_body(house: House) -> bytes:
 
 ALTERED = {
     "a document": "UPDATE guardrails_version SET document = CAST(document || x'23' AS BLOB)",
+    "all documents": "DELETE FROM guardrails_version",
     "a document's hash": f"UPDATE guardrails_version SET hash = '{'0' * 64}'",
     "what is active": "UPDATE guardrails_activation SET version = 2",
     "an activation": "DELETE FROM guardrails_activation",

@@ -300,6 +300,7 @@ class Guarding:
             decided.replayed,
             self.kept,
             Archive(self._standing),
+            self._standing.ledger,
             since_us=since_us,
             until_us=until_us,
             limit=limit,

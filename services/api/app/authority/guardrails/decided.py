@@ -6,11 +6,13 @@ from typing import Any, Final
 
 from app.authority.guardrails.archive import Archive
 from app.authority.guardrails.explaining import explain
-from app.authority.guardrails.records import from_bytes
+from app.authority.guardrails.records import clean, from_bytes
 from app.authority.guardrails.replaying import replay
+from app.authority.guardrails.sealed import Seals
 from app.authority.guardrails.values import Point
 from app.authority.guardrails.verdicts import OUTCOMES
 from app.authority.guardrails.watching.decision_store import DecisionStore, Kept
+from app.authority.ledger.store import Ledger
 from app.domain.refusals import GuardrailsNotFound, InvalidRequest
 
 Json = dict[str, Any]
@@ -20,6 +22,8 @@ CHUNK: Final = 500
 NAMED: Final = 1000
 """How many decisions that come out otherwise are told one by one."""
 _BEGINNING: Final = re.compile(r"[0-9a-f]{6,64}")
+_COLUMNS: Final = ("at_us", "point", "subject", "actor", "outcome")
+"""What a row says beside its record, which is what counts."""
 _TASK, _HASH, _TRIGGERED = 0, 2, 5
 """Places in a record's row of a verdict."""
 
@@ -88,6 +92,7 @@ def shown(kept: Kept) -> Json:
 def replayed(
     decisions: DecisionStore,
     archive: Archive,
+    ledger: Ledger,
     *,
     since_us: int | None,
     until_us: int | None,
@@ -95,17 +100,21 @@ def replayed(
 ) -> Json:
     """Decide again, from the records alone; `limit`: the newest so many.
 
-    `missing`: binding hashes of which no definition is kept, and decisions that are gone from
-    their row of numbers: somebody took them away by other means.
+    `missing`: binding hashes of which no definition is kept and, where all is decided again,
+    decisions that are gone from their row of numbers or are not those that the ledger has: somebody
+    took them away or changed them by other means.
     """
     checked = identical = 0
     different: list[Json] = []
     missing: set[str] = set()
     everything = (since_us, until_us, limit) == (None, None, None)
+    seals = Seals(ledger, decisions) if everything else None
     last = 0
     for kept in _asked_for(decisions, since_us or 0, until_us, limit):
-        if everything and kept.seq != last + 1:
-            missing.add(f"decisions {last + 1} to {kept.seq - 1}")
+        if seals is not None:
+            if kept.seq != last + 1:
+                missing.add(f"decisions {last + 1} to {kept.seq - 1}")
+            seals.see(kept)
         last = kept.seq
         checked += 1
         gone = _hashes(kept) - {each for each in _hashes(kept) if each in archive}
@@ -113,9 +122,12 @@ def replayed(
         if gone:
             continue
         again = replay(kept.record, archive, kept.digest)
-        identical += again.identical
-        if not again.identical and len(different) < NAMED:
-            different.append({"id": kept.digest, "differences": list(again.differences)})
+        differences = [*_unlike(kept), *again.differences]
+        identical += not differences
+        if differences and len(different) < NAMED:
+            different.append({"id": kept.digest, "differences": differences})
+    if seals is not None:
+        missing.update(seals.end())
     return {
         "checked": checked,
         "identical": identical,
@@ -145,10 +157,25 @@ def _asked_for(
 
 def _sentences(kept: Kept, archive: Archive) -> list[str]:
     altered = [] if kept.intact else ["The record is not the one that was kept: it was altered."]
+    altered += _unlike(kept)
     try:
         return altered + explain(kept.record, archive)
     except ValueError as unreadable:
         return [*altered, str(unreadable)]
+
+
+def _unlike(kept: Kept) -> list[str]:
+    """In what a row and its record differ; of a record that cannot be read others tell."""
+    try:
+        body = kept.body
+        says = {name: clean(f"{getattr(kept, name)}") for name in _COLUMNS}
+        return [
+            f"Its row was altered: {name} is {said}, and {body[name]} in its record."
+            for name, said in says.items()
+            if said != f"{body[name]}"
+        ]
+    except (ValueError, LookupError, TypeError):
+        return []
 
 
 def _record(kept: Kept) -> Any:

@@ -23,7 +23,12 @@ from app.authority.guardrails.store import DefinitionRow, GuardrailsStore, Marks
 from app.authority.guardrails.values import Composite, Condition, Definition, Reference
 from app.authority.ledger.store import Ledger
 from app.authority.ledger.stored import StoredEvent
-from app.domain.refusals import AuditUnavailable, GuardrailsInvalid, GuardrailViolated
+from app.domain.refusals import (
+    AuditUnavailable,
+    GuardrailsInvalid,
+    GuardrailsNotFound,
+    GuardrailViolated,
+)
 from app.evidence.vocabulary import Kind
 
 TRIES: Final = 5
@@ -83,7 +88,7 @@ class Standing:
     """Every method may be called from any thread."""
 
     def __init__(self, ledger: Ledger, engine: Engine) -> None:
-        self._ledger = ledger
+        self.ledger = ledger
         self.store = GuardrailsStore(ledger, engine)
         self.documents = Documents(ledger, self.store)
         self._reading = threading.Lock()
@@ -132,6 +137,8 @@ class Standing:
     def _read(self, marks: Marks) -> Now:
         try:
             return self._holds(marks)
+        except GuardrailsNotFound as gone:
+            raise altered("which guardrails are active") from gone
         except (GuardrailsInvalid, GuardrailViolated) as unknown:
             raise AuditUnavailable(
                 f"This release cannot go by the guardrails that hold: {unknown.message} Start the "
@@ -197,7 +204,7 @@ class Standing:
             raise altered("what is bound")
 
     def _newest(self, kind: Kind) -> StoredEvent | None:
-        found = list(self._ledger.latest(kind).values())
+        found = list(self.ledger.latest(kind).values())
         if any(not event.intact for event in found):
             raise altered("the guardrails")
         return found[0] if found else None
