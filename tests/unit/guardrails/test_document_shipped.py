@@ -14,7 +14,7 @@ from app.authority.guardrails.ir import define
 from app.authority.guardrails.primitives import PRIMITIVES, SERIES
 from app.authority.guardrails.strategies.registry import STRATEGIES
 from app.authority.guardrails.values import Action, Composite, Leaf, Operator, Point, ValueType
-from app.domain.refusals import GuardrailViolated
+from app.domain.licences import claimed
 from app.settings import TEMPLATES
 from tests.fakes.guardrails_text import TEXT, edited
 
@@ -107,9 +107,30 @@ def test_pulls_from_unknown_sources_are_blocked(shipped: Guardrails) -> None:
     assert "lmx" in str(leaf.params["values"])
 
 
-def test_what_is_never_known_is_refused_rather_than_never_met(shipped: Guardrails) -> None:
-    with pytest.raises(GuardrailViolated, match="model_licence"):
-        resolve('Block pulling a model whose licence is "none"', shipped)
+@pytest.mark.parametrize("word", ["licence", "license"])
+def test_pulls_under_licences_that_are_not_open_can_be_asked_about(
+    shipped: Guardrails, word: str
+) -> None:
+    intent = f"Require approval before pulling a model whose {word} is not open"
+    resolution = resolve(intent, shipped)
+    assert resolution.intent.action is Action.REQUIRE_APPROVAL
+    assert resolution.intent.points == (Point.PULL,)
+    leaf = resolution.condition
+    assert isinstance(leaf, Leaf)
+    assert (leaf.primitive, leaf.params["negate"]) == ("model_licence", True)
+    assert leaf.params["values"] == shipped.document.domain.sets["open_licences"]
+    assert all(claimed(licence) == licence for licence in leaf.params["values"])
+
+
+@pytest.mark.parametrize(
+    "said", ['publisher is "Qwen"', 'licence is "MIT"', 'quantization is "Q4_K_M"']
+)
+def test_what_is_read_in_lower_case_is_compared_in_lower_case(
+    shipped: Guardrails, said: str
+) -> None:
+    leaf = resolve(f"Block pulling a model whose {said}", shipped).condition
+    assert isinstance(leaf, Leaf)
+    assert leaf.params["values"] == (said.split('"')[1].lower(),)
 
 
 def test_editors_know_the_shipped_document(shipped: Guardrails) -> None:

@@ -30,7 +30,8 @@ class Primitive:
 
     `points`: where it can be read, in the order of `Point`. `about_subject`: it is a fact about
     what the act is about (or who asks), read at the act; otherwise it is a number of the whole
-    system, sampled on the tick. `labels`: every value of a categorical. `source`: where from.
+    system, sampled on the tick. `labels`: every value of a categorical. `lower_case`: it is read
+    in lower case, since who states it means the same by `MIT` and `mit`. `source`: where from.
     The history of a series is what was sampled; of any other, what was read at earlier decisions.
     """
 
@@ -43,6 +44,7 @@ class Primitive:
     scopes: tuple[Scope, ...] = _ALL
     labels: tuple[str, ...] = ()
     about_subject: bool = True
+    lower_case: bool = False
     version: int = 1
 
     @property
@@ -111,6 +113,7 @@ _SUBJECT: Final = (
         meaning="The licence that the model's author claims, in lower case; nobody checks it.",
         source="the card or header that came with the model; before a pull, what the hub says",
         points=(Point.LOAD, Point.PULL),
+        lower_case=True,
     ),
     Primitive(
         name="model_quantization",
@@ -118,6 +121,7 @@ _SUBJECT: Final = (
         meaning="How the model's weights are quantised, in lower case: 4bit, q4_k_m, none.",
         source="the catalogue; before a pull, the headers on the hub",
         points=(Point.LOAD, Point.PULL),
+        lower_case=True,
     ),
     Primitive(
         name="model_publisher",
@@ -125,6 +129,7 @@ _SUBJECT: Final = (
         meaning="The part of the model's id before the slash, in lower case.",
         source="the model's id",
         points=(Point.LOAD, Point.PULL, Point.DELETE),
+        lower_case=True,
     ),
     Primitive(
         name="model_source",

@@ -32,8 +32,13 @@ class Asked:
 
 
 def texts_of(asked: Asked, name: str, values: tuple[str, ...]) -> tuple[str, ...]:
-    """A list whose order means nothing is written in one order, and nothing in it twice."""
+    """A list whose order means nothing is written in one order, and nothing in it twice.
+
+    What is read in lower case is compared so, however it was quoted: "MIT" would never be met.
+    """
     labels = labels_of(asked.primitive)
+    if asked.primitive.lower_case:
+        values = tuple(value.lower() for value in values)
     for value in values if labels else ():
         if value not in labels:
             asked.findings.violated(
