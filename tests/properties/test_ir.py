@@ -5,6 +5,7 @@ import random
 from decimal import Decimal
 from typing import Any
 
+import rfc8785
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -81,6 +82,24 @@ def spelt_otherwise(value: Any) -> Any:
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) <= LARGEST else value
     return Decimal(value).quantize(Decimal("1.00")) if abs(value) < 10**6 else float(value)
+
+
+@given(values)
+def test_the_quick_writer_writes_what_rfc_8785_says(value: Any) -> None:
+    assert to_json(normal(value)) == rfc8785.dumps(normal(value))
+
+
+def test_every_character_is_written_as_rfc_8785_says() -> None:
+    text = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x11000))))
+    assert to_json(text) == rfc8785.dumps(text)
+    keys = dict.fromkeys(text, 1)
+    assert to_json(keys) == rfc8785.dumps(keys)
+
+
+@given(st.floats(1e-7, 1e-3) | st.floats(1e14, 1e22))
+def test_where_exponents_begin_is_where_rfc_8785_has_them(number: float) -> None:
+    for each in (normal(number), normal(-number)):
+        assert to_json([each]) == rfc8785.dumps([each])
 
 
 @given(graphs(), graphs())

@@ -217,6 +217,9 @@ ALTERED = {
     "a binding hash": (
         f"UPDATE guardrails_definition SET binding_hash = '{'0' * 64}' WHERE id = 'large-models'"
     ),
+    "a graph's hash": (
+        f"UPDATE guardrails_definition SET ir_hash = '{'0' * 64}' WHERE id = 'large-models'"
+    ),
     "its document": "UPDATE guardrails_definition SET guardrails = 2 WHERE id = 'large-models'",
     "a body": "UPDATE guardrails_definition SET body = x'7b7d' WHERE id = 'large-models'",
 }

@@ -18,7 +18,7 @@ from app.authority.guardrails.definitions import from_bytes
 from app.authority.guardrails.document.model import Guardrails
 from app.authority.guardrails.documents import Documents, altered
 from app.authority.guardrails.ir import intact
-from app.authority.guardrails.rulesets import Ruleset, bind
+from app.authority.guardrails.rulesets import Bound, Ruleset, bind
 from app.authority.guardrails.store import DefinitionRow, GuardrailsStore, Marks, Pin
 from app.authority.guardrails.values import Composite, Condition, Definition, Reference
 from app.authority.ledger.store import Ledger
@@ -33,6 +33,9 @@ from app.evidence.vocabulary import Kind
 
 TRIES: Final = 5
 """Readings of a state that changed while it was read; changes are acts of persons, and rare."""
+
+Said = tuple[str, int, str, str, bytes]
+"""A row of a definition: equal ones hold the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +56,13 @@ class Now:
     index: Affected
     policy_part: str
     generation: int
+    listed: str
+    """SHA-256 of the `listing` that the ledger has of it."""
 
-    def says_the_same(self, other: "Now") -> bool:
-        return (self.generation, self.policy_part) == (other.generation, other.policy_part)
+    def still(self, version: int, document_hash: str, generation: int, listed: str) -> bool:
+        """Whether these rows, compared with the ledger, say what this state was made of."""
+        held = (self.version, self.guardrails.hash, self.generation, self.listed)
+        return held == (version, document_hash, generation, listed)
 
 
 class Known(Mapping[Pin, Definition]):
@@ -93,6 +100,7 @@ class Standing:
         self.documents = Documents(ledger, self.store)
         self._reading = threading.Lock()
         self._kept: tuple[Marks, Now] | None = None
+        self._held: dict[Said, tuple[Definition, Bound]] = {}
 
     def current(self) -> Now:
         """What holds now, from memory while nothing was added.
@@ -109,23 +117,20 @@ class Standing:
         """As `current`, but read and compared with the ledger whatever is in memory."""
         with self._reading:
             kept, self._kept = self._kept, None  # not known to be true any more
-            marks, now = self._steady()
-            if kept is not None and kept[1].says_the_same(now):
-                now = kept[1]  # its rules remember what they found in histories
-            self._kept = (marks, now)
-            return now
+            self._kept = self._steady(None if kept is None else kept[1])
+            return self._kept[1]
 
     def known(self) -> Known:
         return Known(self.store)
 
     # --- private ----------------------------------------------------------------------------
 
-    def _steady(self) -> tuple[Marks, Now]:
+    def _steady(self, kept: Now | None) -> tuple[Marks, Now]:
         """A state that did not change while it was read."""
         for _ in range(TRIES):
             before = self.store.marks()
             try:
-                now = self._read(before)
+                now = self._read(before, kept)
             except AuditUnavailable:
                 if self.store.marks() == before:
                     raise
@@ -134,9 +139,9 @@ class Standing:
                 return before, now
         raise AuditUnavailable("The guardrails are being changed. Try again.", retry_after_s=1)
 
-    def _read(self, marks: Marks) -> Now:
+    def _read(self, marks: Marks, kept: Now | None) -> Now:
         try:
-            return self._holds(marks)
+            return self._holds(marks, kept)
         except GuardrailsNotFound as gone:
             raise altered("which guardrails are active") from gone
         except (GuardrailsInvalid, GuardrailViolated) as unknown:
@@ -145,25 +150,38 @@ class Standing:
                 "release that made them, and bind what both know."
             ) from unknown
 
-    def _holds(self, marks: Marks) -> Now:
+    def _holds(self, marks: Marks, kept: Now | None) -> Now:
+        """Every row is read and compared each time; what was made of equal rows is made once."""
         version = self._active()
         document = self.documents.get(version)
-        rows = self.store.bound()
-        definitions = {row.id: _parsed(row) for row in rows}  # the ledger has their bytes' hashes
+        rows = {_said(row): row for row in self.store.bound()}
+        parsed = {said: self._parsed(said, row) for said, row in rows.items()}
         known = self.known()
-        self._compare(rows, self._used(definitions.values(), known))
-        bound = [bind(definition, known) for definition in definitions.values()]
-        rules = Ruleset(bound, document.hash)
+        listed = self._compare(rows.values(), self._used(parsed.values(), known))
+        if kept is not None and kept.still(version, document.hash, marks.generation, listed):
+            return kept  # its rules remember what they found in histories
+        self._held = {said: self._bound(said, one, known) for said, one in parsed.items()}
+        definitions = {one.id: one for one in parsed.values()}
+        rules = Ruleset((bound for _, bound in self._held.values()), document.hash)
         return Now(
             version=version,
             guardrails=document,
             rules=rules,
             definitions=definitions,
-            compiled_under={row.id: row.guardrails for row in rows},
+            compiled_under={row.id: row.guardrails for row in rows.values()},
             index=Affected(watched(one) for one in definitions.values()),
             policy_part=hashlib.sha256(f"{document.hash}\n{rules.hash}".encode()).hexdigest(),
             generation=marks.generation,
+            listed=listed,
         )
+
+    def _parsed(self, said: Said, row: DefinitionRow) -> Definition:
+        held = self._held.get(said)
+        return held[0] if held else _parsed(row)  # the ledger has its bytes' hash
+
+    def _bound(self, said: Said, one: Definition, known: Known) -> tuple[Definition, Bound]:
+        """What a definition refers to never changes either."""
+        return self._held.get(said) or (one, bind(one, known))
 
     def used_by(self, definitions: Iterable[Definition]) -> list[DefinitionRow]:
         """The definitions that these refer to, those that they refer to as well, and so on."""
@@ -195,13 +213,15 @@ class Standing:
             raise altered("which guardrails are active")
         return row.version
 
-    def _compare(self, rows: list[DefinitionRow], used: list[DefinitionRow]) -> None:
+    def _compare(self, rows: Iterable[DefinitionRow], used: Iterable[DefinitionRow]) -> str:
+        """The hash of the listing, which the ledger has too."""
         event = self._newest(Kind.GUARDRAILS_BOUND)
-        if event is None and not self.store.marks().binding:
-            return  # adopted in part: the next start goes on with it
         digest = hashlib.sha256(listing(rows, used)).hexdigest()
+        if event is None and not self.store.marks().binding:
+            return digest  # adopted in part: the next start goes on with it
         if event is None or event.data.get("bindings") != digest:
             raise altered("what is bound")
+        return digest
 
     def _newest(self, kind: Kind) -> StoredEvent | None:
         found = list(self.ledger.latest(kind).values())
@@ -228,6 +248,11 @@ def _parsed(row: DefinitionRow) -> Definition:
     if said != (row.id, row.version, row.ir_hash, row.binding_hash):
         raise altered(f"{row.id}@{row.version}")
     return found
+
+
+def _said(row: DefinitionRow) -> Said:
+    body = hashlib.sha256(row.body).digest()
+    return row.id, row.version, row.ir_hash, row.binding_hash, body
 
 
 def listing(bound: Iterable[DefinitionRow], used: Iterable[DefinitionRow]) -> bytes:
