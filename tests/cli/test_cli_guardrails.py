@@ -194,6 +194,19 @@ def test_what_the_guardrails_do_not_allow_is_refused_with_every_violation(
     assert ended.err.startswith("bounds: 500 is above 100.[2J (when.0)\nlmx: It is not allowed.")
 
 
+def test_all_tasks_are_listed_however_many_answers_it_takes(
+    lmx: Run, authority: FakeAuthority
+) -> None:
+    def answer(asked: Asked) -> Any:
+        after = asked.query.get("cursor", "a")
+        following = {"a": "b", "b": "c", "c": "a"}[after]  # and then it goes round
+        return {"tasks": [{**said.TASK, "id": f"after-{after}"}], "next": following}
+
+    authority.guardrails = answer
+    listed = json.loads(lmx("guardrails", "tasks", "--json").out)["tasks"]
+    assert [task["id"] for task in listed] == ["after-a", "after-b", "after-c"]
+
+
 def test_tasks_are_listed_and_shown(lmx: Run, answering: FakeAuthority) -> None:
     out = lmx("guardrails", "tasks").out
     assert said.INTENT in out

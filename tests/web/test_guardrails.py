@@ -43,7 +43,13 @@ async def ask(
         ("POST", "/versions", {"text": "a"}, {"text": "a", "form": "yaml", "note": ""}),
         ("GET", "/versions/7", None, {"version": 7}),
         ("GET", "/diff?from=1&to=2", None, {"before": 1, "after": 2}),
-        ("GET", "/tasks", None, {"retired": False}),
+        ("GET", "/tasks", None, {"retired": False, "cursor": None, "limit": 500}),
+        (
+            "GET",
+            "/tasks?retired=true&cursor=a&limit=7",
+            None,
+            {"retired": True, "cursor": "a", "limit": 7},
+        ),
         ("GET", "/tasks/large-models", None, {"id": "large-models"}),
         (
             "POST",

@@ -175,6 +175,26 @@ async def test_a_retired_task_is_listed_only_when_asked_for(
     assert every["large-models"]["version"] == 1
 
 
+async def test_tasks_are_listed_a_page_at_a_time(
+    guards: House, cases: Guarding, owner: Actor
+) -> None:
+    await guards.does("retire", task="known-sources")
+    listed, cursor = [], None
+    for _ in range(2):
+        page = await cases.tasks(owner, cursor=cursor, limit=2)
+        listed.append([task["id"] for task in page["tasks"]])
+        cursor = page["next"]
+    assert listed == [["blocked-attempts", "large-models"], ["verified-formats"]]
+    assert cursor is None
+    everything = await cases.tasks(owner, retired=True, limit=4)
+    assert (len(everything["tasks"]), everything["next"]) == (4, None)
+    assert await cases.tasks(owner, cursor="z") == {"tasks": [], "next": None}
+    for odd in ("../x", "", "Z", "a" * 65):
+        with pytest.raises(InvalidRequest) as refused:
+            await cases.tasks(owner, cursor=odd)
+        assert refused.value.param == "cursor"
+
+
 async def test_a_task_tells_every_binding_there_was(
     guards: House, cases: Guarding, owner: Actor
 ) -> None:

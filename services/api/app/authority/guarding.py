@@ -156,12 +156,20 @@ class Guarding:
 
     # --- tasks ------------------------------------------------------------------------------
 
-    async def tasks(self, actor: Actor, *, retired: bool = False) -> Json:
+    async def tasks(
+        self,
+        actor: Actor,
+        *,
+        retired: bool = False,
+        cursor: str | None = None,
+        limit: int = overview.MOST_TASKS,
+    ) -> Json:
         """``{tasks: [{id, intent, action, points, sentence, version, guardrails, ir_hash,
-        binding_hash, bound_us, bound_by, ask, affected, state: bound|retired}]}``."""
+        binding_hash, bound_us, bound_by, ask, affected, state: bound|retired}], next}``, by id."""
         grant(actor, Permission.GUARDRAILS_READ)
-        found = await asyncio.to_thread(overview.tasks, self.changing, retired=retired)
-        return {"tasks": found}
+        return await asyncio.to_thread(
+            overview.tasks, self.changing, retired=retired, cursor=cursor, limit=limit
+        )
 
     async def task(self, actor: Actor, id: str) -> Json:  # noqa: A002
         """One of `tasks`, with ``{condition, trace, ir, history: [{version, guardrails, bound_us,

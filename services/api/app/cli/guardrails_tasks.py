@@ -1,6 +1,6 @@
 """`lmx guardrails`: the tasks that decide, and asking for another set of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -45,8 +45,7 @@ def tasks(
         if task is not None:
             answer = authority.get(path("tasks", task))
         else:
-            answer = authority.get(f"{ROOT}/tasks", retired="true" if retired else None)
-            rows(answer, "tasks")
+            answer = {"tasks": list(_listed(authority, retired))}
     if as_json:
         output.as_json(answer)
     elif task is not None:
@@ -163,6 +162,19 @@ def _ask(server: str, where: str, body: Mapping[str, Any]) -> None:
             output.say(f"Exactly that is bound already: {one_line(bound)}. Nothing was asked.")
             return
         asking.follow_made(authority, made)
+
+
+def _listed(authority: Any, retired: bool) -> Iterator[dict[str, Any]]:
+    """Every task; an answer holds so many."""
+    from app.cli.connection import rows
+
+    before, cursor = "", None
+    while cursor is None or cursor > before:  # what goes backwards would never end
+        before = cursor or ""
+        page = authority.get(f"{ROOT}/tasks", retired="true" if retired else None, cursor=cursor)
+        yield from rows(page, "tasks")
+        if not isinstance(cursor := page.get("next"), str):
+            return
 
 
 def _row(task: dict[str, Any]) -> tuple[str, ...]:

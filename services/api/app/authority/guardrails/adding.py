@@ -44,11 +44,11 @@ def wanted(id: object, intent: object, version: object = None) -> Wanted:  # noq
     return Wanted(task_id(id), given(intent), version)
 
 
-def task_id(id: object) -> str:  # noqa: A002
+def task_id(id: object, param: str = "id") -> str:  # noqa: A002
     if not isinstance(id, str) or not _ID.fullmatch(id):
         raise InvalidRequest(
             "A task's id begins with a small letter and has up to 64 of a-z, 0-9 and -.",
-            param="id",
+            param=param,
         )
     return id
 

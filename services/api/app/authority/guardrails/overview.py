@@ -1,15 +1,19 @@
 """The documents and tasks that there are, as they stand now."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 from app.authority.guardrails import showing
+from app.authority.guardrails.adding import task_id
 from app.authority.guardrails.changing import Changing
 from app.authority.guardrails.standing import Now, definition_of
 from app.authority.guardrails.store import BindingRow, DefinitionRow
 from app.domain.refusals import GuardrailsNotFound
 
 Json = dict[str, Any]
+
+MOST_TASKS: Final = 500
+"""How many tasks one answer lists."""
 
 
 def versions(changing: Changing) -> list[Json]:
@@ -49,16 +53,26 @@ def diff(changing: Changing, before: int, after: int) -> Json:
     }
 
 
-def tasks(changing: Changing, *, retired: bool) -> list[Json]:
-    """What decides, by task; `retired`: what once did as well."""
+def tasks(changing: Changing, *, retired: bool, cursor: str | None, limit: int) -> Json:
+    """``{tasks, next}``: what decides, by task, `limit` of them past the id `cursor`; `next` goes
+    on. `retired`: what once did as well. Raises InvalidRequest."""
+    after = "" if cursor is None else task_id(cursor, "cursor")
+    limit = max(1, min(limit, MOST_TASKS))
     now, store = changing.standing.current(), changing.standing.store
     affected = changing.affected(now, now.version)
-    rows = {row.id: row for row in store.bound()}
-    return [
-        _task(changing, now, binding, affected, rows.get(binding.task))
+    listed = [
+        binding
         for binding in store.bindings()
-        if retired or binding.task in now.definitions
+        if binding.task > after and (retired or binding.task in now.definitions)
     ]
+    page = listed[:limit]
+    rows = {row.id: row for row in store.bound()} if page else {}
+    return {
+        "tasks": [
+            _task(changing, now, binding, affected, rows.get(binding.task)) for binding in page
+        ],
+        "next": page[-1].task if len(listed) > limit else None,
+    }
 
 
 def task(changing: Changing, name: str) -> Json:

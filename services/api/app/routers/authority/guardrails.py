@@ -99,9 +99,19 @@ async def compare(
 
 
 @router.get("/tasks", response_model=_Plain)
-async def list_tasks(services: UseCases, actor: Keyholder, retired: bool = False) -> Response:
-    """What is bound and decides: each task's intent, and what it was compiled to."""
-    return answer(await services.guarding.tasks(actor, retired=retired))
+async def list_tasks(
+    services: UseCases,
+    actor: Keyholder,
+    retired: bool = False,
+    cursor: Annotated[str | None, Query(max_length=64)] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 500,
+) -> Response:
+    """What is bound and decides, by id: each task's intent, and what it was compiled to.
+
+    `next` continues.
+    """
+    found = await services.guarding.tasks(actor, retired=retired, cursor=cursor, limit=limit)
+    return answer(found)
 
 
 @router.get("/tasks/{task}", response_model=_Plain)
