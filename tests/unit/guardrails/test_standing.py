@@ -189,7 +189,7 @@ def test_a_document_that_this_release_cannot_read_decides_nothing(
     def unreadable(*_: object) -> None:
         raise GuardrailsInvalid("There is no strategy z_score.", details={"errors": []})
 
-    monkeypatch.setattr(documents, "read", unreadable)
+    monkeypatch.setattr(documents, "read_again", unreadable)
     office = guards.office
     with pytest.raises(AuditUnavailable, match="no strategy z_score"):
         Standing(office.ledger, office.engine).current()

@@ -14,6 +14,7 @@ from app.authority.guardrails.changing import Binding, Changing
 from app.authority.guardrails.document.model import Guardrails
 from app.authority.guardrails.document.reading import read
 from app.authority.guardrails.recompiling import defined
+from app.authority.guardrails.store import GuardrailsStore
 from app.authority.guardrails.values import Definition
 from app.authority.ledger.store import Ledger
 from app.domain.actors import SYSTEM
@@ -42,12 +43,12 @@ def adopt(changing: Changing, ledger: Ledger, templates: Path) -> Adopted:
     document or one of its tasks cannot be used: then nothing of it is kept.
     """
     text = (templates / DOCUMENT).read_text("utf-8")
-    shipped = _document(text, templates / DOCUMENT)
     store = changing.standing.store
     active = store.activation()
     if ledger.latest(Kind.GUARDRAILS_BOUND):
         changing.standing.checked()
-        return Adopted(now=False, another_ships=store.version_of(shipped.hash) is None)
+        return Adopted(now=False, another_ships=_is_another(store, text, templates / DOCUMENT))
+    shipped = _document(text, templates / DOCUMENT)
     document = shipped if active is None else changing.standing.documents.get(active.version)
     definitions = {
         task: _definition(task, intent, document, templates / TASKS)
@@ -61,6 +62,13 @@ def adopt(changing: Changing, ledger: Ledger, templates: Path) -> Adopted:
     bindings = [Binding(task, one, version) for task, one in sorted(definitions.items())]
     changing.set_bound(bindings, SYSTEM)
     return Adopted(now=True, another_ships=False)
+
+
+def _is_another(store: GuardrailsStore, text: str, path: Path) -> bool:
+    """Read only where it was never loaded to the byte: every start asks."""
+    if store.has_document(text.encode()):
+        return False
+    return store.version_of(_document(text, path).hash) is None
 
 
 def _document(text: str, path: Path) -> Guardrails:

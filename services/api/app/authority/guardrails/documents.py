@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import Final, cast
 
 from app.authority.guardrails.document.model import Guardrails
-from app.authority.guardrails.document.reading import Form, read
+from app.authority.guardrails.document.reading import Form, read_again
 from app.authority.guardrails.store import GuardrailsStore, VersionRow
 from app.authority.ledger.store import Ledger
 from app.authority.ledger.stored import StoredEvent
@@ -66,7 +66,7 @@ class Documents:
             raise altered(f"version {row.version} of the guardrails")
         if (event.data.get("hash"), event.data.get("document")) != said:
             raise altered(f"version {row.version} of the guardrails")
-        document = read(row.document.decode(), cast(Form, row.form))
+        document = read_again(row.document.decode(), cast(Form, row.form), row.hash)
         if document.hash != row.hash:
             raise altered(f"version {row.version} of the guardrails")
         return document

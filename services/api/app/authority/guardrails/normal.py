@@ -73,20 +73,19 @@ def sha256(content: bytes) -> str:
 
 def _is_plain(value: Any) -> bool:
     """Whether both writers spell it alike: they differ in long fractions and in other keys."""
-    kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return True
-    if kind is int:
-        return abs(value) <= LARGEST
-    if kind is float:
-        return _SMALLEST <= abs(value) < _LARGE
-    if kind is list:
-        return all(map(_is_plain, value))
-    return (
-        kind is dict
-        and all(type(key) is str and key.isascii() for key in value)
-        and all(map(_is_plain, value.values()))
-    )
+    match value:
+        case None | bool() | str():
+            return True
+        case int():
+            return abs(value) <= LARGEST
+        case float():
+            return _SMALLEST <= abs(value) < _LARGE
+        case list():
+            return all(map(_is_plain, value))
+        case dict():
+            keys = all(isinstance(key, str) and key.isascii() for key in value)
+            return keys and all(map(_is_plain, value.values()))
+    return False
 
 
 def _rank(value: Any) -> tuple[int, Any]:

@@ -151,6 +151,12 @@ class GuardrailsStore:
             number: int | None = connection.execute(newest).scalar_one()
         return number
 
+    def has_document(self, content: bytes) -> bool:
+        """Whether this was loaded, to the byte."""
+        same = select(_VERSION.c.version).where(_VERSION.c.document == content).limit(1)
+        with self._reading() as connection:
+            return connection.execute(same).first() is not None
+
     def activations(self) -> list[ActivationRow]:
         """The oldest first."""
         return self._all(ActivationRow, select(_ACTIVATION).order_by(_ACTIVATION.c.seq))

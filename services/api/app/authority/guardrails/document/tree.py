@@ -8,7 +8,6 @@ with its line. Nothing here raises but GuardrailsInvalid, whatever the text is.
 import math
 import re
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ MAX_NUMBER: Final = 2**53
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _WORDS: Final = {"null": None, "true": True, "false": False}
+_QUICK: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVER: Final = yaml.resolver.Resolver()
 
 
@@ -58,12 +58,15 @@ class _Open:
     repeated: bool = False
 
 
-def read_tree(text: str) -> Tree:
-    """The tree of a YAML text. Raises GuardrailsInvalid where there is no reading on."""
+def read_tree(text: str, *, quick: bool = False) -> Tree:
+    """The tree of a YAML text. Raises GuardrailsInvalid where there is no reading on.
+
+    `quick`: with libyaml where it is there, which finds other words for what is wrong.
+    """
     _refuse_unreadable(text)
     builder = _Builder()
     try:
-        for event in _events(text):
+        for event in yaml.parse(text, Loader=_QUICK if quick else yaml.SafeLoader):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -85,10 +88,6 @@ def read_tree(text: str) -> Tree:
 
 class _Stop(Exception):
     """There is a problem after which reading on makes no sense."""
-
-
-def _events(text: str) -> Iterator[Any]:
-    return yaml.parse(text, Loader=yaml.SafeLoader)
 
 
 def _refuse_unreadable(text: str) -> None:
@@ -157,9 +156,9 @@ class _Builder:
             raise _Stop
         self._plainness(event, around.path)
         key = event.value
-        if key == "<<" and event.style is None:
+        if key == "<<" and not event.style:
             self.problem(spot, around.path, "Merge keys (<<) are not taken: write it all out.")
-        elif event.style is None and not isinstance(_scalar(event)[0], str):
+        elif not event.style and not isinstance(_scalar(event)[0], str):
             self.problem(spot, around.path, f"Put the key {key} in quotes.")
         if key in around.lines:
             message = f"{key} is set twice, first on line {around.lines[key]}: keep one of them."
@@ -227,7 +226,7 @@ def _scalar(event: Any) -> tuple[Any, str | None]:
     text = event.value
     if any(is_control(character) and character != "\n" for character in text):
         return None, "Take the control characters out of this text."
-    if event.style is not None:
+    if event.style:  # libyaml says "" of what is plain
         return text, None
     if text in _WORDS or not text:
         return _WORDS.get(text), None
