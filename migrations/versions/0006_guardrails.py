@@ -55,6 +55,8 @@ CREATE TABLE guardrails_definition (
     created_us INTEGER NOT NULL,
     PRIMARY KEY (id, version)
 ) STRICT""",
+    # What decided, years later: a record names it by its hash alone.
+    "CREATE INDEX guardrails_definition_binding ON guardrails_definition (binding_hash)",
     """\
 CREATE TRIGGER guardrails_definition_new_only BEFORE INSERT ON guardrails_definition
 WHEN EXISTS (SELECT 1 FROM guardrails_definition WHERE id = NEW.id AND version = NEW.version)

@@ -137,6 +137,7 @@ EXPECTED: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "guardrails_definition": {
         "guardrails_definition": "60e788cfb808fc3e169798049133c8532450946b1f291cbbcf794936881eb644",
+        "guardrails_definition_binding": "059900afc839484802ea60f2dbf9d9cd7bc347b5ea08ee686ffa9c3cc93b4c22",
         "guardrails_definition_new_only": "d7195b18b271566753ef0e927bb54aa6fbfd28e3c96e5573c074fb2c2a92466b",
         "guardrails_definition_no_delete": "1a7d1a4fd9f151bf57ccdb1dc77d5987deb9f248a4275bfaf98c5572916bcc8d",
         "guardrails_definition_no_update": "9305bbd0fe9bfa9d4d1e1a2e2ce866753b5a27b889d8fb1687c7821472afe930",
