@@ -42,6 +42,8 @@ class FakeHub:
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     large: tuple[str, ...] = LARGE
 
+    card: Any = None  # what the model's card says, as the hub has read it
+    tags: Any = field(default_factory=list)
     listed: dict[str, dict[str, Any]] = field(default_factory=dict)  # overrides, by path
     more: list[dict[str, Any]] = field(default_factory=list)  # siblings that do not exist
     raw_listing: bytes | None = None
@@ -154,7 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
                 sibling(p, c, large=p.endswith(hub.large)) | hub.listed.get(p, {})
                 for p, c in files.items()
             ]
-            body = {"id": repo, "sha": commit, "siblings": siblings + hub.more, "tags": []}
+            body = {"id": repo, "sha": commit, "siblings": siblings + hub.more, "tags": hub.tags}
+            if hub.card is not None:
+                body["cardData"] = hub.card
             self._send(200, json.dumps(body).encode(), {})
 
     def _resolve(self, path: str) -> None:

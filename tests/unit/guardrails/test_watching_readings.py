@@ -12,8 +12,10 @@ from app.authority.guardrails.strategies.base import Reading, Reason
 from app.authority.guardrails.values import Point, Scope
 from app.authority.guardrails.watching.readings import EVERY_SERIES, SYSTEM, at_point, on_tick
 from app.authority.guardrails.watching.subjects import ABOUT
+from app.authority.permissions import Permission, grant
 from app.authority.policy.decisions import Question
 from tests.fakes.at_work import AtWork, at_work
+from tests.models import tiny_model
 
 NULL = Reading(None, Reason.NULL_INPUT)
 
@@ -90,6 +92,39 @@ def test_a_pull_is_read_from_the_files_that_it_would_fetch(work: AtWork) -> None
     assert (found["model_size"], found["model_format"]) == (77, "safetensors")
     assert found["model_publisher"] == "acme"
     assert (found["model_licence"], found["model_quantization"]) == (None, None)
+    known = pull(work, repo="Acme/tiny", files=files, licence="mit", quantization="4bit")
+    found = read(work, known, Point.PULL)
+    assert (found["model_licence"], found["model_quantization"]) == ("mit", "4bit")
+
+
+def test_before_a_hub_is_asked_only_names_are_known(work: AtWork) -> None:
+    found = read(work, pull(work, repo="Acme/tiny"), Point.PULL)
+    assert (found.pop("model_publisher"), found.pop("actor")) == ("acme", work.office.owner.id)
+    about_subject = {name for name in found if PRIMITIVES[name].about_subject}
+    assert about_subject == {*("model_size", "model_format", "model_licence", "model_quantization")}
+    assert {found[name] for name in about_subject} == {None}
+
+
+def test_the_licence_of_a_load_is_what_was_taken_in_with_the_model(
+    work: AtWork, tmp_path: Path
+) -> None:
+    assert read(work, work.load(), Point.LOAD)["model_licence"] is None
+    directory = tiny_model(tmp_path / "claims", seed=8)
+    (directory / "README.md").write_text("---\nlicense: Apache-2.0\n---\n")
+    may = grant(work.office.owner, Permission.MODEL_IMPORT)
+    work.catalog.import_directory(may, directory, "a/claims", lambda _: None, lambda: False)
+    asked = work.load(subject="a/claims")
+    assert read(work, asked, Point.LOAD)["model_licence"] == "apache-2.0"
+
+
+def test_a_repair_is_read_as_the_model_that_is_here_and_as_a_pull_of_its_publisher(
+    work: AtWork,
+) -> None:
+    facts = {"repo": "Acme/tiny", "revision": "c" * 40, "name": work.model.id}
+    asked = Question("model_repair", work.office.owner, work.model.id, facts, {"repo": "Acme/tiny"})
+    found = read(work, asked, Point.PULL)
+    assert (found["model_publisher"], found["model_format"]) == ("acme", "safetensors")
+    assert (found["model_size"], found["model_quantization"]) == (work.model.size_bytes, "none")
 
 
 @pytest.mark.parametrize(
@@ -104,6 +139,8 @@ def test_the_format_of_a_pull_is_in_the_names_of_its_files(
 
 def test_a_name_chosen_here_does_not_hide_whose_files_are_pulled(work: AtWork) -> None:
     assert read(work, pull(work), Point.PULL)["model_publisher"] == "acme"
+    for repo in ("acme/tiny", "ACME/Tiny"):
+        assert read(work, pull(work, repo=repo), Point.PULL)["model_publisher"] == "acme"
 
 
 def test_what_an_act_frees_and_whether_it_can_be_undone_is_in_its_plan(work: AtWork) -> None:
