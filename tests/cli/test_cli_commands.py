@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,22 @@ def test_status_shows_the_loaded_models_and_says_when_there_are_none(
     assert "No model is loaded" in empty.err
     authority.resident = [{"id": "a/b", "state": "ready", "resident_bytes": GIB, "slots": 4}]
     assert "a/b" in lmx("status").out
+
+
+@pytest.mark.parametrize(
+    ("in_force", "said"),
+    [
+        ({"version": 2, "tasks": 4, "trouble": None}, "version 2 is active, 4 tasks decide"),
+        ({"version": 1, "tasks": 1, "trouble": None}, "version 1 is active, 1 task decides"),
+        ({"version": None, "tasks": None, "trouble": "They were altered."}, "CANNOT BE ASKED"),
+    ],
+)
+def test_status_says_which_guardrails_are_in_force(
+    lmx: Run, authority: FakeAuthority, in_force: dict[str, Any], said: str
+) -> None:
+    authority.in_force = {"guardrails": in_force}
+    line = next(each for each in lmx("status").out.splitlines() if each.startswith("guardrails"))
+    assert said in line
 
 
 def test_the_key_is_sent_and_nothing_else_asks_for_one(lmx: Run, authority: FakeAuthority) -> None:

@@ -58,6 +58,7 @@ class FakeAuthority:
     resident: list[dict[str, Any]] = field(default_factory=list)
     chat: list[dict[str, Any]] = field(default_factory=lambda: answer_of("Hello", " there."))
     budget_bytes: int = 8 * GIB
+    in_force: dict[str, Any] = field(default_factory=dict)  # of the status, its `guardrails`
     problem: tuple[int, dict[str, Any]] | None = None
     raw: bytes | None = None
     reports: Callable[[Asked], Any] | None = None  # what answers below /authority/ledger/reports
@@ -206,7 +207,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer |= {"uptime_s": 3700, "profile": "solo", "memory": memory}
         answer |= {"ledger": {"size": len(self.authority.events), "available": True}}
         answer |= {"operator_key_path": "/home/a/.lmx/operator.key"}
-        self._json(answer | {"models": self.authority.resident})
+        self._json(answer | {"models": self.authority.resident} | self.authority.in_force)
 
     def _fit(self, asked: Asked) -> None:
         weights = 4 * GIB * (asked.body.get("slots") or 1)

@@ -13,6 +13,7 @@ from app.authority.guardrails.adopting import DOCUMENT, TASKS, adopt
 from app.authority.guardrails.changing import Changing
 from app.authority.guardrails.definitions import from_bytes, to_bytes
 from app.authority.guardrails.standing import Now, Standing
+from app.authority.guardrails.status import in_force
 from app.authority.guardrails.store import Marks
 from app.domain.actors import SYSTEM
 from app.domain.refusals import AuditUnavailable, GuardrailsInvalid, StartRefused
@@ -122,6 +123,20 @@ def test_an_installation_may_ship_without_tasks(tmp_path: Path) -> None:
         assert adopt(house.changing, house.office.ledger, tmp_path / "config").now
         assert not adopt(house.changing, house.office.ledger, tmp_path / "config").now
         assert house.standing.checked().definitions == {}
+
+
+# --- at a glance ------------------------------------------------------------------------------
+
+
+def test_what_is_in_force_is_said_in_a_few_values(guards: House) -> None:
+    assert in_force(guards.standing) == {"version": 1, "tasks": 4, "trouble": None}
+
+
+def test_guardrails_that_do_not_hold_are_in_trouble_and_say_why(tmp_path: Path) -> None:
+    with before_the_first_start(tmp_path / "home") as house:
+        found = in_force(house.standing)
+    assert (found["version"], found["tasks"]) == (None, None)
+    assert "adopts" in found["trouble"]
 
 
 # --- from memory, and read anew ---------------------------------------------------------------

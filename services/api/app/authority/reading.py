@@ -53,9 +53,11 @@ class Reading:
     standing: Callable[[], dict[str, Any]]
     """How the ledger stands, as plain values."""
     overrides: Callable[[], Mapping[str, Any]] = dict
+    """Strict rules that are set aside now: what holds instead, until when, by whom."""
     profile: Callable[[], str] = str
     """The kind of approval profile that holds now."""
-    """Strict rules that are set aside now: what holds instead, until when, by whom."""
+    guardrails: Callable[[], dict[str, Any]] = dict
+    """Which guardrails are in force."""
     _facts: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False)
     """What never changes of a model, by its digest, so that no listing reads a file."""
 
@@ -159,6 +161,7 @@ class Reading:
             "operator_key_path": installation.operator_key_path,
             "uptime_s": round(self.clock.monotonic() - installation.started),
             "ledger": await asyncio.to_thread(self.standing),
+            "guardrails": await asyncio.to_thread(self.guardrails),
             "memory": await self._memory(),
             "models": [
                 residency_of(held, now=self.clock.monotonic())

@@ -43,6 +43,7 @@ def _facts(answer: dict[str, Any]) -> list[tuple[str, str]]:
         ("state", one_line(answer.get("home"))),
         ("operator key", one_line(answer.get("operator_key_path"))),
         *_ledger(pick(answer, "ledger") or {}),
+        *_guardrails(pick(answer, "guardrails") or {}),
         ("budget", memory.get("budget_bytes", "-")),
         ("promised", f"{memory.get('promised_untaken_bytes', '-')}, not yet taken"),
         ("available", f"{memory.get('available_bytes', '-')} of {memory.get('total_bytes', '-')}"),
@@ -72,6 +73,18 @@ def _ledger(ledger: dict[str, Any]) -> list[tuple[str, str]]:
     if pick(ledger, "reserve", "in_use"):
         lines.append(("reserve", "IN USE: the disk is full, only refusals are recorded"))
     return lines
+
+
+def _guardrails(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Which document is active and how many tasks decide; plainly, where none can be asked."""
+    if not found:
+        return []
+    if found.get("trouble"):
+        said = f"CANNOT BE ASKED, so acts are refused: {one_line(found['trouble'])}"
+        return [("guardrails", said)]
+    tasks = found.get("tasks")
+    count = "1 task decides" if tasks == 1 else f"{one_line(tasks)} tasks decide"
+    return [("guardrails", f"version {one_line(found.get('version'))} is active, {count}")]
 
 
 def _trouble(sink: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from app.authority.auditing.standing import Standing
 from app.authority.computing import Computing
 from app.authority.execution import Execution
 from app.authority.guarding import Guarding
+from app.authority.guardrails.status import in_force
 from app.authority.inference import Inference
 from app.authority.keys import OperatorKey
 from app.authority.leasing import InferencePorts
@@ -193,6 +194,7 @@ def _services(
         standing=standing,
         overrides=partial(overrides, authority.ledger, authority.clock),
         profile=lambda: str(governed.profiles.current().kind),
+        guardrails=partial(in_force, guards.changing.standing),
     )
 
     async def ready() -> Mapping[str, bool]:
