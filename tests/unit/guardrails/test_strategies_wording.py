@@ -44,7 +44,7 @@ SUMMARIES = {
         (False, "", "no"),
         (None, "bytes", "not known"),
         ("gguf", "", "gguf"),
-        ("a\n\u202eb", "", "a\\n\\u202eb"),
+        ("a\n\u202eb", "", '"a\\n\\u202eb"'),
         ("x" * 200, "", "x" * 80 + "..."),
     ],
 )
@@ -253,4 +253,23 @@ def test_a_sentence_stays_on_one_line_whatever_a_file_calls_itself() -> None:
     equals, params = STRATEGIES["equals"], {"values": ("a\nb",), "negate": True}
     reading = Reading("mit\n2026 approved\x1b[2J\u202e")
     said = equals.sentence("licence", "", reading, equals.decide(reading, {}, params), params)
-    assert said == "licence is mit\\n2026 approved\\x1b[2J\\u202e, not a\\nb"
+    assert said == 'licence is "mit\\n2026 approved\\x1b[2J\\u202e", not "a\\nb"'
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("mlx-community", "mlx-community"),
+        ("lmx/starter", "lmx/starter"),
+        ("key:51ce1a5b", "key:51ce1a5b"),
+        ("q4 when model size is above 1 GB", '"q4 when model size is above 1 GB"'),
+        ('q4" unless "', '"q4\\" unless \\""'),
+        ("", '""'),
+        ("\n", '"\\n"'),
+    ],
+)
+def test_a_value_that_reads_like_a_sentence_stands_in_quotation_marks(
+    value: str, said: str
+) -> None:
+    assert wording.quoted(value) == said
+    assert wording.amount(value, "") == said

@@ -1,5 +1,6 @@
 """The only place that puts what strategies found into words: numbers with units, windows. Pure."""
 
+import re
 from decimal import Decimal
 from typing import Final
 
@@ -10,6 +11,7 @@ LONGEST: Final = 80
 _POWERS: Final = ((10**15, "PB"), (10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 _PERIODS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 _DECIMALS: Final = (1, 3, 6, 9)
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]*", re.ASCII)
 
 
 def amount(value: Scalar | None, unit: str, decimals: int = 1) -> str:
@@ -19,7 +21,7 @@ def amount(value: Scalar | None, unit: str, decimals: int = 1) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
-        return text(value)
+        return quoted(value)
     if unit == "bytes":
         return _bytes(value, decimals)
     if unit == "ratio":
@@ -69,6 +71,17 @@ def text(value: str) -> str:
     """Text that somebody else wrote, in printable ASCII and cut: it cannot forge a line."""
     shown = ascii(value)[1:-1]
     return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
+
+
+def quoted(value: str) -> str:
+    """A value between our own words: in quotation marks, unless it is one plain name.
+
+    So a value that reads like the rest of a sentence cannot be taken for it.
+    """
+    shown = text(value)
+    if _NAME.fullmatch(value):
+        return shown
+    return f'"{shown.replace(chr(34), chr(92) + chr(34))}"'
 
 
 def stands(subject: str) -> str:
