@@ -7,7 +7,6 @@ over.
 """
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from typing import Any, Final, TypeVar
 
 from app.authority.guardrails.compiler.findings import echo, unclear
@@ -166,7 +165,7 @@ def _value(value: Any, where: str) -> Value:
         return value
     if isinstance(value, str):
         return _text(value, where)
-    if isinstance(value, int | float) and isfinite(value) and abs(value) <= LARGEST:
+    if isinstance(value, int | float) and abs(value) <= LARGEST:  # which NaN is not
         return value
     raise _not_a("number, a text, true or false, or a list of texts", where)
 
