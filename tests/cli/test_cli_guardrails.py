@@ -82,7 +82,8 @@ def test_a_file_that_is_no_document_is_not_sent(
     file = tmp_path / "guardrails.yaml"
     if content is not None:
         file.write_bytes(content)
-    assert lmx("guardrails", "check", str(file)).code == code
+    ended = lmx("guardrails", "check", str(file))
+    assert (ended.code, str(file) in ended.err) == (code, True)
     assert answering.asked == []
 
 
@@ -117,7 +118,7 @@ def test_loading_what_cannot_be_used_lists_its_errors_by_line(
     ended = lmx("guardrails", "load", str(document))
     assert (ended.code, ended.out) == (2, "")
     assert f"{document}:3:5: strategies/changes: There is no strategy.\n" in ended.err
-    assert ended.err.endswith("lmx: The document has 2 errors. [guardrails_invalid]\n")
+    assert ended.err.endswith(f"lmx: {document} cannot be used: 2 errors.\n")
 
 
 def test_the_active_document_is_shown_as_it_was_loaded(lmx: Run, answering: FakeAuthority) -> None:
@@ -246,11 +247,42 @@ def test_recompiling_shows_changes_before_and_after_and_what_they_would_have_don
         "blocked-attempts changed",
         "when.0.value 1.0 -> 0.5",
         "when.0.window 1 h -> nothing",
-        "3 -> 243 of 1200 decisions in 30 days (+8.0 a day)",
+        "fires 3 -> 243 times in 1200 decisions of 30 days (+8.0 a day)",
         "other unclear why No value for `change` at the tier low.",
     ):
         assert part in shown
     assert "lmx guardrails rebind --version 2" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("activated", "steps"),
+    [
+        (None, "lmx guardrails activate 2\nand then: lmx guardrails rebind --version 2\n"),
+        (1, "To ask for it: lmx guardrails rebind --version 2\n"),
+    ],
+)
+def test_a_document_that_was_never_active_is_to_be_activated_first(
+    lmx: Run, authority: FakeAuthority, activated: int | None, steps: str
+) -> None:
+    versions = {"versions": [{"version": 2, "activated_us": activated}]}
+    authority.guardrails = but(GET_versions=versions)
+    assert lmx("guardrails", "recompile", "--version", "2").err.endswith(steps)
+
+
+def test_that_no_task_would_be_another_is_said(lmx: Run, authority: FakeAuthority) -> None:
+    same = {"from": 1, "to": 1, "changed": [], "affected": [], "unaffected": ["a"], "tasks": []}
+    authority.guardrails = but(POST_recompile=same)
+    assert "No task is another under version 1." in lmx("guardrails", "recompile").err
+
+
+@pytest.mark.parametrize("name", ["Bad_Id", "1st", "a" * 65, "", "-a", "a b"])
+def test_a_name_that_no_task_can_have_is_not_sent(
+    lmx: Run, answering: FakeAuthority, name: str
+) -> None:
+    ended = lmx("guardrails", "add", "--", name, "Alert when latency is above 3 s")
+    assert ended.code == 2
+    assert "a small letter, then a-z, 0-9 and -" in ended.err
+    assert answering.asked == []
 
 
 # --- all of them --------------------------------------------------------------------------------

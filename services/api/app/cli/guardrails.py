@@ -16,10 +16,11 @@ from app.cli.guardrails_shown import (
     meaning,
     path,
     show_keys,
+    unusable,
     why,
 )
 from app.cli.options import SERVER, AsJson, ServerUrl
-from app.cli.outcomes import CommandError, ExitCode
+from app.cli.outcomes import CommandError
 from app.cli.text import one_line, utc_time
 
 app = typer.Typer(
@@ -50,9 +51,8 @@ def check(file: File, server: ServerUrl = SERVER, as_json: AsJson = False) -> No
         show_keys(answer.get("changed"), "Keys that differ from the active document:")
     else:
         output.say(*error_lines(file, answer))
-    if answer.get("ok") is not True:
-        count = f"{len(wrong)} error{'s' if len(wrong) != 1 else ''}"
-        raise CommandError(f"{one_line(file)} cannot be used: {count}.", exit_code=ExitCode.USAGE)
+    if (unfit := unusable(file, answer)) is not None:
+        raise unfit
 
 
 @app.command("compile")
@@ -133,7 +133,7 @@ def versions(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
 def show(
     version: Annotated[
         int | None,
-        typer.Argument(metavar="[N]", min=1, help="A version; without it, the active one."),
+        typer.Argument(metavar="N", min=1, help="A version; without it, the active one."),
     ] = None,
     server: ServerUrl = SERVER,
     as_json: AsJson = False,

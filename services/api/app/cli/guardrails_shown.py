@@ -22,7 +22,8 @@ Rows = list[tuple[str, str]]
 def document_of(file: Path) -> dict[str, str]:
     """A document as it is sent; Markdown where its name ends so."""
     try:
-        content = file.read_bytes()
+        with file.open("rb") as opened:
+            content = opened.read(_MOST + 1)  # what never ends is not read to its end
     except OSError as error:
         raise CommandError(
             f"{one_line(file)} cannot be read: {error.strerror}.", exit_code=ExitCode.USAGE
@@ -32,8 +33,14 @@ def document_of(file: Path) -> dict[str, str]:
             f"{one_line(file)} is larger than a guardrails document may be (1 MiB).",
             exit_code=ExitCode.USAGE,
         )
-    form = "markdown" if file.suffix.lower() in _MARKDOWN else "yaml"
-    return {"text": content.decode(), "form": form}
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise CommandError(
+            f"{one_line(file)} is not UTF-8 text. A guardrails document is YAML or Markdown.",
+            exit_code=ExitCode.USAGE,
+        ) from error
+    return {"text": text, "form": "markdown" if file.suffix.lower() in _MARKDOWN else "yaml"}
 
 
 def path(*steps: str) -> str:
@@ -55,7 +62,16 @@ def explaining(file: Path | None = None) -> Iterator[None]:
     except CommandError as error:
         for line in [*error_lines(file, error.problem), *_open_ends(error)]:
             output.note(line)
-        raise _asking(error) from None
+        raise (unusable(file, error.problem) if file else None) or _asking(error) from None
+
+
+def unusable(file: Path, problem: Mapping[str, Any]) -> CommandError | None:
+    """How many errors there are: each of them stands above, in a line of its own."""
+    wrong = len(_rows(problem, "errors"))
+    if not wrong:
+        return None
+    count = f"{wrong} error{'s' if wrong != 1 else ''}"
+    return CommandError(f"{one_line(file)} cannot be used: {count}.", exit_code=ExitCode.USAGE)
 
 
 def error_lines(file: Path | None, problem: Mapping[str, Any]) -> list[str]:

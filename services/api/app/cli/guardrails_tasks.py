@@ -1,7 +1,8 @@
 """`lmx guardrails`: the tasks that decide, and asking for another set of them."""
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -18,6 +19,7 @@ from app.cli.guardrails_shown import (
     why,
 )
 from app.cli.options import SERVER, AsJson, Reason, ServerUrl
+from app.cli.outcomes import CommandError, ExitCode
 from app.cli.text import duration, one_line, pick, utc_time
 
 Task = Annotated[str, typer.Argument(metavar="ID", help="A task, as `tasks` lists them.")]
@@ -25,12 +27,13 @@ Tasks = Annotated[
     list[str] | None,
     typer.Option("--task", metavar="ID", help="Only this one; may be repeated."),
 ]
+_ID: Final = re.compile(r"[a-z][a-z0-9-]{0,63}")
 Version = Annotated[int, typer.Option("--version", metavar="N", min=1, help="Which document.")]
 
 
 def tasks(
     task: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="One of them, with all about it.")
+        str | None, typer.Argument(metavar="ID", help="One of them, with all about it.")
     ] = None,
     retired: Annotated[
         bool, typer.Option("--retired", help="Those that decide no longer, too.")
@@ -73,6 +76,12 @@ def add(
 
     An id that there is gets its next version, in place of what it is now.
     """
+    if not _ID.fullmatch(task):
+        raise CommandError(
+            f"{one_line(task)!r} cannot name a task: a small letter, then a-z, 0-9 and -, up to "
+            "64 in all.",
+            exit_code=ExitCode.USAGE,
+        )
     body = {"id": task, "intent": intent, "version": version, "reason": reason}
     _ask(server, "tasks", body)
 
@@ -125,6 +134,7 @@ def recompile(
 
     with explaining(), connected(server) as authority:
         answer = authority.post(f"{ROOT}/recompile", body, patient=True)
+        documents = [] if as_json else rows(authority.get(f"{ROOT}/versions"), "versions")
     found = rows(answer, "tasks")
     if as_json:
         output.as_json(answer)
@@ -140,9 +150,11 @@ def recompile(
     for row in found:
         output.say("")
         output.show_fields(_delta(row))
+    if not found:
+        output.note(f"No task is another under version {value(answer.get('to'))}.")
     if any(row.get("result") == "changed" for row in found):
-        number = value(answer.get("to"))
-        output.note(f"To ask for it: lmx guardrails rebind --version {number}")
+        for line in _next_steps(answer.get("to"), documents):
+            output.note(line)
 
 
 def register(app: typer.Typer) -> None:
@@ -210,7 +222,7 @@ def _show(task: dict[str, Any]) -> None:
         ("version", "document", "bound", "by", "ask"),
         [
             (
-                one_line(row.get("version")),
+                "retired" if row.get("version") is None else one_line(row["version"]),
                 _number(row.get("guardrails")),
                 utc_time(row.get("bound_us")),
                 one_line(row.get("bound_by")),
@@ -245,6 +257,14 @@ def _delta(row: dict[str, Any]) -> Rows:
     return shown
 
 
+def _next_steps(version: object, documents: list[dict[str, Any]]) -> list[str]:
+    """Binding under a document needs that it was active once."""
+    rebind = f"lmx guardrails rebind --version {value(version)}"
+    if any(row.get("activated_us") for row in documents if row.get("version") == version):
+        return [f"To ask for it: {rebind}"]
+    return [f"To ask for it: lmx guardrails activate {value(version)}", f"and then: {rebind}"]
+
+
 def _in_words(part: Mapping[str, Any]) -> Mapping[str, Any]:
     """A window in words: it is a number of seconds."""
     if not one_line(part.get("what")).endswith(".window"):
@@ -254,7 +274,8 @@ def _in_words(part: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _impact(impact: Mapping[str, Any]) -> str:
     times, days = one_line(impact.get("evaluations")), one_line(impact.get("days"))
+    recorded = "decision" if impact.get("evaluations") == 1 else "decisions"
     return (
-        f"{one_line(impact.get('before'))} -> {one_line(impact.get('after'))} of {times} "
-        f"decisions in {days} days ({one_line(impact.get('per_day'))} a day)"
+        f"fires {one_line(impact.get('before'))} -> {one_line(impact.get('after'))} times in "
+        f"{times} {recorded} of {days} days ({one_line(impact.get('per_day'))} a day)"
     )

@@ -58,7 +58,9 @@ def given(intent: object) -> str | Mapping[str, Any]:
     if (isinstance(intent, str) and intent.strip()) or isinstance(intent, Mapping):
         return intent
     raise InvalidRequest(
-        'An intent is a text, or a structure: {"action", "points", "when"}.', param="intent"
+        'Say what is to be done and when, as "Alert when latency is above 3 s", or give a '
+        'structure: {"action", "points", "when"}.',
+        param="intent",
     )
 
 
