@@ -97,6 +97,7 @@ def _name_things(sections: Mapping[str, Schema]) -> None:
     sections["PrimitiveGuide"]["properties"]["words"] |= {"minItems": 1, "uniqueItems": True}
     sections["Words"]["properties"]["words"] |= {"minItems": 1, "uniqueItems": True}
     sections["Mapped"]["properties"]["strategy"] |= single
+    sections["Mapped"]["properties"]["primitive"] |= {"enum": [*sorted(PRIMITIVES), None]}
     sections["Preferences"]["properties"]["default"] |= single
     limits = sections["Constraints"]["properties"]
     limits["disallowed_strategies"] |= _names(names["enum"])

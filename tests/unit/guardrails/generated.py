@@ -117,6 +117,23 @@ change = st.one_of(
             ]
         ),
     ),
+    at(
+        "mappings/{}".format,
+        st.sampled_from(["large", "larger than", "spikes", "not seen within", "rises"]),
+        to=st.one_of(
+            st.builds(
+                lambda primitive, strategy, direction: {
+                    "strategy": strategy,
+                    "direction": direction,
+                    "primitive": primitive,
+                },
+                st.one_of(primitives, st.none()),
+                st.sampled_from(["threshold", "threshold", "percentile"]),
+                st.sampled_from(["above", "above", "below", None]),
+            ),
+            st.just(REMOVED),
+        ),
+    ),
 )
 changes = st.lists(change, max_size=6).map(dict)
 
@@ -154,7 +171,8 @@ VOCABULARY = (
     "alert block ask when unless and or not is is above below more than by more than at least in "
     "the top 5 % 95th percentile 10 0.5 20 gb 3 standard deviations within 1 hour per key per "
     "model ( ) , loading pulls size format licence publisher memory pressure latency blocked "
-    'attempts rises sharply very unverified unknown sources "mit" critical percentile'
+    'attempts rises sharply very unverified unknown sources "mit" critical percentile '
+    "mlx-community large larger than somebody any model all from gguf"
 ).split(" ")
 texts = st.one_of(
     st.sampled_from(
@@ -169,6 +187,14 @@ texts = st.one_of(
             "Alert when latency is critical",
             "Block loading when memory pressure is above 90 %",
             'Block loading a model whose licence is "mit" or "isc" and size is in the top 5 %',
+            "Ask for approval for large models",
+            "Block loading models larger than 20 GB",
+            "Block loading a model not seen within 90 days",
+            "Block pulls of gguf models or large ones",
+            "Block pulls of gguf models or models larger than 20 GB",
+            "Block deletes of publisher mlx-community",
+            "Alert when somebody has more than 5 blocked attempts in an hour",
+            "Alert when latency of any model spikes",
         ]
     ),
     st.lists(st.sampled_from(VOCABULARY), max_size=14).map(" ".join),

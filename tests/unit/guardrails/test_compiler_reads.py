@@ -25,6 +25,7 @@ from app.authority.guardrails.values import Intent, Resolution
 from app.domain.refusals import GuardrailViolated, IntentUnclear
 from tests.unit.guardrails.documents import REMOVED, SMALL, changed, guardrails_of
 
+ABOVE: Final = {"strategy": "threshold", "direction": "above"}
 USED: Final = changed(
     SMALL,
     {
@@ -43,6 +44,10 @@ USED: Final = changed(
         "primitives/blocked_attempts/discouraged": ["percentile", "threshold", "z_score"],
         "primitives/latency/discouraged": ["percentile"],
         "primitives/error_rate/bounds": {"percentile": {"min": 1, "max": 15}},
+        "primitives/model_publisher/words": ["publisher", "from"],
+        "mappings/large/primitive": "model_size",
+        "mappings/larger than": ABOVE | {"primitive": "model_size"},
+        "mappings/not seen within": ABOVE | {"primitive": "days_since_verified"},
     },
 )
 ADDED: Final[dict[str, Any]] = {
@@ -81,6 +86,13 @@ TEXTS: Final = (
     "Alert urgently when latency spikes",
     "Block loading when on demand",
     "Alert when blocked attempts are critical",
+    "Block loading large models",
+    "Block loading models larger than 20 GB",
+    "Block loading a model not seen within 90 days",
+    "Block loading gguf models",
+    "Block pulls from mlx-community",
+    "Block loading a model whose format is unverified or large",
+    "Alert when somebody has more than 5 blocked attempts in an hour",
 )
 STRUCTURES: Final[tuple[dict[str, Any], ...]] = (
     {"action": "alert", "when": {"primitive": "latency", "severity": ["high"]}},
@@ -101,6 +113,7 @@ OTHERS: Final[Mapping[str, tuple[Any, ...]]] = {
     "direction": ("above", "increase", "decrease", "any", REMOVED),
     "worse": ("above", "below"),
     "on_bounds_exceeded": ("reject",),
+    "primitive": ("model_memory", "days_since_verified", "latency", REMOVED),
     "one_of": ("safe", "known"),
     "none_of": ("safe", "known"),
 }

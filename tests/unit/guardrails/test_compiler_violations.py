@@ -83,7 +83,13 @@ VIOLATED: dict[str, tuple[str | dict[str, Any], Changes]] = {
         {},
     ),
     "parameter.bounds": ("Block loading a model whose size is above 20 TB", {}),
-    "parameter.unknown": ("Alert when latency is above 5 seconds within 1 hour", {}),
+    "parameter.unknown": (
+        {
+            "action": "alert",
+            "when": {"primitive": "latency", "strategy": "threshold", "params": {"percent": 5}},
+        },
+        {},
+    ),
     "parameter.type": (
         {
             "action": "alert",

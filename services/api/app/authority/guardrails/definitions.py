@@ -92,7 +92,7 @@ def intent_json(intent: Intent) -> dict[str, Any]:
 def expression_json(expression: Expression) -> dict[str, Any]:
     match expression:
         case Clause():
-            return {
+            said = {
                 "primitive": expression.primitive,
                 "scope": str(expression.scope),
                 "strategy": expression.strategy,
@@ -101,6 +101,7 @@ def expression_json(expression: Expression) -> dict[str, Any]:
                 "mapping": expression.mapping,
                 "term": expression.term,
             }
+            return said | _implied_json(expression.implied_by)
         case Combined(operator, operands):
             return {"operator": str(operator), "operands": [expression_json(o) for o in operands]}
         case Reference(id, version):
@@ -158,12 +159,18 @@ def trace_json(trace: Trace) -> dict[str, Any]:
                     }
                     for chosen in clause.parameters
                 ],
+                **_implied_json(clause.implied_by),
             }
             for clause in trace.clauses
         ],
         "reads": sorted(trace.reads),
         "words": trace.words,
     }
+
+
+def _implied_json(implied_by: str | None) -> dict[str, Any]:
+    """Nothing where the intent names what is watched: most do, and older definitions have none."""
+    return {} if implied_by is None else {"implied_by": implied_by}
 
 
 def _value_json(value: Value) -> Any:
@@ -214,6 +221,7 @@ def _expression(body: Mapping[str, Any]) -> Expression:
         severity=tuple(body["severity"]),
         mapping=body["mapping"],
         term=body["term"],
+        implied_by=body.get("implied_by"),
     )
 
 
@@ -260,6 +268,7 @@ def _clause_trace(body: Mapping[str, Any]) -> ClauseTrace:
             Chosen(p["name"], _value(p["value"]), Source(p["source"]), p["why"])
             for p in body["parameters"]
         ),
+        implied_by=body.get("implied_by"),
     )
 
 

@@ -32,6 +32,8 @@ class Kind(StrEnum):
     WITHIN = "within"
     LASTING = "lasting"
     SCOPE = "scope"
+    EACH = "each"
+    EVERY = "every"
     AND = "and"
     OR = "or"
     UNLESS = "unless"
@@ -60,7 +62,7 @@ _TABLE: Final[tuple[tuple[Kind, str, str], ...]] = (
         "above",
         (
             "above|over|more than|greater than|larger than|bigger than|higher than|longer than|"
-            "older than|exceeds|exceed|exceeding|>"
+            "older than|exceeds|exceed|exceeding|in excess of|beyond|>"
         ),
     ),
     (
@@ -74,7 +76,8 @@ _TABLE: Final[tuple[tuple[Kind, str, str], ...]] = (
         "",
         (
             "at least|at most|no more than|no less than|not more than|not less than|or more|"
-            "or less|up to|by at least|by at most|>=|<=|=>|=<"
+            "or less|up to|no larger than|no bigger than|no smaller than|by at least|by at most|"
+            ">=|<=|=>|=<"
         ),
     ),
     (Kind.RANK, "top", "in the top|among the top|within the top"),
@@ -82,7 +85,12 @@ _TABLE: Final[tuple[tuple[Kind, str, str], ...]] = (
     (Kind.USUAL, "0", "above the mean|above average|above the average|above its average"),
     (Kind.USUAL, "1", "below the mean|below average|below the average|below its average"),
     (Kind.USUAL, "2", "from the mean|from average|from the average|from its average"),
-    (Kind.IS, "", "is|are|was|were"),
+    (Kind.NOT_STRICT, "by", "by"),
+    (
+        Kind.IS,
+        "",
+        "is|are|was|were|been|stays|stay|remains|remain|becomes|become|gets|get",
+    ),
     (Kind.IS_NOT, "", "is not|are not|isn't|aren't"),
     (Kind.ONE_OF, "", "is one of|are one of|one of|equals|equal to|is equal to|="),
     (Kind.NONE_OF, "", "is none of|are none of|none of|is not one of|are not one of"),
@@ -91,25 +99,52 @@ _TABLE: Final[tuple[tuple[Kind, str, str], ...]] = (
         "",
         (
             "within|in the last|within the last|over the last|during the last|in the past|"
-            "over the past|over a window of"
+            "over the past|within the past|over a window of"
         ),
     ),
-    (Kind.SCOPE, "model", "per model|for each model|of each model"),
-    (Kind.SCOPE, "actor", "per key|per actor|for each key|of each key|for each actor"),
-    (Kind.AND, "", "and"),
+    (
+        Kind.SCOPE,
+        "all",
+        (
+            "overall|in total|altogether|over all models|of all models|for all models|"
+            "across all models|all models together|of all models together|for all models together"
+        ),
+    ),
+    (Kind.SCOPE, "model", "per model|by model|for each model|of each model|for every model"),
+    (Kind.SCOPE, "actor", "per key|per actor|by key|for each key|of each key|for each actor"),
+    (Kind.EACH, "model", "any one model|any single model|a single model|one model|some model"),
+    (
+        Kind.EACH,
+        "actor",
+        "somebody|someone|anybody|anyone|a key|any key|one key|a single key|any one key",
+    ),
+    (Kind.EVERY, "", "all|every|each"),
+    (Kind.AND, "", "and|but|but only if|but only when|and only if|and only when"),
     (Kind.OR, "", "or"),
-    (Kind.UNLESS, "", "unless"),
+    (
+        Kind.UNLESS,
+        "",
+        "unless|except|except when|except if|except for|but not|other than|apart from|excluding",
+    ),
     (Kind.NOT, "", "not"),
     (Kind.OPEN, "", "("),
     (Kind.CLOSE, "", ")"),
     (Kind.COMMA, "", ","),
-    (Kind.WHEN, "", "when|whenever|if|while|whose|with|from|where|that|which"),
+    (
+        Kind.WHEN,
+        "",
+        (
+            "when|whenever|if|while|whose|with|from|where|that|which|who|only when|only if|"
+            "as soon as|in case"
+        ),
+    ),
     (
         Kind.FILLER,
         "",
         (
-            "a|an|the|of|any|it|its|their|be|being|has|have|having|before|model|models|model's|me|on|"
-            "then|please|using|there|number of"
+            "a|an|the|of|any|it|its|their|be|being|has|have|having|before|model|models|model's|me|us|"
+            "on|about|then|please|using|there|number of|to|for|this|these|those|they|them|"
+            "on this machine|of this machine|on the machine|of the machine"
         ),
     ),
 )
@@ -127,11 +162,18 @@ def fixed() -> Iterator[tuple[str, Meaning]]:
         for last in _LASTS:
             yield f"{last} {unit}", Meaning(Kind.LASTING, str(seconds))
         article = "an" if unit == "hour" else "a"
-        yield f"within {article} {unit}", Meaning(Kind.LASTING, str(seconds))
+        for begun in ("within", "in", "during"):
+            yield f"{begun} {article} {unit}", Meaning(Kind.LASTING, str(seconds))
     for name in sorted(set(STRATEGIES) - UNSAYABLE):
         for phrase in sorted({name, name.replace("_", " "), name.replace("_", "-")}):
             yield phrase, Meaning(Kind.STRATEGY, name)
 
+
+COMPARES: Final = {phrase: each.name for phrase, each in fixed() if each.kind is Kind.COMPARE}
+"""The comparators that say by themselves how two numbers are compared, and on which side."""
+
+UNFINISHED: Final = ("than", "within", "for", *(p for p in _LASTS))
+"""How a mapped phrase ends whose number follows it: "slower than 5", "not seen within 7 days"."""
 
 IDLE: Final = frozenset({Kind.FILLER, Kind.WHEN})
 """Words that mean nothing by themselves: a document may give them a meaning."""

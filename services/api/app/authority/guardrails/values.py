@@ -85,7 +85,8 @@ class Clause:
 
     `strategy` and `params` were named by the user and are never biased. `severity` holds the
     severity words, `mapping` the mapped phrase ("rises"), `term` the phrase of the primitive's
-    terms ("unknown sources").
+    terms ("unknown sources"). `implied_by`: what says which primitive is meant where the intent
+    does not name it, as `mappings/large/primitive`.
     """
 
     primitive: str
@@ -95,6 +96,7 @@ class Clause:
     severity: tuple[str, ...] = ()
     mapping: str | None = None
     term: str | None = None
+    implied_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +191,16 @@ class Severity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClauseTrace:
-    """Why one clause became what it became. `path` is its place: `when`, `when.1`, `when.0.1`."""
+    """Why one clause became what it became. `path` is its place: `when`, `when.1`, `when.0.1`.
+
+    `implied_by`: what says what is watched, where the intent does not name it.
+    """
 
     path: str
     candidates: tuple[Candidate, ...]
     severity: Severity
     parameters: tuple[Chosen, ...]
+    implied_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

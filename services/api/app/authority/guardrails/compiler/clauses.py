@@ -1,47 +1,84 @@
 """One clause of a text: what is watched, and what is said about it. Pure."""
 
+from dataclasses import dataclass
+
 from app.authority.guardrails.compiler.findings import echo, unclear
-from app.authority.guardrails.compiler.hearing import WORDED, Heard, Hearing, words_for
+from app.authority.guardrails.compiler.hearing import WORDED, Heard, Hearing
 from app.authority.guardrails.compiler.lexicon import Said
-from app.authority.guardrails.compiler.subject import Before, subject_of
+from app.authority.guardrails.compiler.lookup import Lookup
+from app.authority.guardrails.compiler.offering import phrase_for
+from app.authority.guardrails.compiler.subject import Before, Subject, subject_of
+from app.authority.guardrails.compiler.words import WRITTEN
 from app.authority.guardrails.document.model import Document
+from app.authority.guardrails.grammar import COMPARES
 from app.authority.guardrails.primitives import Primitive
+from app.authority.guardrails.strategies.registry import COMPATIBLE
 from app.authority.guardrails.values import (
     Clause,
     Combined,
     Expression,
     Operator,
+    Point,
     Scope,
     Value,
     ValueType,
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What was said before the conditions. `of_one`: whose facts follow, as in "a model whose"."""
+
+    urgent: tuple[str, ...] = ()
+    points: tuple[Point, ...] = ()
+    of_one: tuple[Said, ...] = ()
+
+
 def clause_of(
-    part: list[Said], before: Before | None, urgent: tuple[str, ...], document: Document
+    part: list[Said], before: Before | None, head: Head, lookup: Lookup
 ) -> tuple[Expression, Before]:
     """The clause, and what the next one inherits that does not name what it watches.
 
     Raises:
         IntentUnclear: the question that is open.
     """
-    primitive, inherited = subject_of(part, before, document)
-    heard = Hearing(part, primitive, document).heard()
-    scope = heard.scope or (before.scope if inherited and before is not None else Scope.ALL)
-    if inherited and before is not None and scope is not before.scope:
+    document = lookup.document
+    subject = subject_of(part, before, head.points, lookup)
+    primitive = subject.primitive
+    heard = Hearing([*(head.of_one if before is None else ()), *part], primitive, lookup).heard()
+    inherited = before is not None and subject.inherited
+    scope = heard.scope or (before.scope if before is not None and inherited else Scope.ALL)
+    if heard.scope is None and not inherited:
+        _ask_for_scope(subject, head, part[0].where, document)
+    if before is not None and inherited and scope is not before.scope:
         raise unclear(
-            f"Is all of {words_for(primitive, document)} meant per {scope.value}? Say it where "
-            "that is named first.",
+            f"Is all of {phrase_for(primitive.name, document)} meant per {scope.value}? Say it "
+            "where that is named first.",
             where=part[0].where,
         )
     heard.scope = scope
-    heard.severity = [*urgent, *heard.severity]
-    clause = _clause(heard, primitive, part[0].where, document)
+    heard.severity = [*head.urgent, *heard.severity]
+    clause = _clause(heard, subject, part[0].where, document)
     found = Combined(Operator.NOT, (clause,)) if heard.negated else clause
     return found, Before(primitive.name, scope)
 
 
-def _clause(heard: Heard, primitive: Primitive, where: str, document: Document) -> Clause:
+def _ask_for_scope(subject: Subject, head: Head, where: str, document: Document) -> None:
+    """Whether one number is meant or one for each model, where "models" leave it open."""
+    if Scope.MODEL not in subject.primitive.scopes:
+        return
+    if subject.implied_by is None and not head.of_one:
+        return
+    name = phrase_for(subject.primitive.name, document)
+    raise unclear(
+        f"Is {name} meant of all models together, or of each by itself?",
+        where=where,
+        choices=("of all models together", "for any model"),
+    )
+
+
+def _clause(heard: Heard, subject: Subject, where: str, document: Document) -> Clause:
+    primitive = subject.primitive
     compared_as = heard.comparison or heard.values
     strategy = compared_as.strategy if compared_as is not None else heard.strategy
     params: dict[str, Value] = dict(compared_as.params) if compared_as is not None else {}
@@ -59,7 +96,8 @@ def _clause(heard: Heard, primitive: Primitive, where: str, document: Document) 
         heard.negated = False
     elif nothing:
         raise unclear(
-            f"What about {words_for(primitive, document)}? Say how much of it, or how it moves.",
+            f"What about {phrase_for(primitive.name, document)}? Say how much of it, or how it "
+            "moves.",
             where=where,
             choices=_about(primitive, document),
         )
@@ -71,6 +109,7 @@ def _clause(heard: Heard, primitive: Primitive, where: str, document: Document) 
         severity=tuple(dict.fromkeys(heard.severity)),
         mapping=heard.mapping,
         term=heard.term,
+        implied_by=subject.implied_by,
     )
 
 
@@ -124,4 +163,12 @@ def _about(primitive: Primitive, document: Document) -> list[str]:
     guide = document.primitives[primitive.name]
     if primitive.type in WORDED:
         return [*(f"is {label}" for label in primitive.labels), *sorted(guide.terms)]
-    return ["above 10", *sorted(document.mappings)]
+    written = WRITTEN[primitive.unit].split(", ")[0]
+    moves = sorted(
+        (mapped.strategy not in {"change", "z_score"}, phrase)
+        for phrase, mapped in document.mappings.items()
+        if mapped.primitive in {None, primitive.name}
+        and mapped.strategy in COMPATIBLE[primitive.type]
+        and phrase not in COMPARES
+    )
+    return [f"above {written}", f"below {written}", *(phrase for _, phrase in moves)]

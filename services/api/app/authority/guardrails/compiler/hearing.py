@@ -12,11 +12,13 @@ from app.authority.guardrails.compiler.comparing import (
 )
 from app.authority.guardrails.compiler.findings import echo, unclear
 from app.authority.guardrails.compiler.lexicon import Said
-from app.authority.guardrails.compiler.nearby import like
-from app.authority.guardrails.compiler.subject import meanings_for
-from app.authority.guardrails.document.model import Document
-from app.authority.guardrails.grammar import OVER, Kind, Meaning
-from app.authority.guardrails.primitives import PRIMITIVES, Primitive
+from app.authority.guardrails.compiler.lookup import Lookup
+from app.authority.guardrails.compiler.misheard import no_value, not_understood
+from app.authority.guardrails.compiler.offering import phrase_for
+from app.authority.guardrails.compiler.subject import LABELS, meanings_for
+from app.authority.guardrails.compiler.valuing import values_of
+from app.authority.guardrails.grammar import OVER, UNFINISHED, Kind, Meaning
+from app.authority.guardrails.primitives import PRIMITIVES, WORDS, Primitive
 from app.authority.guardrails.values import Scope, Value, ValueType
 
 VALUES_FOLLOW: Final = (Kind.IS, Kind.IS_NOT, Kind.ONE_OF, Kind.NONE_OF)
@@ -24,7 +26,8 @@ _LISTED: Final = frozenset(
     {label for primitive in PRIMITIVES.values() for label in primitive.labels} | {"true", "false"}
 )
 WORDED: Final = frozenset({ValueType.STRING, ValueType.CATEGORICAL, ValueType.BOOLEAN})
-_SILENT: Final = frozenset({Kind.FILLER, Kind.WHEN, Kind.PRIMITIVE})
+_SILENT: Final = frozenset({Kind.WHEN})
+_ONE: Final = frozenset({"a", "any"})
 
 
 def is_value(said: Said) -> bool:
@@ -51,10 +54,11 @@ class Heard:
 class Hearing:
     """Reads one clause's parts from left to right, each by the method of its kind."""
 
-    def __init__(self, part: list[Said], primitive: Primitive, document: Document) -> None:
+    def __init__(self, part: list[Said], primitive: Primitive, lookup: Lookup) -> None:
         self._part = part
         self._primitive = primitive
-        self._document = document
+        self._lookup = lookup
+        self._document = lookup.document
         self._found = Heard()
         self._at = 0
 
@@ -62,7 +66,7 @@ class Hearing:
         while self._at < len(self._part):
             said = self._part[self._at]
             self._at += 1
-            for meaning in meanings_for(said, self._primitive):
+            for meaning in meanings_for(said, self._primitive, self._lookup):
                 self._hear(said, meaning)
         return self._found
 
@@ -71,6 +75,12 @@ class Hearing:
         match meaning.kind:
             case kind if kind in _SILENT:
                 pass
+            case Kind.FILLER:
+                self._hear_filler(said)
+            case Kind.EACH:
+                self._each(said, Scope(meaning.name))
+            case Kind.PRIMITIVE:
+                self._hear_value_after(said)
             case Kind.IS | Kind.IS_NOT | Kind.ONE_OF | Kind.NONE_OF:
                 self._hear_values(said, meaning.kind)
             case Kind.NOT:
@@ -93,14 +103,18 @@ class Hearing:
             case Kind.STRATEGY:
                 self._once("strategy", meaning.name, said)
             case Kind.MAPPING:
-                self._once("mapping", said.text, said)
+                self._hear_mapping(said)
             case Kind.TERM:
                 self._once("term", said.text, said)
             case Kind.SEVERITY | Kind.URGENT:
                 if said.text not in found.severity:
                     found.severity.append(said.text)
+            case Kind.UNKNOWN if self._is_adjective(said):
+                self._at -= 1
+                self._hear_values(said, Kind.IS)
             case _:
-                raise self._not_understood(said, meaning)
+                before = self._part[self._at - 2] if self._at > 1 else None
+                raise not_understood(said, meaning, before, self._primitive, self._lookup)
 
     def _once(self, name: str, value: object, said: Said) -> None:
         if getattr(self._found, name) is not None:
@@ -110,6 +124,44 @@ class Hearing:
                 where=said.where,
             )
         setattr(self._found, name, value)
+
+    def _hear_filler(self, said: Said) -> None:
+        """`a model` says per model, where that is counted."""
+        before = self._part[self._at - 2] if self._at > 1 else None
+        if said.text == "model" and before is not None and before.text in _ONE:
+            self._each(said, Scope.MODEL)
+
+    def _each(self, said: Said, scope: Scope) -> None:
+        """One of many: counted for each, where it can be; what an act is about is of one anyway."""
+        if scope in self._primitive.scopes:
+            if self._found.scope is not scope:
+                self._once("scope", scope, said)
+        elif not self._primitive.about_subject:
+            name = phrase_for(self._primitive.name, self._document)
+            raise unclear(
+                f"What does {echo(said.text)} say of {name}? That is one number for all, and not "
+                f"counted per {'key' if scope is Scope.ACTOR else scope.value}.",
+                where=said.where,
+                choices=(name,),
+            )
+
+    def _hear_mapping(self, said: Said) -> None:
+        """How to judge; one that ends as a comparator does has its number behind it."""
+        mapped = self._document.mappings[said.text]
+        unfinished = any(said.text.endswith(f" {end}") for end in UNFINISHED)
+        if not unfinished or mapped.strategy != "threshold" or mapped.direction is None:
+            self._once("mapping", said.text, said)
+            return
+        number = self._following()
+        self._compare(compared(said, mapped.direction, number, self._primitive), said)
+
+    def _hear_value_after(self, said: Said) -> None:
+        """`licence "mit"`, `from google`: a value right behind the name of what has it."""
+        if self._primitive.type in WORDS:
+            self._hear_values(said, Kind.IS)
+
+    def _is_adjective(self, said: Said) -> bool:
+        return LABELS.get(said.text) == self._primitive.name and self._found.values is None
 
     def _negate(self, said: Said) -> None:
         if self._found.negated:
@@ -165,7 +217,7 @@ class Hearing:
         if kind is Kind.IS_NOT:
             self._negate(said)
         elif kind is not Kind.IS:
-            raise self._no_value(said)
+            raise no_value(said, self._primitive, self._lookup)
 
     def _pass_fillers(self) -> None:
         while self._at < len(self._part) and self._part[self._at].kind is Kind.FILLER:
@@ -182,7 +234,8 @@ class Hearing:
             else self._primitive.labels
         )
         if said.text in labels:
-            others = [m for m in meanings_for(said, self._primitive) if m.kind is not Kind.UNKNOWN]
+            heard = meanings_for(said, self._primitive, self._lookup)
+            others = [meaning for meaning in heard if meaning.kind is not Kind.UNKNOWN]
             if others:
                 raise unclear(
                     f"Is {echo(said.text)} the value itself? Put it in quotes then.",
@@ -190,48 +243,8 @@ class Hearing:
                     choices=(f'"{said.text}"', *(each.kind.value for each in others)),
                 )
             return True
-        if said.kind is Kind.UNKNOWN:
-            raise self._no_value(said)
-        return False
-
-    def _no_value(self, said: Said) -> Exception:
-        name = words_for(self._primitive, self._document)
-        guide = self._document.primitives[self._primitive.name]
-        quoted = f'"{said.text}"' if said.kind is Kind.UNKNOWN else '"..."'
-        choices = [*self._primitive.labels, *sorted(guide.terms)]
-        return unclear(
-            f"Which values of {name} are meant? {echo(said.text)} is none of the known ones; what "
-            "is meant letter by letter stands in quotes.",
-            where=said.where,
-            choices=choices if self._primitive.labels else [quoted, *choices],
-        )
-
-    def _not_understood(self, said: Said, meaning: Meaning) -> Exception:
-        match meaning.kind:
-            case Kind.NOT_STRICT:
-                question = "All comparisons are strict: above or below which number?"
-                return unclear(question, where=said.where, choices=("above 10", "below 10"))
-            case Kind.ACTION | Kind.POINT:
-                question = f"What does {echo(said.text)} say here? Actions and acts come first."
-                return unclear(question, where=said.where)
-            case Kind.QUANTITY | Kind.QUOTED:
-                question = f"What about {echo(said.text)}? Say how it is compared."
-                return unclear(question, where=said.where, choices=("above", "below", "is"))
-            case _:
-                known = [
-                    word for guide in self._document.primitives.values() for word in guide.words
-                ]
-                known += [*self._document.mappings, *self._primitive.labels]
-                known += [
-                    word for words in self._document.severity.words.values() for word in words
-                ]
-                known += self._document.primitives[self._primitive.name].terms
-                return unclear(
-                    f"What does {echo(said.text)} mean? It is not in the vocabulary.",
-                    where=said.where,
-                    choices=like(said.text, known),
-                )
-
-
-def words_for(primitive: Primitive, document: Document) -> str:
-    return document.primitives[primitive.name].words[0]
+        if said.kind is not Kind.UNKNOWN:
+            return False
+        if said.text not in values_of(self._primitive, self._lookup):
+            raise no_value(said, self._primitive, self._lookup)
+        return True

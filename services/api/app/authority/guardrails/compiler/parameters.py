@@ -16,21 +16,34 @@ from app.authority.guardrails.compiler.asked import (
 from app.authority.guardrails.compiler.bounds import limits_of
 from app.authority.guardrails.compiler.explicit import explicit
 from app.authority.guardrails.compiler.findings import unclear
+from app.authority.guardrails.compiler.offering import phrase_for
 from app.authority.guardrails.compiler.priors import prior_of
 from app.authority.guardrails.compiler.severity import shifted, unbiased
 from app.authority.guardrails.document.windows import seconds
+from app.authority.guardrails.primitives import PRIMITIVES
 from app.authority.guardrails.strategies.base import Parameter, Signature
 from app.authority.guardrails.strategies.registry import STRATEGIES
+from app.authority.guardrails.strategies.wording import period
 from app.authority.guardrails.values import Chosen, Severity, Source
+from app.domain.refusals import IntentUnclear
 
 DIRECTION: Final = "direction"
 WINDOW: Final = "window"
+SET: Final = ": domain/sets/"
+"""Behind a phrase of membership, before the name of its set: why values are what they are."""
+COUNTED_S: Final = {"per hour": 3600}
+"""Units that say themselves over how long is counted: that window is no other one."""
 
 
 def parameters_of(asked: Asked) -> tuple[tuple[Chosen, ...], Severity]:
     """All parameters, in the order of the signature; what is wrong is in the findings."""
     signature, explicit = asked.signature, asked.clause.params
     for name in sorted(set(explicit) - set(signature.parameters)):
+        if name == WINDOW and asked.clause.params[name] == COUNTED_S.get(asked.primitive.unit):
+            continue
+        if name == WINDOW:
+            asked.findings.asks(_no_window(asked))
+            continue
         known = ", ".join(signature.parameters) or "none"
         asked.findings.violated(
             "parameter.unknown",
@@ -44,6 +57,28 @@ def parameters_of(asked: Asked) -> tuple[tuple[Chosen, ...], Severity]:
         if chosen is not None:
             found[name] = chosen
     return tuple(found[name] for name in signature.parameters if name in found), severity
+
+
+def _no_window(asked: Asked) -> IntentUnclear:
+    """A time was said where none is looked back over: what may have been meant instead."""
+    about = phrase_for(asked.primitive.name, asked.lookup.document)
+    value = asked.clause.params[WINDOW]
+    over = period(value)
+    if asked.primitive.unit in COUNTED_S:
+        question = f"How many {asked.primitive.unit}? {about} is counted so, not over {over}."
+        choices = ["in the last hour", "per hour"]
+    elif asked.primitive.is_series:
+        question = f"What about {over}? {about} is compared as it is at one moment."
+        choices = [f"in the top 5 % in the last {over}", f"rises by more than 50 % within {over}"]
+    else:
+        question = f"What about {over}? {about} is only looked at as it is at the act."
+        ages = [each for each in PRIMITIVES.values() if each.unit == "days"]
+        choices = [
+            f"{phrase_for(each.name, asked.lookup.document)} above {over}"
+            for each in ages
+            if each.name in asked.lookup.document.primitives and each != asked.primitive
+        ]
+    return unclear(question, where=asked.at(WINDOW), choices=choices)
 
 
 def _level_last(signature: Signature) -> list[str]:
@@ -116,7 +151,7 @@ def _membership(asked: Asked, name: str) -> Chosen | None:
 
 
 def _set(place: tuple[str, ...], named: str) -> str:
-    return f"{'/'.join(place)}: domain/sets/{named}"
+    return f"{'/'.join(place)}{SET}{named}"
 
 
 def _direction(asked: Asked, parameter: Parameter) -> Chosen | None:

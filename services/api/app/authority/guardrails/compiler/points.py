@@ -26,7 +26,7 @@ def _allowed(intent: Intent, watched: frozenset[str], findings: Findings) -> tup
             if point not in readable:
                 findings.violated(
                     "point.unreadable",
-                    f"{name} cannot be read at {point.value}: it can at "
+                    f"{_said(name)} cannot be read at {point.value}: it can at "
                     f"{', '.join(each.value for each in readable)}",
                     "points",
                 )
@@ -40,7 +40,7 @@ def _implied(action: Action, watched: frozenset[str], findings: Findings) -> tup
     if not common:
         findings.violated(
             "point.unreadable",
-            f"there is no act at which all of {', '.join(sorted(watched))} can be read",
+            f"there is no act at which all of {_listed(watched)} can be read",
             "points",
         )
     if Point.TICK not in common:
@@ -51,9 +51,17 @@ def _implied(action: Action, watched: frozenset[str], findings: Findings) -> tup
     findings.asks(
         unclear(
             f"Before which acts is this to {action.value.replace('_', ' ')}? "
-            f"{', '.join(sorted(watched))} is about no act in particular.",
+            f"{_listed(watched)} is about no act in particular.",
             where="points",
             choices=acts,
         )
     )
     return ()
+
+
+def _said(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(_said(name) for name in sorted(names))

@@ -7,14 +7,18 @@ Nothing is guessed and no word is passed over: what is not understood is asked a
 
 from typing import Final
 
-from app.authority.guardrails.compiler.clauses import clause_of
+from app.authority.guardrails.compiler.clauses import Head, clause_of
 from app.authority.guardrails.compiler.findings import echo, unclear
 from app.authority.guardrails.compiler.hearing import VALUES_FOLLOW, is_value
 from app.authority.guardrails.compiler.lexicon import Said, lexicon_of
+from app.authority.guardrails.compiler.lookup import Lookup
+from app.authority.guardrails.compiler.nearby import like
+from app.authority.guardrails.compiler.offering import fitting
 from app.authority.guardrails.compiler.subject import Before
 from app.authority.guardrails.compiler.words import words_of
-from app.authority.guardrails.document.model import Document, Guardrails
+from app.authority.guardrails.document.model import Guardrails
 from app.authority.guardrails.grammar import Kind
+from app.authority.guardrails.primitives import PRIMITIVES, WORDS
 from app.authority.guardrails.values import (
     Action,
     Combined,
@@ -27,17 +31,21 @@ from app.authority.guardrails.values import (
 DEEPEST: Final = 8
 _SKIPPED: Final = (Kind.FILLER, Kind.WHEN, Kind.COMMA)
 _JOINS: Final = {Kind.AND: Operator.AND, Kind.OR: Operator.OR}
+_ALLOWING: Final = frozenset({"allow", "permit", "only", "let", "accept"})
+_ONE_MODEL: Final = (["a", "model"], ["any", "model"])
+_WHOSE: Final = frozenset({"whose", "that", "which", "with"})
 _ENDS: Final = (Kind.AND, Kind.OR, Kind.UNLESS, Kind.CLOSE)
 
 
-def read(text: str, guardrails: Guardrails) -> Intent:
-    """What `text` says; `points` is empty where it names none.
+def read(text: str, guardrails: Guardrails, lookup: Lookup | None = None) -> Intent:
+    """What `text` says; `points` is empty where it names none. `lookup` records what was read of
+    the document besides its phrases.
 
     Raises:
         IntentUnclear: something is left open, or a word is not known.
     """
     said = lexicon_of(guardrails).split(words_of(text))
-    sentence = _Sentence(said, guardrails.document)
+    sentence = _Sentence(said, lookup or Lookup(guardrails.document))
     action = sentence.action()
     points = sentence.points()
     when = sentence.condition(0)
@@ -48,46 +56,70 @@ def read(text: str, guardrails: Guardrails) -> Intent:
 class _Sentence:
     """Reads from left to right; `_at` is what comes next."""
 
-    def __init__(self, said: tuple[Said, ...], document: Document) -> None:
+    def __init__(self, said: tuple[Said, ...], lookup: Lookup) -> None:
         self._said = said
-        self._document = document
+        self._lookup = lookup
+        self._document = lookup.document
         self._at = 0
         self._urgent: tuple[str, ...] = ()
         self._before: Before | None = None
+        self._points: tuple[Point, ...] = ()
+        self._of_one: tuple[Said, ...] = ()
 
     # --- the head ---------------------------------------------------------------------------
 
     def action(self) -> Action:
         self._skip(Kind.FILLER, Kind.URGENT)
         found = self._next()
+        if found is not None and found.text in _ALLOWING:
+            raise _only_tightens(found)
         if found is None or not found.has(Kind.ACTION):
             heard = f", and {echo(found.text)} is none" if found is not None else ""
             raise unclear(
                 f"What is to be done? An intent begins with an action{heard}.",
                 where=found.where if found is not None else "the whole text",
-                choices=[said.words[0] for _, said in sorted(self._document.actions.items())],
+                choices=self._actions(found),
             )
         self._only(found, Kind.ACTION)
         self._at += 1
         return Action(found.meanings[0].name)
 
+    def _actions(self, found: Said | None) -> list[str]:
+        """What is near to what was said first, then each action by its first word."""
+        known = [said.words for _, said in sorted(self._document.actions.items())]
+        near = like(found.text, (word for words in known for word in words)) if found else []
+        return [*near, *(words[0] for words in known)]
+
     def points(self) -> tuple[Point, ...]:
         """Before which acts: in one order, whatever the order they are said in."""
         found: set[Point] = set()
-        self._skip(Kind.FILLER, Kind.URGENT, Kind.WHEN)
+        start = self._at
+        self._skip(Kind.FILLER, Kind.URGENT, Kind.WHEN, Kind.EVERY)
+        if (first := self._next()) is None or not first.has(Kind.POINT):
+            self._at = start
+            self._skip(Kind.FILLER, Kind.URGENT)
         while (said := self._next()) is not None and said.has(Kind.POINT):
             self._only(said, Kind.POINT)
             found.add(Point(said.meanings[0].name))
             self._at += 1
             if not self._another_point():
                 break
-        self._skip(Kind.FILLER, Kind.URGENT)
-        return tuple(point for point in Point if point in found)
+        self._skip(Kind.FILLER, Kind.URGENT, *([Kind.EVERY] if found else []))
+        self._of_one = self._one_whose()
+        self._points = tuple(point for point in Point if point in found)
+        return self._points
+
+    def _one_whose(self) -> tuple[Said, ...]:
+        """`a model whose`: what follows is said of that one."""
+        said = self._next()
+        whose = said is not None and said.text in _WHOSE
+        one = whose and self._one_model_before(self._at)
+        return self._said[self._at - 2 : self._at] if one else ()
 
     def _another_point(self) -> bool:
         """Whether `or`, `and` or a comma leads to another point; it is passed over then."""
         start = self._at
-        self._skip(Kind.FILLER, Kind.COMMA)
+        self._skip(Kind.FILLER, Kind.COMMA, Kind.EVERY)
         if (said := self._next()) is not None and said.has(Kind.AND, Kind.OR):
             self._at += 1
         self._skip(Kind.FILLER)
@@ -138,12 +170,17 @@ class _Sentence:
             if not self._take(Kind.CLOSE):
                 raise unclear("Where does the parenthesis end?", where=self._where())
             return Combined(Operator.NOT, (found,)) if negated else found
-        self._at = start
+        self._at = start - 2 if self._one_model_before(start) else start
         part = self._part()
         if not part:
             raise self._nothing_said()
-        found, self._before = clause_of(part, self._before, self._urgent, self._document)
+        head = Head(self._urgent, self._points, self._of_one)
+        found, self._before = clause_of(part, self._before, head, self._lookup)
         return found
+
+    def _one_model_before(self, at: int) -> bool:
+        """`a model` was passed over as it says nothing by itself: of what follows, it may."""
+        return [said.text for said in self._said[max(at - 2, 0) : at]] in _ONE_MODEL
 
     def _part(self) -> list[Said]:
         """Everything up to the next joining word; in a list of values, `or` joins values."""
@@ -160,7 +197,7 @@ class _Sentence:
             if said.kind is Kind.COMMA and self._comma_is_idle():
                 self._at += 1
                 continue
-            listing = listing or said.kind in VALUES_FOLLOW
+            listing = listing or said.kind in VALUES_FOLLOW or _named_by_texts(said)
             found.append(said)
             self._at += 1
         return found
@@ -214,10 +251,29 @@ class _Sentence:
             )
 
     def _nothing_said(self) -> Exception:
-        names = [guide.words[0] for _, guide in sorted(self._document.primitives.items())]
         return unclear(
-            "When? Say what is watched, and what about it.", where=self._where(), choices=names
+            "When? Say what is watched, and what about it.",
+            where=self._where(),
+            choices=fitting([], self._points, self._document),
         )
+
+
+def _named_by_texts(said: Said) -> bool:
+    """Whether values may follow it without another word: `from google or qwen`."""
+    return said.kind is Kind.PRIMITIVE and any(
+        each.kind is Kind.PRIMITIVE
+        and each.name in PRIMITIVES
+        and PRIMITIVES[each.name].type in WORDS
+        for each in said.meanings
+    )
+
+
+def _only_tightens(said: Said) -> Exception:
+    return unclear(
+        "What is to be blocked, and unless what? Guardrails only tighten: none allows anything.",
+        where=said.where,
+        choices=("block ... unless ...", "ask for approval before ... unless ..."),
+    )
 
 
 def _mixed(said: Said) -> Exception:

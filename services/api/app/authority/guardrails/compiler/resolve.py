@@ -53,8 +53,9 @@ def resolve(
         IntentUnclear: something is left open; details say the question and the choices.
         GuardrailViolated: something is not allowed; details have all violations.
     """
-    wanted = read(intent, guardrails) if isinstance(intent, str) else intent
-    compilation = _Compilation(guardrails, by_name=not wanted.text)
+    lookup = Lookup(guardrails.document)
+    wanted = read(intent, guardrails, lookup) if isinstance(intent, str) else intent
+    compilation = _Compilation(lookup, by_name=not wanted.text)
     condition = compilation.condition(wanted.when, "when", negated=False)
     findings = compilation.findings
     contents = contents_of(wanted.when, known, findings, "when")
@@ -79,10 +80,10 @@ def resolve(
 class _Compilation:
     """One run over one intent, gathering what it reads and what is wrong."""
 
-    def __init__(self, guardrails: Guardrails, *, by_name: bool) -> None:
+    def __init__(self, lookup: Lookup, *, by_name: bool) -> None:
         self._by_name = by_name
         """Primitives were named, not said: that they are there is looked up, not heard."""
-        self.lookup = Lookup(guardrails.document)
+        self.lookup = lookup
         self.findings = Findings()
         self.clauses: list[ClauseTrace] = []
 
@@ -140,7 +141,11 @@ class _Compilation:
         chosen, severity = parameters_of(asked)
         self.clauses.append(
             ClauseTrace(
-                path=where, candidates=choice.candidates, severity=severity, parameters=chosen
+                path=where,
+                candidates=choice.candidates,
+                severity=severity,
+                parameters=chosen,
+                implied_by=clause.implied_by,
             )
         )
         signature = strategy.signature

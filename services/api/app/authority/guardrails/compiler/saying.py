@@ -1,8 +1,9 @@
-"""A compiled rule said back in plain words, with its numbers and where they come from. Pure."""
+"""A compiled rule said back in one sentence; where its numbers come from is in its trace. Pure."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from app.authority.guardrails.compiler.parameters import SET
 from app.authority.guardrails.primitives import PRIMITIVES
 from app.authority.guardrails.strategies import wording
 from app.authority.guardrails.values import (
@@ -16,7 +17,6 @@ from app.authority.guardrails.values import (
     Reference,
     Resolution,
     Scope,
-    Source,
 )
 
 _DOES: Final[Mapping[Action, str]] = {
@@ -29,6 +29,8 @@ _PER: Final[Mapping[Scope, str]] = {
     Scope.MODEL: " per model",
     Scope.ACTOR: " per key",
 }
+MOST_SAID: Final = 6
+"""Of more values than these the sentence says the set; the trace lists them."""
 _MOVES: Final = {"increase": "rise", "decrease": "fall", "any": "change"}
 
 
@@ -88,8 +90,11 @@ def _leaf(leaf: Leaf, chosen: Mapping[str, Chosen]) -> str:
     primitive = PRIMITIVES.get(leaf.primitive)
     subject = leaf.primitive.replace("_", " ")
     unit = primitive.unit if primitive is not None else ""
-    said = _SAID.get(leaf.strategy, _any_strategy)(subject, _PER[leaf.scope], unit, leaf.params)
-    return f"{said}{_source(chosen)}"
+    per = _PER[leaf.scope]
+    named = _set_of(leaf, chosen)
+    if named is not None:
+        return _in_set(subject + per, named, len(leaf.params["values"]), leaf.params)
+    return _SAID.get(leaf.strategy, _any_strategy)(subject, per, unit, leaf.params)
 
 
 def _threshold(subject: str, per: str, unit: str, params: Mapping[str, Any]) -> str:
@@ -122,10 +127,24 @@ def _change(subject: str, per: str, _: str, params: Mapping[str, Any]) -> str:
 
 
 def _equals(subject: str, per: str, _: str, params: Mapping[str, Any]) -> str:
-    values = ", ".join(wording.text(value) for value in params["values"])
+    values = ", ".join(wording.quoted(value) for value in params["values"])
     one = len(params["values"]) == 1
     negated = ("not " if one else "none of ") if params["negate"] else ("" if one else "one of ")
     return f"{wording.stands(subject + per)} {negated}{values}"
+
+
+def _set_of(leaf: Leaf, chosen: Mapping[str, Chosen]) -> str | None:
+    """The name of the document's set that the values are, where there are many; None: say them."""
+    values, each = leaf.params.get("values"), chosen.get("values")
+    if not isinstance(values, tuple) or len(values) <= MOST_SAID or each is None:
+        return None
+    _, found, named = each.why.partition(SET)
+    return named if found else None
+
+
+def _in_set(subject: str, named: str, count: int, params: Mapping[str, Any]) -> str:
+    which = "none" if params["negate"] else "one"
+    return f"{wording.stands(subject)} {which} of the {count} {wording.text(named)}"
 
 
 def _any_strategy(subject: str, per: str, _: str, params: Mapping[str, Any]) -> str:
@@ -140,13 +159,3 @@ _SAID: Final = {
     "change": _change,
     "equals": _equals,
 }
-
-
-def _source(chosen: Mapping[str, Chosen]) -> str:
-    """Where the numbers come from: the intent, or a key of the document."""
-    found = []
-    for name in ("value", "threshold", "window"):
-        each = chosen.get(name)
-        if each is not None and each.source is not Source.USER_EXPLICIT:
-            found.append(f"{name}: {each.why}")
-    return f" ({'; '.join(found)})" if found else ""

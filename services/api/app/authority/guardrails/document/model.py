@@ -89,11 +89,13 @@ class Mapped(Section):
     """What a phrase of an intent says about how to judge: "rises" is a change, upwards.
 
     `strategy`: how. `direction`: on which side, in the strategy's own words; without it, the side
-    on which the primitive is worse.
+    on which the primitive is worse. `primitive`: what is watched where the intent names nothing:
+    "unusually large models" is about their size.
     """
 
     strategy: str
     direction: str | None = None
+    primitive: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

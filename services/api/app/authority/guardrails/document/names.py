@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from app.authority.guardrails.document.context import DIRECTION, Context
-from app.authority.guardrails.document.model import PrimitiveGuide, Term
+from app.authority.guardrails.document.model import Mapped, PrimitiveGuide, Term
 from app.authority.guardrails.document.problems import Fault, Path, instead, one_of
 from app.authority.guardrails.primitives import WORDS, Primitive
 from app.authority.guardrails.values import ValueType
@@ -139,6 +139,7 @@ def mappings(context: Context) -> Iterator[Fault]:
     for phrase, mapped in context.document.mappings.items():
         path: Path = ("mappings", phrase)
         yield from context.unusable((*path, "strategy"), mapped.strategy)
+        yield from _meant(context, path, mapped)
         signature = context.signature(mapped.strategy)
         if signature is None or mapped.direction is None:
             continue
@@ -150,6 +151,22 @@ def mappings(context: Context) -> Iterator[Fault]:
                 (*path, "direction"),
                 f"{mapped.direction} is no direction of {mapped.strategy}: {said}.",
             )
+
+
+def _meant(context: Context, path: Path, mapped: Mapped) -> Iterator[Fault]:
+    """The primitive that a mapping is about can be watched, and judged like that."""
+    if mapped.primitive is None:
+        return
+    place = (*path, "primitive")
+    known = [name for name in context.primitives if name in context.document.primitives]
+    if mapped.primitive not in known:
+        yield Fault(
+            place,
+            f"There is no primitive {mapped.primitive} here: {instead(mapped.primitive, known)}",
+        )
+    elif mapped.strategy in context.strategies:
+        kind = context.primitives[mapped.primitive].type
+        yield from context.unfit(place, mapped.strategy, kind)
 
 
 def constraints(context: Context) -> Iterator[Fault]:

@@ -28,6 +28,11 @@ WINDOWS: Final[tuple[Path, ...]] = (
 """Where the lengths of time are."""
 
 
+ADDED: Final[tuple[Path, ...]] = (("mappings", "*", "primitive"),)
+"""What a document may say since its form was fixed: null is not written, so that documents which
+say nothing of it have the hash that they had."""
+
+
 def normal_form(document: Document) -> bytes:
     """Canonical JSON of a document that has been checked."""
     return _json(_normal(asdict(document))).encode()
@@ -75,7 +80,11 @@ def _leaves(section: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]
 
 def _normal(section: Mapping[str, Any], above: Path = ()) -> dict[str, Any]:
     made = {key: _value((*above, key), value) for key, value in section.items()}
-    return {key: value for key, value in made.items() if value != {}}
+    return {
+        key: value
+        for key, value in made.items()
+        if value != {} and not (value is None and _is((*above, key), ADDED))
+    }
 
 
 def _value(path: Path, value: Any) -> Any:

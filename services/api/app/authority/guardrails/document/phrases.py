@@ -9,7 +9,7 @@ from app.authority.guardrails.document.context import Context
 from app.authority.guardrails.document.model import Document, PrimitiveGuide, Words
 from app.authority.guardrails.document.names import repeated
 from app.authority.guardrails.document.problems import Fault, Path
-from app.authority.guardrails.grammar import RESERVED
+from app.authority.guardrails.grammar import COMPARES, RESERVED
 from app.authority.guardrails.values import TIERS, Action
 
 _WORD = r"[^\W_]+(?:['-][^\W_]+)*"
@@ -50,7 +50,7 @@ def phrases(context: Context) -> Iterator[Fault]:
     }
     for path, phrase, meaning in vocabulary(context.document):
         yield from _ill_formed(path, phrase)
-        if phrase in RESERVED:
+        if phrase in RESERVED and not _says_the_same(context.document, path, phrase):
             yield Fault(
                 path, f"{phrase} means something in every intent: write {meaning} another way."
             )
@@ -65,6 +65,17 @@ def phrases(context: Context) -> Iterator[Fault]:
         yield from _ill_formed(("bias_rules", phrase), phrase)
         if abs(shift) > _MOST_SHIFT:
             yield Fault(("bias_rules", phrase), "A shift must be -2, -1, 0, 1 or 2 tiers.")
+
+
+def _says_the_same(document: Document, path: Path, phrase: str) -> bool:
+    """A mapping of a comparator means what that means anyway: it says what is compared, too."""
+    mapped = document.mappings[phrase] if path[0] == "mappings" else None
+    return (
+        mapped is not None
+        and mapped.strategy == "threshold"
+        and mapped.direction is not None
+        and mapped.direction == COMPARES.get(phrase)
+    )
 
 
 def _ill_formed(path: Path, phrase: str) -> Iterator[Fault]:

@@ -1,0 +1,89 @@
+"""What is asked about a piece of a clause that says nothing there, or that nobody knows. Pure."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from app.authority.guardrails.compiler.findings import echo, unclear
+from app.authority.guardrails.compiler.lexicon import Said
+from app.authority.guardrails.compiler.lookup import Lookup
+from app.authority.guardrails.compiler.nearby import like
+from app.authority.guardrails.compiler.offering import not_known, nothing_watched, phrase_for
+from app.authority.guardrails.compiler.subject import LABELS
+from app.authority.guardrails.compiler.valuing import values_of
+from app.authority.guardrails.grammar import Kind, Meaning
+from app.authority.guardrails.primitives import WORDS, Primitive
+
+FOR: Final = "for"
+_ASKED: Final[Mapping[Kind, tuple[str, tuple[str, ...]]]] = MappingProxyType(
+    {
+        Kind.NOT_STRICT: (
+            "All comparisons are strict: above or below which number?",
+            ("above 10", "below 10"),
+        ),
+        Kind.ACTION: ("What does {} say here? Actions and acts come first.", ()),
+        Kind.EVERY: (
+            "What does {} say here? A rule is met by one or more.",
+            ("any", "per model", "per key"),
+        ),
+        Kind.QUANTITY: ("What about {}? Say how it is compared.", ("above", "below", "is")),
+        Kind.QUOTED: ("What about {}? Say how it is compared.", ("above", "below", "is")),
+    }
+)
+
+
+def not_understood(
+    said: Said, meaning: Meaning, before: Said | None, primitive: Primitive, lookup: Lookup
+) -> Exception:
+    """`before`: the piece before it."""
+    if meaning.kind is Kind.NOT_STRICT and meaning.name:
+        question = f"{echo(said.text)} how much more? All comparisons are strict."
+        return unclear(question, where=said.where, choices=("by more than 50 %",))
+    if meaning.kind is Kind.QUANTITY and before is not None and before.text == FOR:
+        return unclear(
+            f"What about {echo(said.text)}? A rule looks at one moment, and not at how long "
+            "something stays so.",
+            where=said.where,
+        )
+    if meaning.kind is Kind.POINT:
+        return nothing_watched(said, [])
+    if meaning.kind in _ASKED:
+        question, choices = _ASKED[meaning.kind]
+        return unclear(question.format(echo(said.text)), where=said.where, choices=choices)
+    return _unknown(said, primitive, lookup)
+
+
+def _unknown(said: Said, primitive: Primitive, lookup: Lookup) -> Exception:
+    """A word that says nothing of what is watched: of something else, or misspelt."""
+    document = lookup.document
+    name = phrase_for(primitive.name, document)
+    about = [each.name for each in said.meanings if each.kind is Kind.TERM]
+    about += [LABELS[said.text]] if said.text in LABELS else []
+    about = [each for each in about if each in document.primitives]
+    if about:
+        return unclear(
+            f"What does {echo(said.text)} say of {name}? It is about "
+            f"{phrase_for(about[0], document)}: join two conditions with and.",
+            where=said.where,
+        )
+    if primitive.type in WORDS and said.text in values_of(primitive, lookup):
+        return unclear(
+            f"Is {echo(said.text)} another value of {name}? Values are joined with or.",
+            where=said.where,
+            choices=(f"or {said.text}",),
+        )
+    return not_known(said, document, primitive.labels)
+
+
+def no_value(said: Said, primitive: Primitive, lookup: Lookup) -> Exception:
+    """A word where a value is to be: what is near it, and how it is said letter by letter."""
+    document = lookup.document
+    quoted = f'"{said.text}"' if said.kind is Kind.UNKNOWN else '"..."'
+    near = like(said.text, values_of(primitive, lookup))
+    choices = [*primitive.labels, *near, *sorted(document.primitives[primitive.name].terms)]
+    return unclear(
+        f"Which values of {phrase_for(primitive.name, document)} are meant? {echo(said.text)} is "
+        "none of the known ones; what is meant letter by letter stands in quotes.",
+        where=said.where,
+        choices=choices if primitive.labels else [quoted, *choices],
+    )
