@@ -217,3 +217,42 @@ def test_the_use_cases_take_what_routes_give_them(name: str) -> None:
     given = inspect.signature(getattr(Guarding, name)).parameters
     assert list(wanted) == list(given)
     assert name in public(FakeGuarding)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "name"),
+    [
+        ("/compile", '{"intent": "Block loading", "intent": "Alert when loading"}', "intent"),
+        ("/compile", '{"intent": {"action": "block", "action": "alert"}}', "action"),
+        ("/tasks", '{"id": "a", "intent": {"when": {"params": {"x": 1, "x": 2}}}}', "x"),
+        ("/replay", '{"limit": 1, "limit": 2}', "limit"),
+    ],
+)
+async def test_a_name_that_is_given_twice_is_refused_at_any_depth(
+    client: httpx.AsyncClient, house: House, path: str, body: str, name: str
+) -> None:
+    headers = {"authorization": f"Bearer {OPERATOR_KEY}", "content-type": "application/json"}
+    answered = await client.post(f"{PATH}{path}", content=body, headers=headers)
+    assert answered.status_code == 400
+    assert answered.json()["param"] == name
+    assert "given twice" in answered.json()["detail"]
+    assert house.guarding.asked == []
+
+
+@pytest.mark.parametrize("path", ["/tasks?retierd=true", "/tasks?limit=1&limit=2", "/diff?a=1"])
+async def test_a_parameter_that_is_misspelled_or_given_twice_is_refused(
+    client: httpx.AsyncClient, house: House, path: str
+) -> None:
+    answered = await ask(client, "GET", path)
+    assert answered.status_code == 400
+    assert house.guarding.asked == []
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json"])
+async def test_what_is_no_json_is_refused_as_that(
+    client: httpx.AsyncClient, house: House, kind: str
+) -> None:
+    headers = {"authorization": f"Bearer {OPERATOR_KEY}", "content-type": kind}
+    answered = await client.post(f"{PATH}/compile", content=b"\xff{", headers=headers)
+    assert answered.status_code == 400, answered.text
+    assert house.guarding.asked == []

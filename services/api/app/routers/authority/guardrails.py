@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from app.routers.authority import guardrails_bodies as given
@@ -17,7 +17,11 @@ from app.routers.dependencies import (
 )
 
 router = APIRouter(
-    prefix="/authority/guardrails", tags=["authority"], responses=PROBLEMS, route_class=KeyedRoute
+    prefix="/authority/guardrails",
+    tags=["authority"],
+    responses=PROBLEMS,
+    route_class=KeyedRoute,
+    dependencies=[Depends(given.names_once)],
 )
 
 _Plain = dict[str, Any]
@@ -87,7 +91,7 @@ async def activate(
     )
 
 
-@router.get("/diff", response_model=_Plain)
+@router.get("/diff", response_model=_Plain, dependencies=[Depends(given.only("from", "to"))])
 async def compare(
     services: UseCases,
     actor: Keyholder,
@@ -98,7 +102,11 @@ async def compare(
     return answer(await services.guarding.diff(actor, before, after))
 
 
-@router.get("/tasks", response_model=_Plain)
+@router.get(
+    "/tasks",
+    response_model=_Plain,
+    dependencies=[Depends(given.only("cursor", "limit", "retired"))],
+)
 async def list_tasks(
     services: UseCases,
     actor: Keyholder,

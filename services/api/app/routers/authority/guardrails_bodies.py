@@ -1,9 +1,14 @@
 """What may be sent to /authority/guardrails. A field that is not named here is refused."""
 
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
+from fastapi import Request
 from pydantic import AfterValidator, Field, WithJsonSchema
 
+from app.domain.refusals import InvalidRequest
 from app.routers.authority.bodies import Reason, Strict
 
 MAX_DOCUMENT = 1 << 20
@@ -14,6 +19,38 @@ LARGEST = 2**31 - 1
 TaskName = Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,63}$")]
 Version = Annotated[int, Field(ge=1, le=LARGEST)]
 Tasks = Annotated[list[TaskName], Field(min_length=1, max_length=MAX_TASKS)]
+
+
+async def names_once(request: Request) -> None:
+    """Refuse a body in which a name is given twice: one of both would be lost without a word."""
+    content = await request.body()
+    with suppress(ValueError, RecursionError):  # what is no JSON is refused as that
+        json.loads(content, object_pairs_hook=_once)
+
+
+def only(*allowed: str) -> Callable[[Request], None]:
+    """Refuse parameters nobody knows: a filter that is misspelled would filter nothing."""
+
+    def refuse_others(request: Request) -> None:
+        names = [name for name, _ in request.query_params.multi_items()]
+        for name in names:
+            if name not in allowed or names.count(name) > 1:
+                wrong = "is no parameter here" if name not in allowed else "is given twice"
+                raise InvalidRequest(
+                    f"{name[:60]}: {wrong}. Allowed, once each, are: {', '.join(allowed)}.",
+                    param=name[:100],
+                )
+
+    return refuse_others
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise InvalidRequest(f"{name[:60]}: is given twice. Give it once.", param=name[:100])
+        found[name] = value
+    return found
 
 
 def _words_or_structure(found: Any) -> Any:

@@ -2,38 +2,29 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from app.authority.auditing.asked import micros
-from app.domain.refusals import InvalidRequest
 from app.routers.authority import guardrails_bodies as given
 from app.routers.authority.answers import answer
 from app.routers.authority.documents import PROBLEMS
 from app.routers.dependencies import KeyedRoute, Keyholder, UseCases
 
 router = APIRouter(
-    prefix="/authority/guardrails", tags=["authority"], responses=PROBLEMS, route_class=KeyedRoute
+    prefix="/authority/guardrails",
+    tags=["authority"],
+    responses=PROBLEMS,
+    route_class=KeyedRoute,
+    dependencies=[Depends(given.names_once)],
 )
 
-_ALLOWED = ("cursor", "limit", "outcome", "point", "task")
+_only = Depends(given.only("cursor", "limit", "outcome", "point", "task"))
 _Plain = dict[str, Any]
 Word = Annotated[str | None, Query(max_length=200)]
 
 
-def _nothing_else(request: Request) -> None:
-    """Refuse parameters nobody knows: a filter that is misspelled would filter nothing."""
-    names = [name for name, _ in request.query_params.multi_items()]
-    for name in names:
-        if name not in _ALLOWED or names.count(name) > 1:
-            wrong = "is no parameter here" if name not in _ALLOWED else "is given twice"
-            raise InvalidRequest(
-                f"{name[:60]}: {wrong}. Allowed, once each, are: {', '.join(_ALLOWED)}.",
-                param=name[:100],
-            )
-
-
-@router.get("/decisions", response_model=_Plain, dependencies=[Depends(_nothing_else)])
+@router.get("/decisions", response_model=_Plain, dependencies=[_only])
 async def list_decisions(  # noqa: PLR0917 - query parameters, not arguments
     services: UseCases,
     actor: Keyholder,
