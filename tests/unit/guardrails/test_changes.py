@@ -314,6 +314,7 @@ async def test_an_advisor_proposes_and_reads_nothing(guards: House, cases: Guard
     advisor = guards.office.hire("adviser", "advisor", person="")
     ask = await cases.add(advisor, "big", BIG)
     assert (ask["act"], ask["asker"]["id"]) == ("guardrails_add", advisor.id)
+    assert (ask["you"]["may_approve"], ask["you"]["may_execute"]) == (False, False)
     for reading in (
         cases.tasks(advisor),
         cases.versions(advisor),

@@ -18,7 +18,7 @@ from app.authority.approvals.records import described
 from app.authority.approvals.rendering import Now, render
 from app.authority.approvals.transitions import ENDED, MEANINGS, OPEN, OWNERS, State
 from app.authority.approvals.values import Ask
-from app.authority.permissions import Permission, grant
+from app.authority.permissions import Permission, check, grant
 from app.domain.actors import Actor
 from app.domain.refusals import AuditUnavailable, InvalidRequest, Refusal
 
@@ -208,11 +208,11 @@ class Governance:
     def _you(self, actor: Actor, ask: Ask) -> dict[str, Any]:
         why_not = self.deciding.why_not(actor, ask)
         act = self.parts.acts.get(ask.act)
-        executes = actor.roles and (act is None or not act.asker_executes or ask.is_of(actor))
+        executes = act is None or not act.asker_executes or ask.is_of(actor)
         return {
             "may_approve": not why_not and ask.state is State.PENDING,
             "why_not": why_not,
-            "may_execute": bool(executes),
+            "may_execute": executes and _executes(actor),
             "asked": ask.is_of(actor),
         }
 
@@ -222,6 +222,15 @@ class Governance:
             return self.parts.changed(ask, plan)
         except Refusal as unknown:
             return [unknown.message]
+
+
+def _executes(actor: Actor) -> bool:
+    """Whether this key's roles let it execute what was approved, whoever asked."""
+    try:
+        check(actor, Permission.ASK_EXECUTE)
+    except Refusal:
+        return False
+    return True
 
 
 def document(ask: Ask) -> dict[str, Any]:
