@@ -25,6 +25,7 @@ from app.authority.guardrails.watching.decision_store import Decided, DecisionSt
 from app.authority.guardrails.watching.histories import Histories
 from app.authority.guardrails.watching.memory import Glance
 from app.authority.guardrails.watching.observing import Observing
+from app.authority.guardrails.watching.packing import packed
 from app.authority.ledger.writing import writing
 from app.engines.memory_probe import SystemMemoryProbe
 from app.settings import TEMPLATES
@@ -145,7 +146,10 @@ def replay_row(store: DecisionStore, work: AtWork, document: Guardrails, count: 
             "INSERT INTO guardrails_decision"
             " (seq, at_us, point, subject, actor, outcome, digest, record)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [(first + n, *each) for n, each in enumerate(_decided(rules, count - 1, work), 1)],
+            [
+                (first + n, *each[:-1], packed(each.record))
+                for n, each in enumerate(_decided(rules, count - 1, work), 1)
+            ],
         )
     known = {bound.binding_hash: bound for bound in rules.bounds}
     began, identical = time.perf_counter(), 0

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from app.authority.guarding import Guarding
+from app.authority.guardrails.watching.packing import packed
 from app.domain.actors import Actor
 from app.domain.refusals import GuardrailsNotFound, InvalidRequest
 from tests.fakes.guardrails import SHARE, House, edited
@@ -86,10 +87,8 @@ async def test_a_record_that_was_altered_comes_out_otherwise(
     first = guards.decide(model_memory_share=0.45, model_format="gguf")
     guards.office.clock.advance(1)
     second = guards.decide(model_memory_share=0.6, model_format="gguf")
-    guards.sql(
-        "UPDATE guardrails_decision SET record = CAST(replace(record, '0.45', '0.95') AS BLOB)"
-        " WHERE seq = 1"
-    )
+    record = next(guards.decisions.each()).record.replace(b"0.45", b"0.95")
+    guards.sql("UPDATE guardrails_decision SET record = ? WHERE seq = 1", packed(record))
     found = await cases.replay(owner)
     assert (found["checked"], found["identical"]) == (2, 1)
     assert [each["id"] for each in found["different"]] == [first]

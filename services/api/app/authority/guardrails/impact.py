@@ -52,34 +52,49 @@ class Impact:
         }
 
 
+Change = tuple[Bound | None, Bound | None]
+"""A rule as it is and as it would be; None: no rule at all."""
+
+
 def impact(
     records: Iterable[Mapping[str, Any]], before: Bound | None, after: Bound | None
 ) -> Impact:
-    """Return what `after` instead of `before` would have changed; None: no rule at all.
+    """As `impacts`, of one change."""
+    return impacts(records, [(before, after)])[0]
+
+
+def impacts(records: Iterable[Mapping[str, Any]], changes: Sequence[Change]) -> list[Impact]:
+    """Return what each change would have changed by itself; records are gone over once for all.
 
     `records` are parsed (`records.from_bytes`), the oldest first. Raises ValueError, KeyError where
     one is malformed.
     """
     past = _Past()
-    sides = (_Side(before), _Side(after))
-    asked, first_us, last_us = 0, None, 0
+    sides = [(_Side(before), _Side(after)) for before, after in changes]
+    asked = [0] * len(sides)
+    first_us, last_us = None, 0
     for body in records:
         last_us = body["at_us"]
         first_us = last_us if first_us is None else first_us
         point = Point(body["point"])
-        heard = [side.ask(body, point, past) for side in sides]
-        asked += any(heard)
+        seen = past.as_of(body, point)
+        for at, (was, now) in enumerate(sides):
+            heard = [side.ask(body, point, seen) for side in (was, now)]
+            asked[at] += any(heard)
         past.add(body, point)
     covered = (last_us - (first_us or last_us)) / DAY_US
+    return [_impact(*pair, times, covered) for pair, times in zip(sides, asked, strict=True)]
+
+
+def _impact(before: "_Side", after: "_Side", asked: int, covered: float) -> Impact:
     days = max(covered, 1.0)
-    was, now = (side.met for side in sides)
     return Impact(
         days=round(days, 2),
         evaluations=asked,
-        before=was,
-        after=now,
-        per_day=f"{round((now - was) / days, 1) + 0.0:+.1f}",
-        notes=tuple(_notes(sides[1], asked, covered)),
+        before=before.met,
+        after=after.met,
+        per_day=f"{round((after.met - before.met) / days, 1) + 0.0:+.1f}",
+        notes=tuple(_notes(after, asked, covered)),
     )
 
 
@@ -105,14 +120,14 @@ class _Side:
         self._rules = Ruleset([] if bound is None else [bound])
         self._true: frozenset[str] = frozenset()
 
-    def ask(self, body: Mapping[str, Any], point: Point, past: "_Past") -> bool:
+    def ask(self, body: Mapping[str, Any], point: Point, seen: "_AsOf") -> bool:
         """Decide one record by this rule; False where it is not asked there."""
         if point not in self._points:
             return False
         asked = Asked(
             at_us=body["at_us"], point=point, subject=body["subject"], actor=body["actor"]
         )
-        case = Case(self._rules.plan(point), self._readings(body, point), past.as_of(body, point))
+        case = Case(self._rules.plan(point), self._readings(body, point), seen)
         case.ask(asked)
         self._count(case.verdicts, point)
         self.asked += max(1, len(case.verdicts) + len(case.failures))

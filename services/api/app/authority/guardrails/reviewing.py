@@ -1,10 +1,10 @@
 """What binding again under a document would change: shown before anybody is asked; nothing kept."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from app.authority.guardrails.changing import Changing
-from app.authority.guardrails.impact import impact
+from app.authority.guardrails.impact import impacts
 from app.authority.guardrails.recompiling import Recompiled, delta
 from app.authority.guardrails.records import from_bytes
 from app.authority.guardrails.rulesets import bind
@@ -14,6 +14,11 @@ from app.authority.guardrails.values import Definition
 from app.authority.guardrails.watching.decision_store import DecisionStore
 
 Json = dict[str, Any]
+
+MOST: Final = 100_000
+"""Decisions that are made again by the rules before and after, of all tasks together: some ten
+seconds. Of many tasks the impact is that of the newest decisions, and says how many days those
+are."""
 
 
 def review(
@@ -30,6 +35,7 @@ def review(
     affected = changing.affected(now, version)
     under = {now.version, *now.compiled_under.values()} - {version}
     found = changing.recompiled(now, version, affected if tasks is None else tasks)
+    told = _impacts(changing, decisions, found, since_us)
     return {
         "from": now.version if now.version != version else max(under, default=version),
         "to": version,
@@ -44,7 +50,7 @@ def review(
                 "before": _shown(one.before, now.compiled_under[one.task]),
                 "after": None if one.after is None else _shown(one.after, version),
                 "delta": [] if one.after is None else delta(one.before, one.after),
-                "impact": _impact(changing, decisions, one, since_us),
+                "impact": told.get(one.task),
             }
             for one in found
         ],
@@ -55,19 +61,29 @@ def _shown(definition: Definition, guardrails: int) -> Json:
     return meaning(definition) | {"version": definition.version, "guardrails": guardrails}
 
 
-def _impact(
-    changing: Changing, decisions: DecisionStore, one: Recompiled, since_us: int
-) -> Json | None:
-    """None where nothing would decide otherwise, or nothing would be bound."""
-    if one.after is None or one.after.resolution.condition == one.before.resolution.condition:
-        return None
+def _impacts(
+    changing: Changing, decisions: DecisionStore, found: Collection[Recompiled], since_us: int
+) -> dict[str, Json]:
+    """By task; of one that would decide as before, or not at all, nothing."""
     known = changing.standing.known()
-    before, after = bind(one.before, known), bind(one.after, known)
-    return impact(_records(decisions, since_us), before, after).as_dict()
+    changes = {
+        one.task: (bind(one.before, known), bind(one.after, known))
+        for one in found
+        if one.after is not None
+        and one.after.resolution.condition != one.before.resolution.condition
+    }
+    if not changes:
+        return {}
+    newest = MOST // len(changes)
+    records = _records(decisions, since_us, newest)
+    return {
+        task: impact.as_dict()
+        for task, impact in zip(changes, impacts(records, [*changes.values()]), strict=True)
+    }
 
 
-def _records(decisions: DecisionStore, since_us: int) -> Iterator[Mapping[str, Any]]:
+def _records(decisions: DecisionStore, since_us: int, newest: int) -> Iterator[Mapping[str, Any]]:
     """Decisions as they were recorded; one that was altered tells nothing."""
-    for kept in decisions.each(since_us=since_us):
+    for kept in decisions.each(since_us=since_us, newest=newest):
         if kept.intact:
             yield from_bytes(kept.record)

@@ -1,6 +1,6 @@
 """The only place that keeps decisions of guardrails: added, numbered, read, never changed.
 
-A decision is durable before anybody goes by it. A row holds the record's bytes and their SHA-256,
+A decision is durable before anybody goes by it. A row holds the record, packed, and its SHA-256,
 which ledger events name; whoever reads a row checks the one against the other.
 """
 
@@ -12,6 +12,7 @@ import orjson
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.authority.guardrails.watching.packing import packed, unpacked
 from app.authority.ledger.failures import audit_unavailable
 from app.authority.ledger.writing import asking_directly, writing
 
@@ -31,6 +32,7 @@ _FOUND: Final = (
 )
 _AFTER: Final = f"{_ROWS} WHERE seq > ? AND at_us >= ? AND at_us < ? ORDER BY seq LIMIT ?"
 _FIRST: Final = "SELECT COALESCE(MIN(seq), 0) FROM guardrails_decision WHERE at_us >= ?"
+_SIZE: Final = "SELECT COALESCE(MAX(seq), 0) FROM guardrails_decision"
 _LARGEST: Final = 2**63 - 1
 
 
@@ -79,8 +81,9 @@ class DecisionStore:
     def add(self, decided: Decided) -> int:
         """Keep a decision durably; its number."""
         try:
+            row = (*decided[:-1], packed(decided.record))
             with writing(self._engine) as connection:
-                return int(connection.exec_driver_sql(_INSERT, tuple(decided)).scalar_one())
+                return int(connection.exec_driver_sql(_INSERT, row).scalar_one())
         except SQLAlchemyError as error:
             raise audit_unavailable(error) from error
 
@@ -99,26 +102,35 @@ class DecisionStore:
     ) -> list[Kept]:
         """The newest first, older than number `before`. `task`: decisions that asked this one."""
         asked: dict[str, object] = {"point = ?": point, "outcome = ?": outcome}
-        asked["instr(record, ?) > 0"] = None if task is None else _row_of(task)
         given = {sql: value for sql, value in asked.items() if value is not None}
         where = " AND ".join(["seq < ?", *given])
         query = f"{_ROWS} WHERE {where} ORDER BY seq DESC LIMIT ?"
         found: list[Kept] = []
-        last = before or _LARGEST
+        last, chunk = before or _LARGEST, limit if task is None else max(limit, CHUNK)
         while len(found) < limit:
-            rows = self._rows(query, (last, *given.values(), limit))
-            found += [row for row in rows if task is None or task in asked_of(row)]
-            if len(rows) < limit:
+            rows = self._rows(query, (last, *given.values(), chunk))
+            found += [row for row in rows if task is None or _asked(row, task)]
+            if len(rows) < chunk:
                 break
             last = rows[-1].seq
         return found[:limit]
 
     def each(
-        self, *, since_us: int = 0, until_us: int = _LARGEST, limit: int | None = None
+        self,
+        *,
+        since_us: int = 0,
+        until_us: int = _LARGEST,
+        limit: int | None = None,
+        newest: int | None = None,
     ) -> Iterator[Kept]:
-        """Every decision of a time, the oldest first; no connection is held between chunks."""
+        """Every decision of a time, the oldest first; no connection is held between chunks.
+
+        `newest`: of the newest so many that there are.
+        """
         left = _LARGEST if limit is None else limit
         first = self._first(since_us)
+        if newest is not None:
+            first = first and max(first, self.size() - newest + 1)
         after = first - 1
         while first and left > 0:
             rows = self._rows(_AFTER, (after, since_us, until_us, min(CHUNK, left)))
@@ -141,6 +153,12 @@ class DecisionStore:
                 found.append(digest)
         return last, found
 
+    def size(self) -> int:
+        """How many decisions there are."""
+        with asking_directly(self._engine) as connection:
+            found: int = connection.execute(_SIZE).fetchone()[0]
+            return found
+
     def _first(self, since_us: int) -> int:
         with asking_directly(self._engine) as connection:
             found: int = connection.execute(_FIRST, (since_us,)).fetchone()[0]
@@ -148,16 +166,19 @@ class DecisionStore:
 
     def _rows(self, query: str, values: tuple[object, ...]) -> list[Kept]:
         with asking_directly(self._engine) as connection:
-            return [Kept(*row) for row in connection.execute(query, values)]
+            rows = connection.execute(query, values).fetchall()
+        return [Kept._make((*row[:-1], unpacked(row[-1]))) for row in rows]
 
 
-def asked_of(kept: Kept) -> frozenset[str]:
-    """The tasks whose conditions were asked, as the record says."""
+def _asked(kept: Kept, task: str) -> bool:
+    """Whether the task's condition was asked, as the record says."""
+    if _row_of(task) not in kept.record:
+        return False  # most of them, and reading each takes longer
     try:
         body = kept.body
-        return frozenset(str(row[0]) for row in (*body["verdicts"], *body["errors"]))
+        return any(row[0] == task for row in (*body["verdicts"], *body["errors"]))
     except (ValueError, LookupError, TypeError):
-        return frozenset()
+        return False
 
 
 def _row_of(task: str) -> bytes:
