@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.e2e.asking import problem
@@ -28,11 +29,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(place: Path) -> Iterator[RunningServer]:
-    with (
-        serving_hub(FakeHub().holds(tiny_model(place / "pulled"))) as hub,
-        running_server(place / "home", hub={"endpoint": hub.url, "hosts": []}) as running,
-    ):
+def hub(place: Path) -> Iterator[FakeHub]:
+    with serving_hub(FakeHub().holds(tiny_model(place / "pulled"))) as serving:
+        yield serving
+
+
+@pytest.fixture(scope="module")
+def server(place: Path, hub: FakeHub) -> Iterator[RunningServer]:
+    with running_server(place / "home", hub={"endpoint": hub.url, "hosts": []}) as running:
         running.import_model(tiny_gguf(place / "gguf", seed=5), GGUF)
         yield running
 
@@ -94,7 +98,9 @@ def test_what_ships_is_on_from_the_first_start(server: RunningServer) -> None:
     assert server.lmx("guardrails", "check", "config/guardrails.yaml").returncode == 0
 
 
-def test_a_pull_from_an_unknown_source_is_refused_and_explained(server: RunningServer) -> None:
+def test_a_pull_from_an_unknown_source_is_refused_and_explained_and_the_hub_hears_nothing(
+    server: RunningServer, hub: FakeHub
+) -> None:
     with server.authority() as authority:
         answer = authority.post("/models/pull/plan", json={"repo": REPO})
     document = problem(answer, 403, "policy_denied")
@@ -105,6 +111,13 @@ def test_a_pull_from_an_unknown_source_is_refused_and_explained(server: RunningS
     done = server.lmx("models", "pull", REPO, "--yes")
     assert done.returncode == 3
     assert "known-sources" in " ".join(done.stderr.split())
+    key = {"authorization": f"Bearer {server.operator_key}"}
+    for body in ({"model": REPO}, {"model": REPO, "quantization": "Q4_K_M"}):
+        answer = httpx.post(
+            f"{server.url}/api/v1/models/download", json=body, headers=key, timeout=60
+        )
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "policy_denied")
+    assert hub.heard == []
 
 
 def test_a_changed_document_changes_what_decides_once_it_is_approved_and_can_be_taken_back(
