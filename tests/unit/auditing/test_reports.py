@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.authority.auditing.reporting import VERIFY
 from app.authority.auditing.reports.catalog import REPORTS
-from app.authority.auditing.reports.destructive import DESTRUCTIVE, EFFECT, NOTES, TYPED
+from app.authority.auditing.reports.destructive import DESTRUCTIVE, EFFECT, NOTES, NOTHING, TYPED
 from app.authority.ledger import Kind, LedgerEvent
 from app.authority.permissions import Permission, grant
 from app.domain.actors import ANONYMOUS, SYSTEM, Actor, Role
@@ -213,6 +213,37 @@ async def test_destructive_acts_name_what_was_lost_and_who_agreed(
     assert answer["meta"]["total"] == 3
     assert answer["meta"]["notes"] == list(NOTES)
     assert "no one else agreed" in NOTES[0]
+
+
+@pytest.mark.parametrize(
+    ("act", "lost"),
+    [
+        ("guardrails_add", NOTHING),
+        ("guardrails_retire", NOTHING),
+        ("key_create", NOTHING),
+        ("model_delete", "what the plan names"),
+        ("an act of another release", "what the plan names"),
+    ],
+)
+async def test_an_act_that_took_nothing_away_is_not_said_to(
+    installed: Installed, act: str, lost: str
+) -> None:
+    data = {"act": act, "ask": "0000cafe", "plan": "0" * 64, "phase": "act", "failed": []}
+    data |= {"failed_count": 0, "files": 0, "freed_bytes": 0, "run": "1" * 64}
+    intent = {name: data[name] for name in ("act", "ask", "plan", "phase")}
+    begun = LedgerEvent(Kind.ACT_INTENT, installed.operator, subject="x", data=intent)
+    seq = installed.ledger.append(begun).seq
+    done = LedgerEvent(
+        Kind.ACT_OUTCOME,
+        installed.operator,
+        subject="x",
+        outcome="done",
+        data=data,
+        intent_seq=seq,
+    )
+    installed.ledger.append(done)
+    (row,) = (await installed.whole("destructive"))["rows"]
+    assert (row["kind"], row["lost"]) == ("act_outcome", lost)
 
 
 def test_every_kind_of_event_is_judged_destructive_or_not() -> None:

@@ -98,6 +98,22 @@ EFFECT: Final[Mapping[Kind, Loss | None]] = {
 }
 """What events of a kind took away; None: nothing."""
 
+NOTHING: Final = "nothing: the act can be undone"
+SPARING: Final = frozenset(
+    {
+        "key_create",
+        "profile_loosen",
+        "model_load",
+        "model_pull",
+        "rule_override",
+        "guardrails_activate",
+        "guardrails_add",
+        "guardrails_rebind",
+        "guardrails_retire",
+    }
+)
+"""Kinds of acts that are asked for and take nothing away. One that is not here is said to."""
+
 DESTRUCTIVE: Final = tuple(kind for kind, loss in EFFECT.items() if loss is not None)
 CONFIRMED_ALONE: Final = tuple(
     kind for kind, loss in EFFECT.items() if loss is not None and loss.approved_by == TYPED
@@ -109,6 +125,7 @@ NOTES: Final = (
         "Where it says `typed confirmation by`, the person who did the act confirmed it, and no "
         "one else agreed. Where an ask is named, `lmx approvals show ID` says who decided on it."
     ),
+    "Acts that needed an ask are all here; where one took nothing away, it says so.",
     "Attempts that were refused are in `lmx ledger report refusals`.",
 )
 
@@ -118,7 +135,7 @@ def destructive_row(stored: StoredEvent) -> Row:
     return {
         **who_and_when(stored),
         "kind": stored.kind,
-        "lost": loss.lost,
+        "lost": NOTHING if text_of(stored.data, "act") in SPARING else loss.lost,
         "subject": stored.subject or None,
         "approved_by": _approved_by(loss, stored),
         "details": details(stored),
