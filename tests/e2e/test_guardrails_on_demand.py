@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from tests.e2e.test_loads_as_asks import ask_a_model, asks
 
 SHARE = "threshold: {low: 0.35, medium: 0.5, high: 0.7}\n    bounds:\n      threshold: {min: 0.01,"
 TINY = "threshold: {low: 0, medium: 0, high: 0}\n    bounds:\n      threshold: {min: 0,"
+
+_SOCKETS = shutil.ignore_patterns("*.sock")
 
 
 def tightened(server: RunningServer, place: Path) -> None:
@@ -66,4 +70,12 @@ def test_a_chat_without_a_key_waits_for_an_approval_that_a_guardrail_wants(tmp_p
         assert re.search(r"large-models \(version 2\): model\s+memory share", said), said
         replayed = told(server, "replay")
         assert replayed["checked"] == replayed["identical"] >= 3
-        assert replayed["missing"] == []
+        assert (replayed["different"], replayed["missing"]) == ([], [])
+        bound = told(server, "tasks")["tasks"]
+        assert server.stop(signal.SIGKILL) == -signal.SIGKILL
+    shutil.copytree(tmp_path / "home", tmp_path / "copy", ignore=_SOCKETS)
+    with running_server(tmp_path / "copy") as elsewhere:
+        again = told(elsewhere, "replay")
+        assert again["checked"] == again["identical"] >= replayed["checked"]
+        assert (again["different"], again["missing"]) == ([], [])
+        assert told(elsewhere, "tasks")["tasks"] == bound
