@@ -40,6 +40,26 @@ def typed(filters: dict[str, str]) -> list[str]:
     return [part for n, v in filters.items() for part in (f"--{n.replace('_', '-')}", v)]
 
 
+@pytest.mark.parametrize(
+    ("kind", "data", "said"),
+    [
+        ("guardrails_loaded", {"version": 2, "hash": "ab"}, "version 2"),
+        ("guardrails_activated", {"version": 2, "hash": "ab"}, "version 2"),
+        ("guardrails_bound", {"changed": ["big@1", "old retired"]}, "big@1, old retired"),
+        ("guardrails_digest", {"decisions": 61}, "61 decisions"),
+        ("boot", {"version": 2}, "-"),
+    ],
+)
+def test_an_event_of_guardrails_says_what_it_is_about(
+    lmx: Run, authority: FakeAuthority, kind: str, data: dict[str, object], said: str
+) -> None:
+    event = event_of(1, subject="") | {"kind": kind}
+    event["body"] = event["body"] | {"kind": kind, "data": data}
+    authority.events = [event]
+    line = next(each for each in lmx("ledger", "ls").out.splitlines() if kind in each)
+    assert line.split(kind)[1].strip().endswith(f"  {said}")
+
+
 def test_every_filter_reaches_the_server(lmx: Run, authority: FakeAuthority) -> None:
     lmx("ledger", "ls", *typed(FILTERS), "--total")
     query = authority.last(EVENTS).query

@@ -274,8 +274,25 @@ def _row(event: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         one_line(event.get("seq")),
         utc_time(event.get("ts_utc_us")),
-        *(one_line(event.get(name)) for name in ("kind", "actor", "outcome", "subject")),
+        *(one_line(event.get(name)) for name in ("kind", "actor", "outcome")),
+        one_line(event.get("subject") or _about(event)),
     )
+
+
+def _about(event: Mapping[str, Any]) -> str | None:
+    """What an event of guardrails is about, which have several subjects or none."""
+    data = pick(event, "body", "data")
+    if not isinstance(data, Mapping):
+        return None
+    match event.get("kind"):
+        case "guardrails_loaded" | "guardrails_activated":
+            return f"version {one_line(data.get('version'))}"
+        case "guardrails_bound":
+            return one_line(data.get("changed"))
+        case "guardrails_digest":
+            return f"{one_line(data.get('decisions'))} decisions"
+        case _:
+            return None
 
 
 def _note_cover(answer: Mapping[str, Any]) -> None:
