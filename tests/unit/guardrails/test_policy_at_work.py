@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from app.authority.guarding import Guarding
 from app.authority.lifecycle.transitions import State
 from app.authority.permissions import Permission, grant
-from app.domain.refusals import PolicyDenied
+from app.authority.policy.decisions import Outcome
+from app.domain.refusals import AuditUnavailable, PolicyDenied
 from tests.fakes.asks import Toy
 from tests.fakes.at_work import BLOCK_ALL, CLIENT, AtWork, at_work
 
@@ -56,6 +58,42 @@ async def test_a_blocked_model_is_not_loaded_and_may_be_asked_for_again(tmp_path
         assert work.serving.residency.state(work.model.id) is State.ABSENT
         assert work.host.started == []
         assert len(work.rows) == 2
+
+
+async def test_a_load_whose_decision_cannot_be_recorded_is_denied_and_nothing_begins(
+    plain: AtWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object) -> int:
+        raise AuditUnavailable("The disk is full.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(plain.decisions, "add", full)
+        with pytest.raises(PolicyDenied, match="The disk is full"):
+            await lease(plain)
+    assert plain.host.started == []
+    assert plain.events("load_intent") == []
+    plain.office.clock.advance(2)
+    await lease(plain)
+    assert len(plain.host.started) == 1
+    await plain.serving.close()
+
+
+async def test_a_reader_that_fails_denies_the_load_and_its_decision_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails() -> None:
+        raise OSError("no such file")
+
+    with at_work(tmp_path / "w", {"large": LARGE}) as work:
+        monkeypatch.setattr(work.memory, "read", fails)
+        denied = work.policy.decide(work.load())
+        assert denied.outcome is Outcome.DENY
+        office = work.office
+        cases = Guarding(work.house.changing, work.decisions, office.governance, office.clock)
+        told = await cases.decision(office.owner, work.rows[-1].digest)
+        assert told["outcome"] == "block"
+        assert "large (version 1) could not be evaluated: OSError" in told["sentences"][0]
+        assert (await cases.replay(office.owner))["identical"] == 1
 
 
 # --- approvals ------------------------------------------------------------------------------
