@@ -1,6 +1,7 @@
 """`lmx models pull` from a hub on this machine, by a person in a terminal and by a script."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -23,6 +24,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeHub]:
     directory = tiny_model(tmp_path_factory.mktemp("hub") / "model")
     with serving_hub(FakeHub(repo=REPO).holds(directory)) as serving:
         serving.files["README.md"] = b"\x1b[2J hello"
+        serving.card = {"license": "Llama3.2"}
         yield serving
 
 
@@ -63,8 +65,11 @@ def test_a_person_sees_everything_says_yes_and_asks_the_model(
 ) -> None:
     code, screen = type_to_lmx("models", "pull", REPO, typed="y", environment=server.environment)
     assert code == 0, screen
-    for shown in (COMMIT, hub.url, "no token", WEIGHTS, "README.md", "Fits", "pinned"):
+    seen = (COMMIT, hub.url, "no token", WEIGHTS, "README.md", "llama3.2", "Fits", "pinned")
+    for shown in seen:
         assert shown in screen, shown
+    told = server.lmx("models", "show", REPO).stdout
+    assert re.search(r"^licence +llama3\.2$", told, re.MULTILINE)
     assert chat(server, "hello", model=REPO, max_tokens=3).status_code == 200
     outcome = server.events(kind="pull_outcome")[0]
     assert (outcome["outcome"], outcome["subject"]) == ("done", REPO)

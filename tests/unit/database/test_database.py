@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError
 
+from app.authority.catalog import records
 from app.authority.ledger.guards import broken_guards
 from app.database import REVISIONS, current_revision, migrate, open_engine, upgrade
 from app.domain.refusals import StartRefused
@@ -239,6 +240,23 @@ def test_keys_in_use_are_never_downgraded_away(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="restore a backup"):
         upgrade(path, "0001", down=True)
     assert raw.execute("SELECT count(*) FROM access_key").fetchone() == (1,)
+
+
+def test_a_model_that_was_taken_in_before_licences_were_read_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "lmx.db"
+    upgrade(path, "0005")
+    raw = foreign_connection(path)
+    raw.execute(
+        "INSERT INTO model (id, digest, trust, size_bytes, architecture, max_context, created,"
+        " source, shape_json) VALUES ('a/b', ?, 'pinned', 1, 'llama', 8, 1, 'here', '{}')",
+        ("d" * 64,),
+    )
+    raw.commit()
+    raw.close()
+    migrate(path)
+    with open_engine(path).connect() as connection:
+        (model,) = records.models(connection)
+    assert (model.id, model.licence) == ("a/b", "")
 
 
 def test_no_migration_recreates_a_guarded_table() -> None:
