@@ -1,0 +1,96 @@
+"""Changes that meet each other, or a crash, are done once or not at all."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from app.authority.approvals.executing import Executed
+from app.domain.refusals import PlanStale
+from tests.fakes.guardrails import SHARE, House, edited
+
+LATE = "Block loading a model whose size is above 90 GB"
+
+
+class Killed(BaseException):
+    """As SIGKILL: nothing in the server may catch it."""
+
+
+async def test_of_two_rebindings_that_were_approved_one_is_done_and_one_is_stale(
+    guards: House,
+) -> None:
+    second, third = [await guards.activated(edited({SHARE: share})) for share in (0.4, 0.36)]
+    asks = [guards.ask("rebind", version=version) for version in (second, third)]
+    for ask in asks:
+        guards.office.decide("owner", ask)
+    ended: Sequence[Any] = await asyncio.gather(
+        *(guards.office.execute(ask) for ask in asks), return_exceptions=True
+    )
+    assert sorted(type(each).__name__ for each in ended) == ["Executed", "PlanStale"]
+    done = [
+        version
+        for version, each in zip((second, third), ended, strict=True)
+        if isinstance(each, Executed)
+    ]
+    assert [guards.standing.checked().compiled_under["large-models"]] == done
+    assert len(guards.standing.store.history("large-models")) == 2
+
+
+async def test_what_was_approved_before_another_document_was_active_is_stale(
+    guards: House,
+) -> None:
+    ask = guards.ask("add", id="late", intent=LATE)
+    guards.office.decide("owner", ask)
+    await guards.activated(edited({SHARE: 0.4}))
+    with pytest.raises(PlanStale):
+        await guards.office.execute(ask)
+    assert "late" not in guards.standing.checked().definitions
+
+
+@pytest.mark.parametrize("committed", [False, True], ids=["before", "after"])
+async def test_a_server_that_is_killed_while_it_binds_has_bound_once_after_its_next_start(
+    guards: House, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    ask = guards.ask("add", id="late", intent=LATE)
+    guards.office.decide("owner", ask)
+    store = guards.standing.store
+    bind = store.bind
+
+    def dies(*rows: Any) -> None:
+        if committed:
+            bind(*rows)
+        raise Killed
+
+    with monkeypatch.context() as killed:
+        killed.setattr(store, "bind", dies)
+        with pytest.raises(Killed):
+            await guards.office.execute(ask)
+    assert ("late" in guards.standing.checked().definitions) == committed
+    await guards.office.governance.executing.recover()
+    assert guards.office.state(ask) == "done"
+    assert guards.standing.checked().definitions["late"].version == 1
+    assert [row.ask for row in store.history("late")] == [ask.id]
+
+
+async def test_a_server_that_is_killed_while_it_activates_has_activated_once(
+    guards: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = guards.load(edited({SHARE: 0.4})).row.version
+    ask = guards.ask("activate", version=version)
+    guards.office.decide("owner", ask)
+    store = guards.standing.store
+    add = store.add_activation
+
+    def dies(*row: Any) -> None:
+        add(*row)
+        raise Killed
+
+    with monkeypatch.context() as killed:
+        killed.setattr(store, "add_activation", dies)
+        with pytest.raises(Killed):
+            await guards.office.execute(ask)
+    await guards.office.governance.executing.recover()
+    assert guards.office.state(ask) == "done"
+    assert guards.standing.checked().version == version
+    assert len(store.activations()) == 2
