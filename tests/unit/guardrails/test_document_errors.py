@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.authority.guardrails.document.problems import instead
 from app.authority.guardrails.document.reading import read
 from app.domain.refusals import GuardrailsInvalid
 from tests.fakes.guardrails_text import TEXT, edited, errors_of
@@ -68,3 +69,10 @@ def test_a_prior_that_the_strategy_itself_does_not_take_is_refused_even_then() -
     assert [error["path"] for error in errors_of(text)] == [
         "primitives/model_size/priors/percentile/low"
     ]
+
+
+@pytest.mark.parametrize(
+    ("count", "end"), [(2, "n00 and n01."), (16, "n14 and n15."), (17, "n14 and 2 more.")]
+)
+def test_of_many_names_an_error_counts_the_rest(count: int, end: str) -> None:
+    assert instead("other", [f"n{at:02}" for at in range(count)]).endswith(end)

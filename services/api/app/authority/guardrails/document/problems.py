@@ -17,6 +17,9 @@ LONGEST_STEP = 80
 LONGEST_MESSAGE = 400
 """A document may have names as long as itself, and errors about them."""
 
+MOST_NAMED = 15
+"""Of more names than these an error counts the rest; primitives are all in docs/primitives.md."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spot:
@@ -89,7 +92,11 @@ def instead(name: str, known: list[str]) -> str:
         return f"did you mean {near[0]}?"
     if not known:
         return "there are none to choose from; take it out."
-    return f"there is {one_of(sorted(known), 'and')}."
+    names = sorted(known)
+    left = len(names) - MOST_NAMED
+    if left > 1:
+        names = [*names[:MOST_NAMED], f"{left} more"]
+    return f"there is {one_of(names, 'and')}."
 
 
 def is_at(path: Path, place: Path) -> bool:
