@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.authority.approvals.executing import Executed
+from app.authority.warrants.issuing import issue
 from app.domain.refusals import PlanStale
 from tests.fakes.guardrails import SHARE, House, edited
 
@@ -46,6 +47,36 @@ async def test_what_was_approved_before_another_document_was_active_is_stale(
     with pytest.raises(PlanStale):
         await guards.office.execute(ask)
     assert "late" not in guards.standing.checked().definitions
+
+
+@pytest.mark.parametrize("act", ["activate", "add", "rebind", "retire"])
+async def test_what_changes_between_a_claim_and_its_act_stops_the_act(
+    guards: House, act: str
+) -> None:
+    """Execution draws the plan again before; this is the moment after it looked."""
+    await guards.activated(edited({SHARE: 0.4}))
+    version = guards.load(edited({SHARE: 0.36})).row.version
+    asked: dict[str, dict[str, Any]] = {
+        "activate": {"version": version},
+        "add": {"id": "late", "intent": LATE},
+        "rebind": {"version": 2},
+        "retire": {"task": "large-models"},
+    }
+    ask = guards.ask(act, **asked[act])
+    plan = guards.office.parts.asks.plan_of(ask)
+    warrant = issue(
+        act=ask.act,
+        ask=ask.id,
+        plan_hash=plan.hash,
+        plan=dict(plan.body),
+        actor=guards.office.owner,
+        intent_seq=1,
+    )
+    await guards.does("retire", task="known-sources")
+    before = guards.now
+    with pytest.raises(PlanStale):
+        await guards.office.parts.acts[ask.act].perform(warrant)
+    assert guards.standing.checked() is before
 
 
 @pytest.mark.parametrize("committed", [False, True], ids=["before", "after"])

@@ -18,6 +18,7 @@ from sqlalchemy import (
     column,
     func,
     insert,
+    literal,
     select,
     table,
 )
@@ -141,8 +142,10 @@ class GuardrailsStore:
         return self._one(VersionRow, select(_VERSION).where(_VERSION.c.version == number))
 
     def versions(self) -> list[VersionRow]:
-        """The oldest first."""
-        return self._all(VersionRow, select(_VERSION).order_by(_VERSION.c.version))
+        """The oldest first, without their bytes: nobody counts how often a document was loaded."""
+        columns = [column for column in _VERSION.c if column.name != "document"]
+        query = select(*columns, literal(b"").label("document"))
+        return self._all(VersionRow, query.order_by(_VERSION.c.version))
 
     def version_of(self, document_hash: str) -> int | None:
         """The newest version whose normal form has this hash."""
