@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.authority.guardrails.evaluating import Asked, Ruleset, evaluate
-from app.authority.guardrails.impact import DAY_US, impact
+from app.authority.guardrails.impact import DAY_US, impact, impacts
 from app.authority.guardrails.records import from_bytes
 from app.authority.guardrails.rulesets import Bound
 from app.authority.guardrails.strategies.base import Reading
@@ -152,3 +152,20 @@ def test_too_little_to_tell_is_said(records: list[dict[str, Any]], note: str) ->
     assert told.notes == (note,)
     assert told.per_day == "+0.0"
     assert told.as_dict()["notes"] == [note]
+
+
+def test_changes_are_told_together_as_each_by_itself() -> None:
+    sizes = [{"model_size": n} for n in (5, 12, 20)]
+    records = recorded(Point.LOAD, sizes, DAY_US)
+    changes = [(large(10), large(15)), (None, large(4)), (large(1), None)]
+    assert impacts(records, changes) == [impact(records, *change) for change in changes]
+
+
+def test_what_is_only_history_is_not_decided_and_no_day_of_the_impact() -> None:
+    rule = bound("rising", rises("queue_depth", 0.5), points=TICK)
+    depths = [{"queue_depth": depth} for depth in (4, 4, 8, 8, 20)]
+    records = recorded(Point.TICK, depths, HOUR * SECOND_US)
+    (told,) = impacts(records, [(None, rule)], earlier=3)
+    assert (told.evaluations, told.after) == (2, 1)
+    (fresh,) = impacts(records[3:], [(None, rule)])
+    assert fresh.notes != told.notes

@@ -63,9 +63,12 @@ def impact(
     return impacts(records, [(before, after)])[0]
 
 
-def impacts(records: Iterable[Mapping[str, Any]], changes: Sequence[Change]) -> list[Impact]:
+def impacts(
+    records: Iterable[Mapping[str, Any]], changes: Sequence[Change], *, earlier: int = 0
+) -> list[Impact]:
     """Return what each change would have changed by itself; records are gone over once for all.
 
+    The first `earlier` records are history for what follows, and not decided themselves.
     `records` are parsed (`records.from_bytes`), the oldest first. Raises ValueError, KeyError where
     one is malformed.
     """
@@ -73,10 +76,13 @@ def impacts(records: Iterable[Mapping[str, Any]], changes: Sequence[Change]) -> 
     sides = [(_Side(before), _Side(after)) for before, after in changes]
     asked = [0] * len(sides)
     first_us, last_us = None, 0
-    for body in records:
+    for number, body in enumerate(records):
+        point = Point(body["point"])
+        if number < earlier:
+            past.add(body, point)
+            continue
         last_us = body["at_us"]
         first_us = last_us if first_us is None else first_us
-        point = Point(body["point"])
         seen = past.as_of(body, point)
         for at, (was, now) in enumerate(sides):
             heard = [side.ask(body, point, seen) for side in (was, now)]

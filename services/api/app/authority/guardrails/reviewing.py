@@ -7,7 +7,7 @@ from app.authority.guardrails.changing import Changing
 from app.authority.guardrails.impact import impacts
 from app.authority.guardrails.recompiling import Recompiled, delta
 from app.authority.guardrails.records import from_bytes
-from app.authority.guardrails.rulesets import bind
+from app.authority.guardrails.rulesets import Bound, Ruleset, bind
 from app.authority.guardrails.showing import meaning
 from app.authority.guardrails.standing import Now
 from app.authority.guardrails.values import Definition
@@ -17,8 +17,10 @@ Json = dict[str, Any]
 
 MOST: Final = 100_000
 """Decisions that are made again by the rules before and after, of all tasks together: some ten
-seconds. Of many tasks the impact is that of the newest decisions, and says how many days those
-are."""
+seconds. Of many tasks, or over long windows, the impact is that of the newest decisions alone, and
+says how many days those are."""
+LONG_S: Final = 4 * 3600
+"""A window of so many seconds is looked into in the time that deciding takes."""
 
 
 def review(
@@ -74,12 +76,17 @@ def _impacts(
     }
     if not changes:
         return {}
-    newest = MOST // len(changes)
-    records = _records(decisions, since_us, newest)
-    return {
-        task: impact.as_dict()
-        for task, impact in zip(changes, impacts(records, [*changes.values()]), strict=True)
-    }
+    asked = sum(map(_weight, changes.values()))
+    there = min(decisions.count(since_us), MOST)
+    earlier = max(0, there - int(MOST / asked))
+    told = impacts(_records(decisions, since_us, there), [*changes.values()], earlier=earlier)
+    return {task: impact.as_dict() for task, impact in zip(changes, told, strict=True)}
+
+
+def _weight(change: tuple[Bound, Bound]) -> float:
+    """What deciding by both costs: a look into a long history is most of it."""
+    windows = [Ruleset([rule]).windows(point) for rule in change for point in rule.points]
+    return 1 + sum(seconds for each in windows for seconds in each.values()) / LONG_S
 
 
 def _records(decisions: DecisionStore, since_us: int, newest: int) -> Iterator[Mapping[str, Any]]:

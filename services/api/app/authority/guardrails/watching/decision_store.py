@@ -32,7 +32,7 @@ _FOUND: Final = (
 )
 _AFTER: Final = f"{_ROWS} WHERE seq > ? AND at_us >= ? AND at_us < ? ORDER BY seq LIMIT ?"
 _FIRST: Final = "SELECT COALESCE(MIN(seq), 0) FROM guardrails_decision WHERE at_us >= ?"
-_SIZE: Final = "SELECT COALESCE(MAX(seq), 0) FROM guardrails_decision"
+_LAST: Final = "SELECT COALESCE(MAX(seq), 0) FROM guardrails_decision"
 _LARGEST: Final = 2**63 - 1
 
 
@@ -130,7 +130,7 @@ class DecisionStore:
         left = _LARGEST if limit is None else limit
         first = self._first(since_us)
         if newest is not None:
-            first = first and max(first, self.size() - newest + 1)
+            first = first and max(first, self._last() - newest + 1)
         after = first - 1
         while first and left > 0:
             rows = self._rows(_AFTER, (after, since_us, until_us, min(CHUNK, left)))
@@ -153,10 +153,14 @@ class DecisionStore:
                 found.append(digest)
         return last, found
 
-    def size(self) -> int:
-        """How many decisions there are."""
+    def count(self, since_us: int) -> int:
+        """How many decisions there were from a time on."""
+        first = self._first(since_us)
+        return self._last() - first + 1 if first else 0
+
+    def _last(self) -> int:
         with asking_directly(self._engine) as connection:
-            found: int = connection.execute(_SIZE).fetchone()[0]
+            found: int = connection.execute(_LAST).fetchone()[0]
             return found
 
     def _first(self, since_us: int) -> int:
