@@ -168,6 +168,42 @@ def test_an_intent_is_told_with_where_every_part_comes_from(
         assert part in shown
 
 
+def test_a_structure_is_compiled_from_a_file(
+    lmx: Run, answering: FakeAuthority, tmp_path: Path
+) -> None:
+    structure = {"action": "block", "points": ["load"], "when": {"primitive": "model_format"}}
+    file = tmp_path / "intent.json"
+    file.write_text(json.dumps(structure), "utf-8")
+    assert lmx("guardrails", "compile", "--file", str(file)).code == 0
+    assert answering.last(f"{ROOT}/compile").body == {"intent": structure}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "one of the two"),
+        ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ('"Block pulls"', "holds no structure"),
+    ],
+)
+def test_what_is_neither_words_nor_a_structure_is_refused_before_the_server(
+    lmx: Run, answering: FakeAuthority, tmp_path: Path, text: str | None, why: str
+) -> None:
+    file = tmp_path / "intent.json"
+    file.write_text(text or "{}", "utf-8")
+    words = ("Block pulls",) if text is None else ()
+    ended = lmx("guardrails", "compile", *words, "--file", str(file))
+    assert ended.code == 2
+    assert why in " ".join(ended.err.split())
+    assert not answering.asked
+
+
+def test_nothing_said_is_asked_for(lmx: Run, answering: FakeAuthority) -> None:
+    assert lmx("guardrails", "compile").code == 2
+    assert not answering.asked
+
+
 def test_an_intent_that_leaves_something_open_prints_the_question_and_the_choices(
     lmx: Run, authority: FakeAuthority
 ) -> None:

@@ -1,6 +1,8 @@
 """`lmx guardrails`: what changes what decides is asked for, and what was decided is explained."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +69,18 @@ def test_what_changes_what_decides_waits_for_an_approval(  # noqa: PLR0917 - a r
     assert authority.last(ROOT + path).body == body | {"reason": "Why."}
     assert f"lmx approvals approve {WAITS}" in ended.err
     assert "HASH OF THIS PLAN" in ended.err
+
+
+@pytest.mark.usefixtures("governance")
+def test_a_structure_is_asked_for_from_a_file(
+    lmx: Run, authority: FakeAuthority, served: ServedGovernance, tmp_path: Path
+) -> None:
+    asking(served, authority)
+    structure = {"action": "block", "when": {"primitive": "model_format", "term": "unverified"}}
+    file = tmp_path / "intent.json"
+    file.write_text(json.dumps(structure), "utf-8")
+    assert lmx("guardrails", "add", "formats", "--file", str(file)).code == 4
+    assert authority.last(f"{ROOT}/tasks").body["intent"] == structure
 
 
 @pytest.mark.usefixtures("governance")

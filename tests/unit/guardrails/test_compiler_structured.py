@@ -161,7 +161,7 @@ SAID = {
         "gguf)."
     ),
     "Alert when latency is not above 5 seconds": (
-        "Alert when it is not so that latency is above 5 seconds."
+        "Alert unless latency is above 5 seconds."
     ),
     "Block pulls from unknown sources unless size is below 5 GB": (
         "Block pull when model publisher is none of lmx, mlx-community unless model size is below "

@@ -9,10 +9,13 @@ from app.cli import guardrails_decisions, guardrails_tasks, output
 from app.cli.guardrails_shown import (
     LISTED,
     ROOT,
+    Said,
+    Structure,
     change,
     document_of,
     error_lines,
     explaining,
+    intent_said,
     meaning,
     path,
     show_keys,
@@ -57,7 +60,8 @@ def check(file: File, server: ServerUrl = SERVER, as_json: AsJson = False) -> No
 
 @app.command("compile")
 def compile_intent(
-    intent: Annotated[str, typer.Argument(metavar="INTENT", help="In plain words, in quotes.")],
+    intent: Said = None,
+    file: Structure = None,
     version: Annotated[
         int | None,
         typer.Option("--version", metavar="N", min=1, help="Under this document, not the active."),
@@ -69,10 +73,11 @@ def compile_intent(
 
     Where it leaves something open, the question and the choices are printed; exits with 2.
     """
+    said = intent_said(intent, file)
     from app.cli.connection import connected
 
     with explaining(), connected(server) as authority:
-        answer = authority.post(f"{ROOT}/compile", {"intent": intent, "version": version})
+        answer = authority.post(f"{ROOT}/compile", {"intent": said, "version": version})
     if as_json:
         output.as_json(answer)
         return

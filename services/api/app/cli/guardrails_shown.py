@@ -1,9 +1,12 @@
 """How guardrails read in a terminal: what is wrong with them, what they say, what they became."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import typer
 
 from app.cli import output
 from app.cli.outcomes import CommandError, ExitCode
@@ -17,6 +20,12 @@ LISTED: Final = 60
 """Keys that are shown to a person; --json has all of them."""
 
 Rows = list[tuple[str, str]]
+
+Said = Annotated[str | None, typer.Argument(metavar="[INTENT]", help="In plain words, in quotes.")]
+Structure = Annotated[
+    Path | None,
+    typer.Option("--file", metavar="FILE", help="Instead of words: a structure, as JSON."),
+]
 
 
 def document_of(file: Path) -> dict[str, str]:
@@ -41,6 +50,29 @@ def document_of(file: Path) -> dict[str, str]:
             exit_code=ExitCode.USAGE,
         ) from error
     return {"text": text, "form": "markdown" if file.suffix.lower() in _MARKDOWN else "yaml"}
+
+
+def intent_said(intent: str | None, file: Path | None) -> str | dict[str, Any]:
+    """The intent in words, or as the structure that a file of JSON holds: one of the two."""
+    if (intent is None) is (file is None):
+        raise CommandError(
+            "Say the intent in words, or give a structure with --file: one of the two.",
+            exit_code=ExitCode.USAGE,
+        )
+    if file is None:
+        return str(intent)
+    try:
+        found = json.loads(document_of(file)["text"])
+    except (ValueError, RecursionError) as error:
+        raise CommandError(
+            f"{one_line(file)} is not JSON: {one_line(error)}.", exit_code=ExitCode.USAGE
+        ) from error
+    if not isinstance(found, dict):
+        raise CommandError(
+            f'{one_line(file)} holds no structure: {{"action": .., "points": [..], "when": ..}}.',
+            exit_code=ExitCode.USAGE,
+        )
+    return found
 
 
 def path(*steps: str) -> str:
@@ -164,6 +196,8 @@ def why(task: Mapping[str, Any]) -> Iterator[Rows]:
     for clause in _rows(task.get("trace") or {}, "clauses"):
         leaf = leaves.get(str(clause.get("path")), {})
         rows = [(one_line(clause.get("path")), _leaf(leaf))]
+        if clause.get("implied_by"):
+            rows.append(("  watched", one_line(clause["implied_by"])))
         rows += [
             (f"  {one_line(p.get('name'))}", f"{_parameter(p)}: {_because(p)}")
             for p in _rows(clause, "parameters")

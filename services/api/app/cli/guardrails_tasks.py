@@ -10,8 +10,11 @@ from app.cli import asking, output
 from app.cli.guardrails_shown import (
     ROOT,
     Rows,
+    Said,
+    Structure,
     change,
     explaining,
+    intent_said,
     meaning,
     path,
     show_keys,
@@ -62,9 +65,10 @@ def tasks(
         )
 
 
-def add(
+def add(  # noqa: PLR0917 - the options of a command
     task: Annotated[str, typer.Argument(metavar="ID", help="Its name: a-z, 0-9 and -.")],
-    intent: Annotated[str, typer.Argument(metavar="INTENT", help="In plain words, in quotes.")],
+    intent: Said = None,
+    file: Structure = None,
     version: Annotated[
         int | None,
         typer.Option("--version", metavar="N", min=1, help="Only as this version of the task."),
@@ -82,7 +86,8 @@ def add(
             "64 in all.",
             exit_code=ExitCode.USAGE,
         )
-    body = {"id": task, "intent": intent, "version": version, "reason": reason}
+    said = intent_said(intent, file)
+    body = {"id": task, "intent": said, "version": version, "reason": reason}
     _ask(server, "tasks", body)
 
 

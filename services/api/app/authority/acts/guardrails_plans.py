@@ -1,13 +1,14 @@
 """What plans about guardrails hold of definitions and changes: plain JSON without floats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from app.authority.guardrails.changing import Changing
 from app.authority.guardrails.compiler.saying import sentence
 from app.authority.guardrails.definitions import condition_json, intent_json
 from app.authority.guardrails.standing import Now
-from app.authority.guardrails.values import Definition
+from app.authority.guardrails.strategies.wording import text
+from app.authority.guardrails.values import ClauseTrace, Definition
 from app.domain.refusals import GuardrailsNotFound, InvalidRequest
 
 LISTED: Final = 200
@@ -38,14 +39,20 @@ def shown(definition: Definition, guardrails: int) -> dict[str, Any]:
         "action": str(intent.action),
         "points": [str(point) for point in intent.points],
         "condition": plain(condition_json(resolution.condition)),
-        "why": [
-            f"{clause.path}.{chosen.name}: {chosen.source}, {chosen.why}"
-            for clause in resolution.trace.clauses
-            for chosen in clause.parameters
-        ],
+        "why": [line for clause in resolution.trace.clauses for line in _why(clause)],
         "ir_hash": definition.ir_hash,
         "binding_hash": definition.binding_hash,
     }
+
+
+def _why(clause: ClauseTrace) -> Iterator[str]:
+    """What a clause became, and why; of a set that the sentence says by its name, all values."""
+    if clause.implied_by is not None:
+        yield f"{clause.path}: what is watched is from {clause.implied_by}"
+    for chosen in clause.parameters:
+        yield f"{clause.path}.{chosen.name}: {chosen.source}, {chosen.why}"
+        if isinstance(chosen.value, tuple):
+            yield f"{clause.path}.{chosen.name}: {', '.join(map(text, chosen.value))}"
 
 
 def listed(names: Sequence[str] | frozenset[str]) -> dict[str, Any]:

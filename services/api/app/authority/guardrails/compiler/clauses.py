@@ -71,7 +71,7 @@ def _ask_for_scope(subject: Subject, head: Head, where: str, document: Document)
         return
     name = phrase_for(subject.primitive.name, document)
     raise unclear(
-        f"Is {name} meant of all models together, or of each by itself?",
+        f"{name}: of all models together, or of each by itself?",
         where=where,
         choices=("of all models together", "for any model"),
     )

@@ -50,15 +50,16 @@ def compared(said: Said, direction: str, number: Said | None, primitive: Primiti
         return Comparison("z_score", {"threshold": plain(quantity.amount)}, shown)
     if primitive.type not in SERIES | NUMBERS:
         raise unclear(
-            f"{primitive.name} is no number: which values are meant?",
+            f"{_named(primitive)} is no number: which values are meant? What is said of something "
+            "else is another condition, joined with and.",
             where=said.where,
             choices=primitive.labels,
         )
     value = in_unit(quantity, primitive.unit)
     if value is None:
         raise unclear(
-            f"How much is {echo(quantity.said)} of {primitive.name}? It is written in "
-            f"{primitive.unit or 'plain numbers'}.",
+            f"How much is {echo(quantity.said)} of {_named(primitive)}? It is written as "
+            f"{' or '.join(_written(primitive))}.",
             where=number.where if number is not None else said.where,
             choices=_written(primitive),
         )
@@ -108,6 +109,10 @@ def seconds_of(said: Said, number: Said | None) -> int:
             choices=("within 30 minutes", "within 1 hour", "within 7 days"),
         )
     return value
+
+
+def _named(primitive: Primitive) -> str:
+    return primitive.name.replace("_", " ")
 
 
 def _written(primitive: Primitive) -> list[str]:

@@ -17,7 +17,7 @@ def look_for_contradictions(condition: Condition, findings: Findings, where: str
             if _exclude(one, other) or _exclude(other, one):
                 findings.asks(
                     unclear(
-                        f"When is this to be met? {one.primitive} cannot be both "
+                        f"When is this to be met? {one.primitive.replace('_', ' ')} cannot be both "
                         f"{_said(one)} and {_said(other)}.",
                         where=where,
                         choices=(_said(one), _said(other)),

@@ -1,6 +1,6 @@
 """What the words of one clause say, from left to right, each by its kind. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from app.authority.guardrails.compiler.comparing import (
@@ -129,7 +129,7 @@ class Hearing:
         """`a model` says per model, where that is counted."""
         before = self._part[self._at - 2] if self._at > 1 else None
         if said.text == "model" and before is not None and before.text in _ONE:
-            self._each(said, Scope.MODEL)
+            self._each(replace(said, text=f"{before.text} model"), Scope.MODEL)
 
     def _each(self, said: Said, scope: Scope) -> None:
         """One of many: counted for each, where it can be; what an act is about is of one anyway."""

@@ -11,6 +11,7 @@ from app.authority.guardrails.compiler.nearby import like
 from app.authority.guardrails.compiler.offering import not_known, nothing_watched, phrase_for
 from app.authority.guardrails.compiler.subject import LABELS
 from app.authority.guardrails.compiler.valuing import values_of
+from app.authority.guardrails.document.model import Document
 from app.authority.guardrails.grammar import Kind, Meaning
 from app.authority.guardrails.primitives import WORDS, Primitive
 
@@ -85,5 +86,13 @@ def no_value(said: Said, primitive: Primitive, lookup: Lookup) -> Exception:
         f"Which values of {phrase_for(primitive.name, document)} are meant? {echo(said.text)} is "
         "none of the known ones; what is meant letter by letter stands in quotes.",
         where=said.where,
-        choices=choices if primitive.labels else [quoted, *choices],
+        choices=[*_elsewhere(said, document), *([] if primitive.labels else [quoted]), *choices],
     )
+
+
+def _elsewhere(said: Said, document: Document) -> list[str]:
+    """What has this value: "from the hub" is about where a model came from, and no publisher."""
+    name = LABELS.get(said.text)
+    if name is None or name not in document.primitives:
+        return []
+    return [f"{phrase_for(name, document)} is {said.text}"]

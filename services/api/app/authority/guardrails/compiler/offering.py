@@ -107,6 +107,8 @@ def _phrases(document: Document) -> Iterator[str]:
         yield from words
     yield from document.severity.urgent
     yield from document.mappings
+    for name in document.primitives.keys() & PRIMITIVES.keys():
+        yield from PRIMITIVES[name].labels
     yield from (
         phrase
         for phrase, meaning in fixed()

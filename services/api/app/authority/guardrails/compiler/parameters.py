@@ -65,7 +65,9 @@ def _no_window(asked: Asked) -> IntentUnclear:
     value = asked.clause.params[WINDOW]
     over = period(value)
     if asked.primitive.unit in COUNTED_S:
-        question = f"How many {asked.primitive.unit}? {about} is counted so, not over {over}."
+        question = (
+            f"How many {asked.primitive.unit}? That is how {about} is counted, not over {over}."
+        )
         choices = ["in the last hour", "per hour"]
     elif asked.primitive.is_series:
         question = f"What about {over}? {about} is compared as it is at one moment."

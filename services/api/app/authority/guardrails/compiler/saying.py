@@ -41,12 +41,22 @@ def sentence(resolution: Resolution) -> str:
         for trace in resolution.trace.clauses
     }
     intent = resolution.intent
-    said = _condition(resolution.condition, "when", chosen)
+    said = _whenever(resolution.condition, chosen)
     acts = _listed([point.value for point in intent.points if point is not Point.TICK])
     if not acts:
-        return f"{_DOES[intent.action]} when {said}."
+        return f"{_DOES[intent.action]} {said}."
     at = f"at {acts}" if intent.action is Action.ALERT else acts
-    return f"{_DOES[intent.action]} {at} when {said}."
+    return f"{_DOES[intent.action]} {at} {said}."
+
+
+def _whenever(condition: Condition, sources: "Sources") -> str:
+    """``when ...``; ``unless ...`` where it is all an exception."""
+    if isinstance(condition, Composite) and condition.operator is Operator.NOT:
+        inner = condition.operands[0]
+        said = _condition(inner, "when.0", sources)
+        several = isinstance(inner, Composite) and inner.operator is not Operator.NOT
+        return f"unless ({said})" if several else f"unless {said}"
+    return f"when {_condition(condition, 'when', sources)}"
 
 
 def _listed(names: list[str]) -> str:
@@ -93,7 +103,8 @@ def _leaf(leaf: Leaf, chosen: Mapping[str, Chosen]) -> str:
     per = _PER[leaf.scope]
     named = _set_of(leaf, chosen)
     if named is not None:
-        return _in_set(subject + per, named, len(leaf.params["values"]), leaf.params)
+        which = "none" if leaf.params["negate"] else "one"
+        return f"{wording.stands(subject + per)} {which} of the {named}"
     return _SAID.get(leaf.strategy, _any_strategy)(subject, per, unit, leaf.params)
 
 
@@ -134,17 +145,12 @@ def _equals(subject: str, per: str, _: str, params: Mapping[str, Any]) -> str:
 
 
 def _set_of(leaf: Leaf, chosen: Mapping[str, Chosen]) -> str | None:
-    """The name of the document's set that the values are, where there are many; None: say them."""
+    """The size and name of the set that the values are, where there are many; None: say them."""
     values, each = leaf.params.get("values"), chosen.get("values")
     if not isinstance(values, tuple) or len(values) <= MOST_SAID or each is None:
         return None
     _, found, named = each.why.partition(SET)
-    return named if found else None
-
-
-def _in_set(subject: str, named: str, count: int, params: Mapping[str, Any]) -> str:
-    which = "none" if params["negate"] else "one"
-    return f"{wording.stands(subject)} {which} of the {count} {wording.text(named)}"
+    return f"{len(values)} {wording.text(named)}" if found else None
 
 
 def _any_strategy(subject: str, per: str, _: str, params: Mapping[str, Any]) -> str:
