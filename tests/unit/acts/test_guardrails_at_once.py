@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 import pytest
 
 from app.authority.approvals.executing import Executed
+from app.authority.approvals.values import Ask
+from app.authority.warrants import Warrant
 from app.authority.warrants.issuing import issue
 from app.domain.refusals import PlanStale
 from tests.fakes.guardrails import SHARE, House, edited
@@ -49,6 +52,35 @@ async def test_what_was_approved_before_another_document_was_active_is_stale(
     assert "late" not in guards.standing.checked().definitions
 
 
+def warranted(guards: House, ask: Ask, body: bytes | None = None) -> Warrant:
+    plan = guards.office.parts.asks.plan_of(ask)
+    return issue(
+        act=ask.act,
+        ask=ask.id,
+        plan_hash=plan.hash,
+        plan=dict(plan.body) if body is None else orjson.loads(body),
+        actor=guards.office.owner,
+        intent_seq=1,
+    )
+
+
+@pytest.mark.parametrize("act", ["add", "rebind"])
+async def test_what_comes_out_otherwise_than_it_was_approved_is_not_bound(
+    guards: House, act: str
+) -> None:
+    """As after a release that compiles otherwise, put in between a crash and the next start."""
+    await guards.activated(edited({SHARE: 0.4}))
+    params = {"add": {"id": "late", "intent": LATE}, "rebind": {"version": 2}}[act]
+    ask = guards.ask(act, **params)
+    plan = guards.plan(ask)
+    (target,) = plan["targets"]
+    other = orjson.dumps(plan).replace(target["digest"].encode(), b"ab" * 32)
+    before = guards.now
+    with pytest.raises(PlanStale):
+        await guards.office.parts.acts[ask.act].perform(warranted(guards, ask, other))
+    assert guards.standing.checked() is before
+
+
 @pytest.mark.parametrize("act", ["activate", "add", "rebind", "retire"])
 async def test_what_changes_between_a_claim_and_its_act_stops_the_act(
     guards: House, act: str
@@ -63,15 +95,7 @@ async def test_what_changes_between_a_claim_and_its_act_stops_the_act(
         "retire": {"task": "large-models"},
     }
     ask = guards.ask(act, **asked[act])
-    plan = guards.office.parts.asks.plan_of(ask)
-    warrant = issue(
-        act=ask.act,
-        ask=ask.id,
-        plan_hash=plan.hash,
-        plan=dict(plan.body),
-        actor=guards.office.owner,
-        intent_seq=1,
-    )
+    warrant = warranted(guards, ask)
     await guards.does("retire", task="known-sources")
     before = guards.now
     with pytest.raises(PlanStale):
