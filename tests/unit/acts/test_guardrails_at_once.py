@@ -149,3 +149,24 @@ async def test_a_server_that_is_killed_while_it_activates_has_activated_once(
     assert guards.office.state(ask) == "done"
     assert guards.standing.checked().version == version
     assert len(store.activations()) == 2
+
+
+async def test_a_server_that_is_killed_while_it_retires_has_retired_once(
+    guards: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = guards.ask("retire", task="large-models")
+    guards.office.decide("owner", ask)
+    store = guards.standing.store
+    bind = store.bind
+
+    def dies(*rows: Any) -> None:
+        bind(*rows)
+        raise Killed
+
+    with monkeypatch.context() as killed:
+        killed.setattr(store, "bind", dies)
+        with pytest.raises(Killed):
+            await guards.office.execute(ask)
+    await guards.office.governance.executing.recover()
+    assert guards.office.state(ask) == "done"
+    assert [row.definition for row in store.history("large-models")] == [1, None]
