@@ -228,7 +228,10 @@ def test_what_the_guardrails_do_not_allow_is_refused_with_every_violation(
     authority.problem = status, problem | {"violations": [violation]}
     ended = lmx("guardrails", "compile", "Alert when latency is above 500 s")
     assert ended.code == 3
-    assert ended.err.startswith("bounds: 500 is above 100.[2J (when.0)\nlmx: It is not allowed.")
+    assert ended.err == (
+        "bounds: 500 is above 100.[2J (when.0)\n"
+        "lmx: The guardrails do not allow this. [guardrail_violated]\n"
+    )
 
 
 def test_all_tasks_are_listed_however_many_answers_it_takes(

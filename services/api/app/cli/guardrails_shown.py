@@ -131,13 +131,16 @@ def _open_ends(error: CommandError) -> Iterator[str]:
 
 
 def _asking(error: CommandError) -> CommandError:
-    """The question alone: its choices stand above, all of them."""
+    """The question alone: its choices, as all violations, stand above."""
+    code = one_line(error.problem.get("code"))
+    if _rows(error.problem, "violations"):
+        said = f"The guardrails do not allow this. [{code}]"
+        return CommandError(said, exit_code=error.exit_code)
     question = error.problem.get("question")
     if not isinstance(question, str):
         return error
     where = error.problem.get("where")
     at = f" ({one_line(where)})" if where else ""
-    code = one_line(error.problem.get("code"))
     return CommandError(f"{one_line(question)}{at} [{code}]", exit_code=error.exit_code)
 
 
