@@ -21,7 +21,7 @@ LISTED: Final = 60
 
 Rows = list[tuple[str, str]]
 
-Said = Annotated[str | None, typer.Argument(metavar="[INTENT]", help="In plain words, in quotes.")]
+Said = Annotated[str | None, typer.Argument(metavar="INTENT", help="In plain words, in quotes.")]
 Structure = Annotated[
     Path | None,
     typer.Option("--file", metavar="FILE", help="Instead of words: a structure, as JSON."),
@@ -46,7 +46,7 @@ def document_of(file: Path) -> dict[str, str]:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise CommandError(
-            f"{one_line(file)} is not UTF-8 text. A guardrails document is YAML or Markdown.",
+            f"{one_line(file)} is not UTF-8 text. Nothing was sent.",
             exit_code=ExitCode.USAGE,
         ) from error
     return {"text": text, "form": "markdown" if file.suffix.lower() in _MARKDOWN else "yaml"}
