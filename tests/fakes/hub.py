@@ -42,6 +42,7 @@ class FakeHub:
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     large: tuple[str, ...] = LARGE
 
+    moved_to: str = ""  # what the listing calls the repository, instead
     card: Any = None  # what the model's card says, as the hub has read it
     tags: Any = field(default_factory=list)
     listed: dict[str, dict[str, Any]] = field(default_factory=dict)  # overrides, by path
@@ -145,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(hub.refuses[0], b"{}", hub.refuses[1])
         elif hub.raw_listing is not None:
             self._send(200, hub.raw_listing, {})
-        elif repo != hub.repo:
+        elif repo.lower() != hub.repo.lower():
             self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
         elif revision not in {"", "main", hub.commit, *hub.commits}:
             self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
@@ -156,7 +157,12 @@ class _Handler(BaseHTTPRequestHandler):
                 sibling(p, c, large=p.endswith(hub.large)) | hub.listed.get(p, {})
                 for p, c in files.items()
             ]
-            body = {"id": repo, "sha": commit, "siblings": siblings + hub.more, "tags": hub.tags}
+            body = {
+                "id": hub.moved_to or hub.repo,
+                "sha": commit,
+                "siblings": siblings + hub.more,
+                "tags": hub.tags,
+            }
             if hub.card is not None:
                 body["cardData"] = hub.card
             self._send(200, json.dumps(body).encode(), {})
@@ -167,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
         repo, _, rest = path.partition("/resolve/")
         commit, _, name = rest.partition("/")
         files = hub.commits.get(commit, hub.files if commit == hub.commit else {})
-        if repo != hub.repo or name not in files:
+        if repo.lower() != hub.repo.lower() or name not in files:
             self._send(404, b"{}", {"X-Error-Code": "EntryNotFound"})
         elif name.endswith(hub.large):
             shown = sibling(name, files[name], large=True)["lfs"]

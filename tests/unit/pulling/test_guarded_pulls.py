@@ -7,7 +7,12 @@ import gguf
 import pytest
 
 from app.authority.guardrails.records import from_bytes
-from app.domain.refusals import ApprovalRequired, ApprovalUnavailable, PolicyDenied
+from app.domain.refusals import (
+    ApprovalRequired,
+    ApprovalUnavailable,
+    HubRefused,
+    PolicyDenied,
+)
 from tests.fakes.hub import REPO
 from tests.gguf_models import tiny_gguf
 from tests.unit.pulling.conftest import Station
@@ -87,6 +92,17 @@ async def test_a_repair_cannot_be_approved_so_what_needs_an_approval_is_refused(
             [s async for s in guarded.repairs.repair(guarded.owner, REPO, plan["plan"])]
         assert len(guarded.hub.heard) == heard
         assert [row.outcome for row in guarded.work.rows] == ["require_approval"]
+
+
+async def test_a_repository_that_moved_to_another_publisher_is_pulled_by_its_new_name_only(
+    tmp_path: Path,
+) -> None:
+    with guarded_pulls(tmp_path, {"sources": 'Block pulls whose publisher is "Other"'}) as guarded:
+        guarded.hub.moved_to = "other/tiny"
+        with pytest.raises(HubRefused, match="answers with 'other/tiny'"):
+            await guarded.plan()
+        guarded.hub.moved_to = "Acme/Tiny"
+        assert (await guarded.plan())["repo"] == REPO
 
 
 async def test_what_only_the_hub_knows_blocks_once_it_was_asked(tmp_path: Path) -> None:

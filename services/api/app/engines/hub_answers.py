@@ -79,6 +79,12 @@ def revision_of(repo: str, asked: str, found: Any) -> HubRevision:
             f"The hub was asked for {asked[:12]} of {repo} and answers {commit[:12]}. A commit "
             "never changes, so nothing of it is used."
         )
+    # Names are the same in any case, and rules about publishers look at the one that was asked for.
+    if not isinstance(found.id, str) or found.id.lower() != repo.lower():
+        raise HubRefused(
+            f"The hub was asked for {repo} and answers with {str(found.id)[:200]!a}. Nothing of it "
+            "is used. If it has moved there, pull it by that name."
+        )
     files = tuple(_file(sibling) for sibling in found.siblings)
     return HubRevision(repo, commit, files, _licence(found))
 
