@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from app.authority.guardrails.document.reading import read
 from app.authority.guardrails.primitives import PRIMITIVES, Primitive
 from app.authority.guardrails.strategies.base import DATA_QUALITY, Parameter, Reason
 from app.authority.guardrails.strategies.registry import COMPATIBLE, STRATEGIES
@@ -41,6 +42,8 @@ _GUIDE = _ROOT / "docs" / "guardrails.md"
 _WORKED = _ROOT / "tests" / "unit" / "guardrails" / "worked_intents.json"
 _BEGIN = "<!-- Written by `make docs` from worked_intents.json. Do not edit. -->"
 _END = "<!-- The end of what is written. -->"
+_WORDS_BEGIN = "<!-- Written by `make docs` from config/guardrails.yaml. Do not edit. -->"
+_SHIPPED = _ROOT / "config" / "guardrails.yaml"
 _MOST_VALUES = 6
 
 _REASONS: Final[Mapping[Reason, str]] = {
@@ -145,14 +148,39 @@ def _reasons() -> str:
 
 
 def guide() -> str:
-    """The page as it is, with the worked intents as they are now."""
-    before, begin, rest = _GUIDE.read_text("utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise TypeError(f"{_GUIDE.name} has no place for the worked intents: {_BEGIN} {_END}")
+    """The page as it is, with the words that ship and the worked intents as they are now."""
     worked = json.loads(_WORKED.read_text("utf-8"))
     shown = "\n\n".join(_worked(number, one) for number, one in enumerate(worked, start=1))
-    return f"{before}{_BEGIN}\n\n{shown}\n\n{_END}{after}"
+    text = _between(_GUIDE.read_text("utf-8"), _WORDS_BEGIN, _vocabulary())
+    return _between(text, _BEGIN, shown)
+
+
+def _between(text: str, mark: str, shown: str) -> str:
+    before, begin, rest = text.partition(mark)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise TypeError(f"{_GUIDE.name} has no place for what is written: {mark} {_END}")
+    return f"{before}{mark}\n\n{shown}\n\n{_END}{after}"
+
+
+def _vocabulary() -> str:
+    """Every phrase of the document that ships, by what it stands for."""
+    document = read(_SHIPPED.read_text("utf-8"), "yaml").document
+    rows = [(f"`{name}`", said.words) for name, said in document.actions.items()]
+    rows += [(f"before a `{name}`", said.words) for name, said in document.points.items()]
+    rows += [(f"severity {tier}", words) for tier, words in document.severity.words.items()]
+    rows.append(("severity high, whatever else", document.severity.urgent))
+    for name, guide in document.primitives.items():
+        rows.append((f"`{name}`", guide.words))
+        rows += [(f"`{name}`: a set", tuple(guide.terms))] if guide.terms else []
+    mapped: dict[str, list[str]] = {}
+    for phrase, one in document.mappings.items():
+        about = f"; alone, of `{one.primitive}`" if one.primitive else ""
+        side = f" {one.direction}" if one.direction else ""
+        mapped.setdefault(f"`{one.strategy}`{side}{about}", []).append(phrase)
+    rows += [(meaning, tuple(phrases)) for meaning, phrases in mapped.items()]
+    lines = ["| what it stands for | phrases |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {meaning} | {', '.join(words)} |" for meaning, words in rows)])
 
 
 def _worked(number: int, one: Mapping[str, Any]) -> str:

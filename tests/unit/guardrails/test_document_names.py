@@ -125,6 +125,20 @@ NAMES = [
         "composite puts conditions together: name one for a single number.",
     ),
     Wrong(
+        "odd: {strategy: z_score}",
+        "odd: {strategy: threshold, primitive: modelsize}",
+        "primitive: modelsize",
+        "mappings/odd/primitive",
+        "There is no primitive modelsize here: did you mean model_size?",
+    ),
+    Wrong(
+        "odd: {strategy: z_score}",
+        "odd: {strategy: z_score, primitive: model_size}",
+        "primitive: model_size",
+        "mappings/odd/primitive",
+        "z_score does not go with int",
+    ),
+    Wrong(
         "direction: increase",
         "direction: up",
         "direction: up",

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.fakes.guardrails_text import Wrong, assert_told, errors_of
+from app.authority.guardrails.document.reading import read
+from tests.fakes.guardrails_text import Wrong, assert_told, edited, errors_of
 
 PHRASES = [
     Wrong(
@@ -184,3 +185,13 @@ def test_what_is_wrong_is_told_with_its_line_and_column(wrong: Wrong) -> None:
 def test_nothing_else_follows_from_a_wrong_phrase() -> None:
     for wrong in PHRASES:
         assert len(errors_of(wrong.text)) == 1, wrong.says
+
+
+SAYS_THE_SAME = "larger than: {strategy: threshold, direction: above, primitive: model_size}"
+
+
+def test_a_mapping_may_say_what_a_comparator_compares_and_not_another_side() -> None:
+    assert read(edited("odd: {strategy: z_score}", SAYS_THE_SAME), "yaml")
+    other = SAYS_THE_SAME.replace("above", "below")
+    (told,) = errors_of(edited("odd: {strategy: z_score}", other))
+    assert "larger than means something in every intent" in told["message"]

@@ -74,6 +74,19 @@ SAID = [
     ("per model", "Alert when evictions per model are above 3"),
     ("per key", "Alert when blocked attempts per key are above 3"),
     ("unless", "Block loading unless trust is verified"),
+    ("any model", "Alert when latency of any model is high"),
+    ("somebody", "Alert when somebody has more than 5 blocked attempts"),
+    ("of all models together", "Alert when latency of all models together is high"),
+    ("pulls from google", "Block pulls from google"),
+    ('pulls from "acme"', 'Block pulls from "acme"'),
+    ("gguf models", "Block pulls of gguf models"),
+    ("quarantined models", "Block loading quarantined models"),
+    ("unusually large models", "Ask approval for unusually large models"),
+    (
+        "not verified in the last 90 days",
+        "Block loading a model that was not verified in the last 90 days",
+    ),
+    ("block pulls except from google", "block pulls except from google"),
     ("rise sharply and are above 10", "Alert when blocked attempts rise sharply and are above 10"),
 ]
 

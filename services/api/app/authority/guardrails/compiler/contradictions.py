@@ -18,7 +18,7 @@ def look_for_contradictions(condition: Condition, findings: Findings, where: str
                 findings.asks(
                     unclear(
                         f"When is this to be met? {one.primitive.replace('_', ' ')} cannot be both "
-                        f"{_said(one)} and {_said(other)}.",
+                        f"{_said(one)} and {_said(other)}; alternatives are joined with or.",
                         where=where,
                         choices=(_said(one), _said(other)),
                     )

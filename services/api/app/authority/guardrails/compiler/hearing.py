@@ -28,6 +28,7 @@ _LISTED: Final = frozenset(
 WORDED: Final = frozenset({ValueType.STRING, ValueType.CATEGORICAL, ValueType.BOOLEAN})
 _SILENT: Final = frozenset({Kind.WHEN})
 _ONE: Final = frozenset({"a", "any"})
+_MODELS: Final = frozenset({"model", "models"})
 
 
 def is_value(said: Said) -> bool:
@@ -147,6 +148,7 @@ class Hearing:
 
     def _hear_mapping(self, said: Said) -> None:
         """How to judge; one that ends as a comparator does has its number behind it."""
+        self._is_of_what_is_watched(said)
         mapped = self._document.mappings[said.text]
         unfinished = any(said.text.endswith(f" {end}") for end in UNFINISHED)
         if not unfinished or mapped.strategy != "threshold" or mapped.direction is None:
@@ -155,13 +157,31 @@ class Hearing:
         number = self._following()
         self._compare(compared(said, mapped.direction, number, self._primitive), said)
 
+    def _is_of_what_is_watched(self, said: Said) -> None:
+        """Of large models, latency: the adjective is about their size, and judges no latency."""
+        after = self._part[self._at].text if self._at < len(self._part) else ""
+        if after not in _MODELS:
+            return
+        about = self._lookup.at("mappings", said.text, "primitive")
+        if about is not None and about != self._primitive.name:
+            raise unclear(
+                f"What does {echo(f'{said.text} {after}')} say of "
+                f"{phrase_for(self._primitive.name, self._document)}? It is about "
+                f"{phrase_for(about, self._document)}: join two conditions with and.",
+                where=said.where,
+            )
+
     def _hear_value_after(self, said: Said) -> None:
         """`licence "mit"`, `from google`: a value right behind the name of what has it."""
         if self._primitive.type in WORDS:
             self._hear_values(said, Kind.IS)
 
     def _is_adjective(self, said: Said) -> bool:
-        return LABELS.get(said.text) == self._primitive.name and self._found.values is None
+        if self._found.values is not None or self._primitive.type not in WORDS:
+            return False
+        if LABELS.get(said.text) == self._primitive.name:
+            return True
+        return not self._primitive.labels and said.text in values_of(self._primitive, self._lookup)
 
     def _negate(self, said: Said) -> None:
         if self._found.negated:

@@ -34,8 +34,8 @@ def fitting(part: list[Said], points: tuple[Point, ...], document: Document) -> 
 
 
 def phrase_for(name: str, document: Document) -> str:
-    guide = document.primitives[name]
-    return guide.words[0] if guide.words else name
+    guide = document.primitives.get(name)
+    return guide.words[0] if guide is not None and guide.words else name
 
 
 def phrase_among(name: str, names: list[str], document: Document) -> str:
