@@ -273,3 +273,15 @@ def test_a_value_that_reads_like_a_sentence_stands_in_quotation_marks(
 ) -> None:
     assert wording.quoted(value) == said
     assert wording.amount(value, "") == said
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (1, "v0"),
+        (7, "v0, v1, v2, v3, v4, v5, v6"),
+        (24, "v0, v1, v2, v3, v4, v5 and 18 more"),
+    ],
+)
+def test_of_many_values_the_first_are_said_and_the_rest_counted(count: int, said: str) -> None:
+    assert wording.some([f"v{at}" for at in range(count)]) == said

@@ -59,7 +59,7 @@ class Equals(Timeless):
         among = result.triggered is not params["negate"]
         if isinstance(reading.value, bool) or (among and len(values) == 1):
             return found
-        those = ", ".join(wording.quoted(value) for value in values)
+        those = wording.some(values)
         if len(values) == 1:
             return f"{found}, not {those}"
         return f"{found}, {'one' if among else 'none'} of {those}"

@@ -1,6 +1,7 @@
 """The only place that puts what strategies found into words: numbers with units, windows. Pure."""
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -8,6 +9,7 @@ from app.authority.guardrails.strategies.base import Reading, Reason, Result
 from app.authority.guardrails.values import Scalar, Value
 
 LONGEST: Final = 80
+MOST_LISTED: Final = 6
 _POWERS: Final = ((10**15, "PB"), (10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 _PERIODS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 _DECIMALS: Final = (1, 3, 6, 9)
@@ -82,6 +84,14 @@ def quoted(value: str) -> str:
     if _NAME.fullmatch(value):
         return shown
     return f'"{shown.replace(chr(34), chr(92) + chr(34))}"'
+
+
+def some(values: Sequence[str]) -> str:
+    """``a, b, c``; of many, the first of them and how many more there are."""
+    left = len(values) - MOST_LISTED
+    shown = values[:MOST_LISTED] if left > 1 else values
+    more = f" and {left} more" if left > 1 else ""
+    return f"{', '.join(map(quoted, shown))}{more}"
 
 
 def stands(subject: str) -> str:
