@@ -45,6 +45,15 @@ async def test_a_number_that_no_machine_holds_is_asked_about(
     assert unclear.value.details["where"] == "when.params.value"
 
 
+@pytest.mark.parametrize("version", [2**63, 10**400, -1, 0, 1.0, True, "1"])
+async def test_a_version_of_another_condition_that_no_machine_holds_is_asked_about(
+    cases: Guarding, owner: Actor, version: Any
+) -> None:
+    with pytest.raises(IntentUnclear) as unclear:
+        await cases.compile(owner, structure({"condition": "large-models", "version": version}))
+    assert unclear.value.details["where"] == "when.version"
+
+
 @pytest.mark.parametrize("value", [True, "5", [5], None, {}])
 async def test_what_is_no_number_is_refused(cases: Guarding, owner: Actor, value: object) -> None:
     with pytest.raises(Refusal):

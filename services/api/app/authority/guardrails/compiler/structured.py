@@ -78,8 +78,8 @@ class _Parts:
         if "condition" in given:
             _only(given, _REFERENCE, where)
             version = _required(given, "version", where)
-            if not isinstance(version, int) or isinstance(version, bool):
-                raise _not_a("whole number", f"{where}.version")
+            if type(version) is not int or not 1 <= version <= LARGEST:
+                raise _not_a("whole number of 1 or more", f"{where}.version")
             return Reference(_text(given["condition"], f"{where}.condition"), version)
         return self._clause(given, where)
 
