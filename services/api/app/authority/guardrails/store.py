@@ -27,6 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.failures import audit_unavailable
 from app.authority.ledger.store import Ledger
+from app.authority.ledger.writing import asking_directly
 
 T = TypeVar("T")
 Pin = tuple[str, int]
@@ -122,7 +123,7 @@ _MARKS: Final = """\
 SELECT (SELECT COALESCE(MAX(version), 0) FROM guardrails_version),
        (SELECT COALESCE(MAX(seq), 0) FROM guardrails_activation),
        (SELECT COALESCE(MAX(seq), 0) FROM guardrails_binding)"""
-"""As text: it is asked before every decision, and building a query costs more than it."""
+"""As text, asked directly: it is asked before every decision."""
 
 
 class GuardrailsStore:
@@ -135,8 +136,8 @@ class GuardrailsStore:
     # --- reading ----------------------------------------------------------------------------
 
     def marks(self) -> Marks:
-        with self._reading() as connection:
-            return Marks(*connection.exec_driver_sql(_MARKS).one())
+        with asking_directly(self._engine) as connection:
+            return Marks(*connection.execute(_MARKS).fetchone())
 
     def version(self, number: int) -> VersionRow | None:
         return self._one(VersionRow, select(_VERSION).where(_VERSION.c.version == number))
