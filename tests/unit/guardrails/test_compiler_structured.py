@@ -160,9 +160,7 @@ SAID = {
         "Block pull when model licence is mit and (model size is above 1.0 GB or model format is "
         "gguf)."
     ),
-    "Alert when latency is not above 5 seconds": (
-        "Alert unless latency is above 5 seconds."
-    ),
+    "Alert when latency is not above 5 seconds": ("Alert unless latency is above 5 seconds."),
     "Block pulls from unknown sources unless size is below 5 GB": (
         "Block pull when model publisher is none of lmx, mlx-community unless model size is below "
         "5.0 GB."

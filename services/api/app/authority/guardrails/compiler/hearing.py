@@ -115,7 +115,9 @@ class Hearing:
                 self._hear_values(said, Kind.IS)
             case _:
                 before = self._part[self._at - 2] if self._at > 1 else None
-                raise not_understood(said, meaning, before, self._primitive, self._lookup)
+                after = self._following()
+                around = (before, after)
+                raise not_understood(said, meaning, around, self._primitive, self._lookup)
 
     def _once(self, name: str, value: object, said: Said) -> None:
         if getattr(self._found, name) is not None:

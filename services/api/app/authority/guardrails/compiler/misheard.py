@@ -18,10 +18,6 @@ from app.authority.guardrails.primitives import WORDS, Primitive
 FOR: Final = "for"
 _ASKED: Final[Mapping[Kind, tuple[str, tuple[str, ...]]]] = MappingProxyType(
     {
-        Kind.NOT_STRICT: (
-            "All comparisons are strict: above or below which number?",
-            ("above 10", "below 10"),
-        ),
         Kind.ACTION: ("What does {} say here? Actions and acts come first.", ()),
         Kind.EVERY: (
             "What does {} say here? A rule is met by one or more.",
@@ -34,12 +30,16 @@ _ASKED: Final[Mapping[Kind, tuple[str, tuple[str, ...]]]] = MappingProxyType(
 
 
 def not_understood(
-    said: Said, meaning: Meaning, before: Said | None, primitive: Primitive, lookup: Lookup
+    said: Said,
+    meaning: Meaning,
+    around: tuple[Said | None, Said | None],
+    primitive: Primitive,
+    lookup: Lookup,
 ) -> Exception:
-    """`before`: the piece before it."""
-    if meaning.kind is Kind.NOT_STRICT and meaning.name:
-        question = f"{echo(said.text)} how much more? All comparisons are strict."
-        return unclear(question, where=said.where, choices=("by more than 50 %",))
+    """`around`: the piece before it, and the number behind it."""
+    before, after = around
+    if meaning.kind is Kind.NOT_STRICT:
+        return _not_strict(said, meaning, after)
     if meaning.kind is Kind.QUANTITY and before is not None and before.text == FOR:
         return unclear(
             f"What about {echo(said.text)}? A rule looks at one moment, and not at how long "
@@ -52,6 +52,19 @@ def not_understood(
         question, choices = _ASKED[meaning.kind]
         return unclear(question.format(echo(said.text)), where=said.where, choices=choices)
     return _unknown(said, primitive, lookup)
+
+
+def _not_strict(said: Said, meaning: Meaning, after: Said | None) -> Exception:
+    """`at least 90 %`: there is no such comparison; the number is the user's own."""
+    number = after.quantity.said if after is not None and after.quantity is not None else None
+    if meaning.name:
+        question = f"{echo(said.text)} how much more? All comparisons are strict."
+        return unclear(question, where=said.where, choices=(f"by more than {number or '50 %'}",))
+    return unclear(
+        "All comparisons are strict: above or below which number?",
+        where=said.where,
+        choices=(f"above {number or 10}", f"below {number or 10}"),
+    )
 
 
 def _unknown(said: Said, primitive: Primitive, lookup: Lookup) -> Exception:
