@@ -60,7 +60,7 @@ async def test_a_blocked_model_is_not_loaded_and_may_be_asked_for_again(tmp_path
         assert len(work.rows) == 2
 
 
-async def test_a_load_whose_decision_cannot_be_recorded_is_denied_and_nothing_begins(
+async def test_a_load_whose_decision_cannot_be_recorded_may_be_tried_again_and_nothing_begins(
     plain: AtWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: object) -> int:
@@ -68,7 +68,7 @@ async def test_a_load_whose_decision_cannot_be_recorded_is_denied_and_nothing_be
 
     with monkeypatch.context() as broken:
         broken.setattr(plain.decisions, "add", full)
-        with pytest.raises(PolicyDenied, match="The disk is full"):
+        with pytest.raises(AuditUnavailable, match="The disk is full"):
             await lease(plain)
     assert plain.host.started == []
     assert plain.events("load_intent") == []

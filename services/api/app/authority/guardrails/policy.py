@@ -148,7 +148,7 @@ class GuardedPolicy:
                 self._alerts.met(seen.evaluation, question.actor)
         except AuditUnavailable as error:
             decision = _denied(hard, f"its decision cannot be recorded: {error.message}")
-            return replace(decision, guardrails=shown)
+            return replace(decision, guardrails=shown, unrecorded=error.message)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in guardrails is a denial
             return replace(_denied(hard, type(error).__name__), guardrails=shown)
         decision = together(hard, seen.evaluation, shown)

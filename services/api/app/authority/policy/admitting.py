@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from app.authority.policy.decisions import Decision, Outcome, PolicyDecisionPoint, Question
-from app.domain.refusals import ApprovalUnavailable, PolicyDenied, Refusal
+from app.domain.refusals import ApprovalUnavailable, AuditUnavailable, PolicyDenied, Refusal
 
 
 class NeedsApproval(Exception):
@@ -27,8 +27,13 @@ async def no_asks(needs: NeedsApproval, _: str | None) -> Refusal:
 
 
 def admit(policy: PolicyDecisionPoint, question: Question) -> Mapping[str, Any]:
-    """The decision that allows it, as it is recorded. Raises PolicyDenied or NeedsApproval."""
+    """The decision that allows it, as it is recorded.
+
+    Raises PolicyDenied or NeedsApproval; AuditUnavailable where no decision can be recorded.
+    """
     decision = policy.decide(question)
+    if decision.unrecorded:
+        raise AuditUnavailable(decision.unrecorded)
     if decision.outcome is Outcome.ALLOW:
         return recorded(question, decision)
     if decision.outcome is Outcome.REQUIRE_APPROVAL:

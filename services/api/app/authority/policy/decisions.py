@@ -56,6 +56,9 @@ class Decision:
 
     `guardrails`, where they were asked: `version` of the document that holds, `rules` (SHA-256
     over what is bound) and, once it is recorded, `decision`, the SHA-256 of the record.
+
+    `unrecorded`: why the decision could not be recorded, where that is why it denies. It says
+    nothing against the act, which may be tried again.
     """
 
     outcome: Outcome
@@ -63,6 +66,7 @@ class Decision:
     policy_hash: str
     errors: tuple[str, ...] = ()
     guardrails: Mapping[str, Any] | None = None
+    unrecorded: str = ""
 
     def why_not(self) -> str:
         """Of a denial: the rules that deny it and those that failed, in sentences."""
