@@ -17,13 +17,15 @@ from app.authority.guardrails.changing import Binding, Changing
 from app.authority.guardrails.compiler.resolve import resolve
 from app.authority.guardrails.document.model import Guardrails
 from app.authority.guardrails.document.reading import read
-from app.authority.guardrails.evaluating import Asked, Ruleset, bind, evaluate
+from app.authority.guardrails.evaluating import evaluate
 from app.authority.guardrails.ir import define
 from app.authority.guardrails.policy import GuardedPolicy
 from app.authority.guardrails.replaying import replay
+from app.authority.guardrails.rulesets import Ruleset, bind
 from app.authority.guardrails.standing import Standing
 from app.authority.guardrails.strategies.base import Reading
 from app.authority.guardrails.values import Definition, Point
+from app.authority.guardrails.verdicts import Asked
 from app.authority.guardrails.watching.decision_store import Decided, DecisionStore
 from app.authority.guardrails.watching.histories import Histories
 from app.authority.guardrails.watching.memory import Glance

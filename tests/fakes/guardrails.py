@@ -22,10 +22,11 @@ from app.authority.governance import Governance
 from app.authority.guarding import Guarding
 from app.authority.guardrails.adopting import adopt
 from app.authority.guardrails.changing import Changing, Loaded
-from app.authority.guardrails.evaluating import Asked, evaluate
+from app.authority.guardrails.evaluating import evaluate
 from app.authority.guardrails.standing import Now, Standing
 from app.authority.guardrails.strategies.base import Observation, Reading
 from app.authority.guardrails.values import Point
+from app.authority.guardrails.verdicts import Asked
 from app.authority.guardrails.watching.decision_store import Decided, DecisionStore
 from app.authority.permissions import Permission, grant
 from app.domain.actors import Actor

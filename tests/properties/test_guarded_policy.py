@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from app.authority.guardrails.compiler.resolve import resolve
 from app.authority.guardrails.document.reading import read
-from app.authority.guardrails.evaluating import Asked, Bound, Ruleset, bind, evaluate
+from app.authority.guardrails.evaluating import evaluate
 from app.authority.guardrails.ir import define
 from app.authority.guardrails.policy import together
+from app.authority.guardrails.rulesets import Bound, Ruleset, bind
 from app.authority.guardrails.strategies.base import Reading, Reason
 from app.authority.guardrails.values import Point
+from app.authority.guardrails.verdicts import Asked
 from app.authority.guardrails.watching.histories import Histories
 from app.authority.policy.decisions import Decision, Fired, Outcome
 from app.settings import TEMPLATES

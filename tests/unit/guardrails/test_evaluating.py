@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from app.authority.guardrails.evaluating import CannotRead, Ruleset, evaluate, series_key
+from app.authority.guardrails.evaluating import evaluate
 from app.authority.guardrails.looking import taken
 from app.authority.guardrails.records import from_bytes
-from app.authority.guardrails.rulesets import Look, series_parts
+from app.authority.guardrails.rulesets import Look, Ruleset, series_key, series_parts
 from app.authority.guardrails.strategies.base import Reading, Reason
 from app.authority.guardrails.values import Action, Composite, Operator, Point, Scope
+from app.authority.guardrails.verdicts import CannotRead
 from tests.unit.guardrails.guarded import (
     AT_US,
     HOUR,

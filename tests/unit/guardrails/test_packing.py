@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.authority.guardrails.evaluating import Asked, Ruleset, evaluate
+from app.authority.guardrails.evaluating import evaluate
+from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.strategies.base import Reading
 from app.authority.guardrails.values import Point
+from app.authority.guardrails.verdicts import Asked
 from app.authority.guardrails.watching.packing import COMMON, packed, unpacked
 from tests.unit.guardrails.guarded import AT_US, NOTHING, above, bound
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from app.authority.guardrails.evaluating import Asked, Evaluation, Failure, Verdict
 from app.authority.guardrails.policy import POINTS, together
 from app.authority.guardrails.values import Action, Point
+from app.authority.guardrails.verdicts import Asked, Evaluation, Failure, Verdict
 from app.authority.policy.admitting import NeedsApproval, admit, recorded
 from app.authority.policy.decisions import Decision, Fired, Outcome, Question
 from app.authority.policy.hard import HardPolicy

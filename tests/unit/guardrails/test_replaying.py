@@ -5,9 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from app.authority.guardrails.evaluating import Ruleset, evaluate
+from app.authority.guardrails.evaluating import evaluate
 from app.authority.guardrails.records import digest_of, from_bytes, to_bytes
 from app.authority.guardrails.replaying import recheck, replay
+from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.strategies.base import Reading, Reason
 from app.authority.guardrails.values import Action, Point, Scope
 from tests.unit.guardrails.guarded import (

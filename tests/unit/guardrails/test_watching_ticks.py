@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.authority.guardrails.evaluating import Histories
 from app.authority.guardrails.records import from_bytes
 from app.authority.guardrails.values import Point
+from app.authority.guardrails.verdicts import Histories
 from app.authority.guardrails.watching import observing
 from app.authority.guardrails.watching.digests import HOUR_US, DecisionDigests
 from app.authority.guardrails.watching.observing import Observing

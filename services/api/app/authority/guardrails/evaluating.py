@@ -10,20 +10,9 @@ from typing import Any
 from app.authority.guardrails.cases import Case
 from app.authority.guardrails.looking import Live
 from app.authority.guardrails.records import to_bytes
-from app.authority.guardrails.rulesets import Bound as Bound  # noqa: PLC0414 - found here too
-from app.authority.guardrails.rulesets import Ruleset as Ruleset  # noqa: PLC0414 - found here too
-from app.authority.guardrails.rulesets import bind as bind  # noqa: PLC0414 - found here too
-from app.authority.guardrails.rulesets import series_key as series_key  # noqa: PLC0414 - here too
+from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.strategies.base import Reading
-from app.authority.guardrails.verdicts import ALLOW as ALLOW  # noqa: PLC0414 - found here too
-from app.authority.guardrails.verdicts import OUTCOMES as OUTCOMES  # noqa: PLC0414 - here too
-from app.authority.guardrails.verdicts import ROW, Summaries, outcome
-from app.authority.guardrails.verdicts import Asked as Asked  # noqa: PLC0414 - found here too
-from app.authority.guardrails.verdicts import CannotRead as CannotRead  # noqa: PLC0414 - here too
-from app.authority.guardrails.verdicts import Evaluation as Evaluation  # noqa: PLC0414 - here too
-from app.authority.guardrails.verdicts import Failure as Failure  # noqa: PLC0414 - found here too
-from app.authority.guardrails.verdicts import Histories as Histories  # noqa: PLC0414 - here too
-from app.authority.guardrails.verdicts import Verdict as Verdict  # noqa: PLC0414 - found here too
+from app.authority.guardrails.verdicts import ROW, Asked, Evaluation, Histories, Summaries, outcome
 
 
 def evaluate(

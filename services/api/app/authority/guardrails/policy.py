@@ -14,9 +14,9 @@ from typing import Any, Final
 import orjson
 
 from app.authority.guardrails.changing import ADD
-from app.authority.guardrails.evaluating import Evaluation
 from app.authority.guardrails.standing import Now, Standing
 from app.authority.guardrails.values import Action, Point
+from app.authority.guardrails.verdicts import Evaluation
 from app.authority.guardrails.watching.alerts import Alerts
 from app.authority.guardrails.watching.observing import Observing
 from app.authority.policy.decisions import (

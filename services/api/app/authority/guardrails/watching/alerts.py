@@ -4,8 +4,8 @@ from typing import Final
 
 import structlog
 
-from app.authority.guardrails.evaluating import Evaluation, Failure, Verdict
 from app.authority.guardrails.values import Action
+from app.authority.guardrails.verdicts import Evaluation, Failure, Verdict
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.store import Ledger
 from app.domain.actors import SYSTEM, Actor

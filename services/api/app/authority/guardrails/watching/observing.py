@@ -8,12 +8,13 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from app.authority.guardrails.evaluating import Asked, Evaluation, evaluate
+from app.authority.guardrails.evaluating import evaluate
 from app.authority.guardrails.primitives import PRIMITIVES
 from app.authority.guardrails.records import from_bytes
 from app.authority.guardrails.rulesets import Ruleset, series_parts
 from app.authority.guardrails.strategies.base import Observation, Reading
 from app.authority.guardrails.values import Point, Scope
+from app.authority.guardrails.verdicts import Asked, Evaluation
 from app.authority.guardrails.watching.decision_store import Decided, DecisionStore, Kept
 from app.authority.guardrails.watching.histories import LEAST_S, S_US, Histories
 from app.authority.guardrails.watching.readings import (

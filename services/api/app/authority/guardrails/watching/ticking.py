@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import structlog
 
-from app.authority.guardrails.evaluating import Evaluation
 from app.authority.guardrails.records import from_bytes
 from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.standing import Standing
 from app.authority.guardrails.values import Point
+from app.authority.guardrails.verdicts import Evaluation
 from app.authority.guardrails.watching.alerts import Alerts, alert
 from app.authority.guardrails.watching.decision_store import DecisionStore, Kept
 from app.authority.guardrails.watching.observing import Observing
