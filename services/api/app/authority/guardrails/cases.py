@@ -5,12 +5,13 @@ from itertools import product
 from typing import Any, Final
 
 from app.authority.guardrails.readings import NULL, kept, usable
-from app.authority.guardrails.rulesets import Look, Plan, Rule, Tree, Watch, series_parts
+from app.authority.guardrails.rulesets import Look, Plan, Rule, Summaries, Tree, Watch, series_parts
 from app.authority.guardrails.sentences import Found, because, met, not_met
 from app.authority.guardrails.strategies.base import NO_SUMMARY, Reading, Result, Summary
 from app.authority.guardrails.strategies.composite import combine
+from app.authority.guardrails.strategies.numbers import NO_MATCH
 from app.authority.guardrails.values import Point, Scope
-from app.authority.guardrails.verdicts import Asked, Failure, Summaries, Verdict, why
+from app.authority.guardrails.verdicts import ROW, Asked, Failure, Verdict, why
 
 Answer = Result | str
 """What a condition came to, or why it could not be asked."""
@@ -21,6 +22,8 @@ _new: Final = tuple.__new__
 
 class Case:
     """`verdicts` and `failures` are in the order of the rules, then of the keys.
+
+    `rows` are the verdicts as a record keeps them.
 
     `unasked` are rules over models or actors of which, on a tick, nothing was read.
 
@@ -42,6 +45,7 @@ class Case:
         self._read: dict[str, Reading | str] = {}
         self._looked: dict[tuple[int, str], tuple[Look, Summary | str]] = {}
         self.verdicts: list[Verdict] = []
+        self.rows: list[Any] = []
         self.failures: list[Failure] = []
         self.unasked: list[tuple[str, int, str]] = []
 
@@ -78,12 +82,20 @@ class Case:
         answers: list[Any] = [None] * len(self._plan.watches)
         for primitive, scope, watches in self._plan.groups:
             self._answer(watches, primitive + suffixes[scope], scope, answers)
-        quick, add = not self._all_said, self.verdicts.append
+        quick = not self._all_said
+        add, add_row = self.verdicts.append, self.rows.append
         for rule in self._plan.rules:
-            key = " ".join([keys[scope] for scope in rule.scopes]) if rule.scopes else _EVERY
             answer = answers[rule.leaves[0]]
+            if quick and answer is NO_MATCH and rule.unmet is not None:
+                verdict, row = rule.unmet  # by far the most of them
+                add(verdict)
+                add_row(row)
+                continue
+            key = " ".join([keys[scope] for scope in rule.scopes]) if rule.scopes else _EVERY
             if quick and rule.single and type(answer) is Result and not answer.triggered:
-                add(_verdict(rule, key, answer, (answer.measure,), ""))  # by far the most of them
+                verdict = _verdict(rule, key, answer, (answer.measure,), "")
+                add(verdict)
+                add_row(verdict[:ROW])
             else:
                 self._decide(rule, key, suffixes, answers)
 
@@ -166,7 +178,9 @@ class Case:
         aloud = result.triggered or self._all_said
         said = self._sentence(rule, suffixes, found, result) if aloud else ""
         measures = tuple([each.measure for each in found])
-        self.verdicts.append(_verdict(rule, key, result, measures, said))
+        verdict = _verdict(rule, key, result, measures, said)
+        self.verdicts.append(verdict)
+        self.rows.append(verdict[:ROW])
 
     def _sentence(
         self, rule: Rule, suffixes: Mapping[Scope, str], found: Sequence[Result], result: Result

@@ -10,9 +10,9 @@ from typing import Any
 from app.authority.guardrails.cases import Case
 from app.authority.guardrails.looking import Live
 from app.authority.guardrails.records import to_bytes
-from app.authority.guardrails.rulesets import Ruleset
+from app.authority.guardrails.rulesets import Ruleset, Summaries
 from app.authority.guardrails.strategies.base import Reading
-from app.authority.guardrails.verdicts import ROW, Asked, Evaluation, Histories, Summaries, outcome
+from app.authority.guardrails.verdicts import Asked, Evaluation, Histories, outcome
 
 
 def evaluate(
@@ -51,7 +51,7 @@ def decide(
         "guardrails": rules.guardrails,
         "readings": case.readings(),
         "summaries": case.summaries(),
-        "verdicts": [verdict[:ROW] for verdict in case.verdicts],
+        "verdicts": case.rows,
         "errors": [failure[:] for failure in case.failures],
         "unasked": case.unasked,
         "outcome": follows,

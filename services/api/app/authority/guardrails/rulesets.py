@@ -8,12 +8,12 @@ looks into a history are taken once.
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
 from app.authority.guardrails.normal import normal
-from app.authority.guardrails.strategies.base import Reading, Result, Strategy, Summary
+from app.authority.guardrails.strategies.base import Reading, Reason, Result, Strategy, Summary
 from app.authority.guardrails.strategies.registry import strategy
 from app.authority.guardrails.values import (
     Action,
@@ -27,6 +27,7 @@ from app.authority.guardrails.values import (
     Reference,
     Scope,
 )
+from app.authority.guardrails.verdicts import ROW, Verdict
 from app.domain.refusals import GuardrailViolated
 
 MICROS: Final = 1_000_000
@@ -147,6 +148,13 @@ class Look:
     steady: bool
 
 
+class Summaries(Protocol):
+    """What conditions need of histories, as of one time."""
+
+    def of(self, look: Look, series: str) -> Summary:
+        """Raises whatever makes it impossible."""
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """One condition over one primitive: asked once for all rules that have it."""
@@ -168,7 +176,8 @@ class Rule:
     """A bound condition over the watches of its plan.
 
     `leaves`: in the order they are written. `scopes`: those of which it is asked one by one.
-    `single`: it is one condition and no composite.
+    `single`: it is one condition and no composite. `unmet` and its row in a record: what it says
+    where that is not met, which is by far the most of what is said; None where it depends on more.
     """
 
     bound: Bound
@@ -178,6 +187,7 @@ class Rule:
     leaves: tuple[int, ...]
     scopes: tuple[Scope, ...]
     single: bool
+    unmet: tuple[Verdict, orjson.Fragment] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +215,11 @@ class _Planning:
         of_each = tuple(scope for scope in Scope if scope in scopes and scope is not Scope.ALL)
         named = (bound.task, bound.version, bound.binding_hash)
         single = isinstance(tree, int)
-        return Rule(bound, named, bound.action, tree, tuple(leaves), of_each, single)
+        unmet = None
+        if single and not of_each:
+            verdict = Verdict(*named, "", bound.action, False, Reason.NO_MATCH, (None,), "")
+            unmet = verdict, orjson.Fragment(orjson.dumps(verdict[:ROW]))
+        return Rule(bound, named, bound.action, tree, tuple(leaves), of_each, single, unmet)
 
     def _tree(self, condition: Condition, leaves: list[int], scopes: set[Scope]) -> Tree:
         if isinstance(condition, Composite):

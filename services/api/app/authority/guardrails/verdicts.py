@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
-from app.authority.guardrails.rulesets import Look
 from app.authority.guardrails.sentences import failed
-from app.authority.guardrails.strategies.base import Observation, Reason, Summary
+from app.authority.guardrails.strategies.base import Observation, Reason
 from app.authority.guardrails.values import Action, Point
 
 ALLOW: Final = "allow"
@@ -27,13 +26,6 @@ class Histories(Protocol):
 
     def ends(self, series: str, since_us: int, before_us: int) -> "Ends":
         """Return how many those are, the first and the last: cheap, for it is asked every time."""
-
-
-class Summaries(Protocol):
-    """What conditions need of histories, as of one time."""
-
-    def of(self, look: Look, series: str) -> Summary:
-        """Raises whatever makes it impossible."""
 
 
 class CannotRead(Exception):

@@ -6,6 +6,7 @@ Looking keeps nothing.
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from app.authority.guardrails.evaluating import evaluate
@@ -153,6 +154,7 @@ def _reach_us(rules: Ruleset) -> int:
     return max(longest, LEAST_S) * S_US
 
 
+@lru_cache(maxsize=10_000)
 def _kept_as(series: str, point: Point) -> str:
     """The name of a history: facts about an act's subject are apart for each point."""
     return f"{point}/{series}" if _is_about_subject(series) else series
