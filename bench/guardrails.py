@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from app.authority.guardrails.binding import bind
 from app.authority.guardrails.changing import Binding, Changing
 from app.authority.guardrails.compiler.resolve import resolve
 from app.authority.guardrails.document.model import Guardrails
@@ -21,7 +22,7 @@ from app.authority.guardrails.evaluating import evaluate
 from app.authority.guardrails.ir import define
 from app.authority.guardrails.policy import GuardedPolicy
 from app.authority.guardrails.replaying import replay
-from app.authority.guardrails.rulesets import Ruleset, bind
+from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.standing import Standing
 from app.authority.guardrails.strategies.base import Reading
 from app.authority.guardrails.values import Definition, Point

@@ -6,12 +6,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.authority.guardrails.binding import Bound, bind
 from app.authority.guardrails.compiler.resolve import resolve
 from app.authority.guardrails.document.reading import read
 from app.authority.guardrails.evaluating import evaluate
 from app.authority.guardrails.ir import define
 from app.authority.guardrails.policy import together
-from app.authority.guardrails.rulesets import Bound, Ruleset, bind
+from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.strategies.base import Reading, Reason
 from app.authority.guardrails.values import Point
 from app.authority.guardrails.verdicts import Asked

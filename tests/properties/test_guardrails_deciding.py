@@ -5,10 +5,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.authority.guardrails.binding import Bound
 from app.authority.guardrails.evaluating import evaluate
 from app.authority.guardrails.explaining import explain
 from app.authority.guardrails.replaying import recheck, replay
-from app.authority.guardrails.rulesets import Bound, Ruleset
+from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.strategies.base import Observation, Reading, Reason
 from app.authority.guardrails.values import Action, Composite, Condition, Operator, Point, Scope
 from app.authority.guardrails.verdicts import OUTCOMES, Asked

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from app.authority.guardrails.binding import Bound
 from app.authority.guardrails.ir import define
-from app.authority.guardrails.rulesets import Bound
 from app.authority.guardrails.strategies.base import Observation, Reading
 from app.authority.guardrails.values import (
     Action,

@@ -6,8 +6,10 @@ import pytest
 
 from app.authority.guardrails.evaluating import evaluate
 from app.authority.guardrails.looking import taken
+from app.authority.guardrails.plans import Look
 from app.authority.guardrails.records import from_bytes
-from app.authority.guardrails.rulesets import Look, Ruleset, series_key, series_parts
+from app.authority.guardrails.rulesets import Ruleset
+from app.authority.guardrails.series import series_key, series_parts
 from app.authority.guardrails.strategies.base import Reading, Reason
 from app.authority.guardrails.values import Action, Composite, Operator, Point, Scope
 from app.authority.guardrails.verdicts import CannotRead

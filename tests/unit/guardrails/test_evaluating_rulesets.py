@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from app.authority.guardrails.binding import bind
 from app.authority.guardrails.evaluating import evaluate
 from app.authority.guardrails.records import FORM, digest_of, from_bytes, is_whole
-from app.authority.guardrails.rulesets import Ruleset, bind
+from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.values import Action, Point, Reference, Scope
 from app.domain.refusals import GuardrailViolated
 from tests.unit.guardrails.guarded import (

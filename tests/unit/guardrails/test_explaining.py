@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from app.authority.guardrails.binding import Bound
 from app.authority.guardrails.evaluating import evaluate
 from app.authority.guardrails.explaining import explain
-from app.authority.guardrails.rulesets import Bound, Ruleset
+from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.values import Action, Point, Scope
 from tests.unit.guardrails.guarded import (
     NOTHING,

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from app.authority.guardrails.binding import Bound
 from app.authority.guardrails.evaluating import evaluate
 from app.authority.guardrails.impact import DAY_US, impact, impacts
 from app.authority.guardrails.records import from_bytes
-from app.authority.guardrails.rulesets import Bound, Ruleset
+from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.strategies.base import Reading
 from app.authority.guardrails.values import Action, Point, Scope
 from app.authority.guardrails.verdicts import Asked

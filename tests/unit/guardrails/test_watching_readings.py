@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.authority.guardrails.primitives import PRIMITIVES
-from app.authority.guardrails.rulesets import series_key
+from app.authority.guardrails.series import series_key
 from app.authority.guardrails.strategies.base import Reading, Reason
 from app.authority.guardrails.values import Point, Scope
 from app.authority.guardrails.watching.readings import EVERY_SERIES, SYSTEM, at_point, on_tick

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from app.authority.guardrails.rulesets import Bound, bind
+from app.authority.guardrails.binding import Bound, bind
 from app.authority.guardrails.standing import Standing, definition_of
 
 

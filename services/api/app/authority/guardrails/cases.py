@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any, Final
 
+from app.authority.guardrails.plans import Look, Plan, Rule, Summaries, Tree, Watch
 from app.authority.guardrails.readings import NULL, kept, usable
-from app.authority.guardrails.rulesets import Look, Plan, Rule, Summaries, Tree, Watch, series_parts
 from app.authority.guardrails.sentences import Found, because, met, not_met
+from app.authority.guardrails.series import series_parts
 from app.authority.guardrails.strategies.base import NO_SUMMARY, Reading, Result, Summary
 from app.authority.guardrails.strategies.composite import combine
 from app.authority.guardrails.strategies.numbers import NO_MATCH

@@ -9,8 +9,9 @@ from typing import Any
 
 from app.authority.guardrails.cases import Case
 from app.authority.guardrails.looking import Live
+from app.authority.guardrails.plans import Summaries
 from app.authority.guardrails.records import to_bytes
-from app.authority.guardrails.rulesets import Ruleset, Summaries
+from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.strategies.base import Reading
 from app.authority.guardrails.verdicts import Asked, Evaluation, Histories, outcome
 

@@ -14,11 +14,14 @@ from typing import Any, Final
 
 import orjson
 
+from app.authority.guardrails.binding import Bound
 from app.authority.guardrails.cases import Case
 from app.authority.guardrails.looking import taken
+from app.authority.guardrails.plans import Look
 from app.authority.guardrails.primitives import PRIMITIVES
 from app.authority.guardrails.readings import NULL, again
-from app.authority.guardrails.rulesets import Bound, Look, Ruleset, series_parts
+from app.authority.guardrails.rulesets import Ruleset
+from app.authority.guardrails.series import series_parts
 from app.authority.guardrails.strategies.base import DATA_QUALITY, Observation, Reading, Summary
 from app.authority.guardrails.values import Point, Scope
 from app.authority.guardrails.verdicts import Asked, Verdict

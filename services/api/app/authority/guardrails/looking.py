@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from math import isfinite
 
-from app.authority.guardrails.rulesets import Look, Ruleset
+from app.authority.guardrails.plans import Look
+from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.strategies.base import Observation, Summary
 from app.authority.guardrails.verdicts import Ends, Histories
 

@@ -12,11 +12,13 @@ from typing import Any, Final
 
 import orjson
 
+from app.authority.guardrails.binding import Bound
 from app.authority.guardrails.cases import Case
 from app.authority.guardrails.looking import taken
+from app.authority.guardrails.plans import MICROS, Look
 from app.authority.guardrails.readings import again
 from app.authority.guardrails.records import digest_of, from_bytes, is_whole
-from app.authority.guardrails.rulesets import MICROS, Bound, Look, Ruleset
+from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.strategies.base import Summary
 from app.authority.guardrails.strategies.registry import strategy
 from app.authority.guardrails.values import Point

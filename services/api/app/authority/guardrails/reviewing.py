@@ -3,11 +3,12 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
+from app.authority.guardrails.binding import Bound, bind
 from app.authority.guardrails.changing import Changing
 from app.authority.guardrails.impact import impacts
 from app.authority.guardrails.recompiling import Recompiled, delta
 from app.authority.guardrails.records import from_bytes
-from app.authority.guardrails.rulesets import Bound, Ruleset, bind
+from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.showing import meaning
 from app.authority.guardrails.standing import Now
 from app.authority.guardrails.values import Definition

@@ -14,11 +14,12 @@ from typing import Final
 from sqlalchemy import Engine
 
 from app.authority.guardrails.affected import Affected, Watched
+from app.authority.guardrails.binding import Bound, bind
 from app.authority.guardrails.definitions import from_bytes
 from app.authority.guardrails.document.model import Guardrails
 from app.authority.guardrails.documents import Documents, altered
 from app.authority.guardrails.ir import intact
-from app.authority.guardrails.rulesets import Bound, Ruleset, bind
+from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.store import DefinitionRow, GuardrailsStore, Marks, Pin
 from app.authority.guardrails.values import Composite, Condition, Definition, Reference
 from app.authority.ledger.store import Ledger

@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 from app.authority.guardrails.evaluating import evaluate
 from app.authority.guardrails.primitives import PRIMITIVES
 from app.authority.guardrails.records import from_bytes
-from app.authority.guardrails.rulesets import Ruleset, series_parts
+from app.authority.guardrails.rulesets import Ruleset
+from app.authority.guardrails.series import series_parts
 from app.authority.guardrails.strategies.base import Observation, Reading
 from app.authority.guardrails.values import Point, Scope
 from app.authority.guardrails.verdicts import Asked, Evaluation

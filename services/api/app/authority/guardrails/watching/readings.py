@@ -10,7 +10,7 @@ from typing import Final
 
 from app.authority import feasibility
 from app.authority.guardrails.primitives import PRIMITIVES
-from app.authority.guardrails.rulesets import series_key
+from app.authority.guardrails.series import series_key
 from app.authority.guardrails.strategies.base import Reading, Reason
 from app.authority.guardrails.values import Point, Scalar, Scope
 from app.authority.guardrails.watching.recent import Recent
