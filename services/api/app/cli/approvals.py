@@ -9,7 +9,7 @@ import typer
 from app.cli import asking, confirmation, output
 from app.cli.options import SERVER, AsJson, ServerUrl
 from app.cli.outcomes import CommandError, ExitCode
-from app.cli.text import duration, one_line, pick, size, utc_time
+from app.cli.text import Narrow, duration, one_line, pick, size, utc_time
 
 app = typer.Typer(
     name="approvals",
@@ -23,6 +23,7 @@ AskId = Annotated[
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Who asked will read it.")]
 _PAGE = 200
 _MOST = 2_000
+_NARROW = Narrow(clip={"subject": 12}, leave_out=("age",))
 
 
 @app.command("ls")
@@ -56,6 +57,7 @@ def ls(
         ("id", "act", "subject", "state", "risk", "age", "deadline"),
         [_row(ask, now_us) for ask in ordered],
         empty="Nothing waits for an approval.",
+        narrow=_NARROW,
     )
     if cursor:
         output.note(f"The newest {len(found)} are shown; there are more.")

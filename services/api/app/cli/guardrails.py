@@ -24,7 +24,7 @@ from app.cli.guardrails_shown import (
 )
 from app.cli.options import SERVER, AsJson, ServerUrl
 from app.cli.outcomes import CommandError
-from app.cli.text import one_line, utc_time
+from app.cli.text import Narrow, one_line, utc_time
 
 app = typer.Typer(
     name="guardrails",
@@ -32,6 +32,9 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+_NARROW = Narrow(
+    short={"loaded": len("2026-01-31T12:00")}, clip={"note": 12}, leave_out=("hash", "by")
+)
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A document: YAML, or Markdown (.md).")]
 
 
@@ -131,6 +134,7 @@ def versions(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
         map(_version, found),
         empty="There is no document.",
         right=frozenset({"version", "tasks"}),
+        narrow=_NARROW,
     )
 
 

@@ -9,11 +9,16 @@ from app.cli import output
 from app.cli.guardrails_shown import ROOT, path
 from app.cli.options import SERVER, AsJson, ServerUrl
 from app.cli.outcomes import CommandError, ExitCode
-from app.cli.text import one_line, utc_time
+from app.cli.text import Narrow, one_line, utc_time
 
 _MOST = 500
 _SHORT = 12
 _LISTED = 20
+_NARROW = Narrow(
+    short={"decision": 8, "time": len("2026-01-31T12:00")},
+    clip={"fired": 12, "subject": 12},
+    leave_out=("actor",),
+)
 _REST = ("at_us", "point", "subject", "actor", "outcome", "id")
 
 
@@ -50,6 +55,7 @@ def decisions(  # noqa: PLR0917 - the options of a command
         ("decision", "time", "point", "outcome", "fired", "subject", "actor"),
         map(_row, found),
         empty="No decision is like that.",
+        narrow=_NARROW,
     )
     if answer.get("next"):
         output.note(f"There may be more: --cursor {one_line(answer['next'])}")

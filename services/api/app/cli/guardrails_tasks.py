@@ -23,7 +23,7 @@ from app.cli.guardrails_shown import (
 )
 from app.cli.options import SERVER, AsJson, Reason, ServerUrl
 from app.cli.outcomes import CommandError, ExitCode
-from app.cli.text import duration, one_line, pick, utc_time
+from app.cli.text import Narrow, duration, one_line, pick, utc_time
 
 Task = Annotated[str, typer.Argument(metavar="ID", help="A task, as `tasks` lists them.")]
 Tasks = Annotated[
@@ -31,6 +31,7 @@ Tasks = Annotated[
     typer.Option("--task", metavar="ID", help="Only this one; may be repeated."),
 ]
 _ID: Final = re.compile(r"[a-z][a-z0-9-]{0,63}")
+_NARROW: Final = Narrow(clip={"intent": 20}, leave_out=("document", "asked at"))
 Version = Annotated[int, typer.Option("--version", metavar="N", min=1, help="Which document.")]
 
 
@@ -62,6 +63,7 @@ def tasks(
             [_row(row) for row in rows(answer, "tasks")],
             empty="Nothing is bound: guardrails decide nothing.",
             right=frozenset({"document"}),
+            narrow=_NARROW,
         )
 
 

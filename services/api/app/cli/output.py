@@ -53,8 +53,10 @@ def show_table(
     *,
     empty: str,
     right: frozenset[str] = frozenset(),
+    narrow: text.Narrow | None = None,
 ) -> None:
-    lines = text.table(columns, list(rows), width=width_of(sys.stdout), right=right)
+    width = width_of(sys.stdout)
+    lines = text.table(columns, list(rows), width=width, right=right, narrow=narrow)
     if lines:
         say(*lines)
     else:

@@ -2,7 +2,8 @@
 
 import textwrap
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -89,19 +90,63 @@ def fields(rows: Sequence[tuple[str, str]], *, width: int | None) -> list[str]:
     return lines
 
 
+@dataclass(frozen=True, slots=True)
+class Narrow:
+    """What a table gives up where it is wider than the terminal, before it becomes blocks.
+
+    `short`: columns of which so many characters say enough. `clip`: columns that may end in `...`,
+    and how wide each stays. `leave_out`: columns to do without, the first of them first.
+    """
+
+    short: Mapping[str, int] = field(default_factory=dict)
+    clip: Mapping[str, int] = field(default_factory=dict)
+    leave_out: tuple[str, ...] = ()
+
+
 def table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     *,
     width: int | None,
     right: frozenset[str] = frozenset(),
+    narrow: Narrow | None = None,
 ) -> list[str]:
     """Columns where they fit into `width`; else each row as a short block, for a phone."""
-    widths = [max(len(c), *(len(r[i]) for r in rows)) for i, c in enumerate(columns) if rows]
     if not rows:
         return []
-    if width is not None and sum(widths) + 2 * (len(widths) - 1) > width:
+    if width is None or _total(_widths(columns, rows)) <= width:
+        return _aligned(columns, rows, right)
+    fitting = next(_fitting(columns, rows, width, narrow), None) if narrow else None
+    if fitting is None:
         return _blocks(columns, rows, width=width)
+    missing = [name for name in columns if name not in fitting[0]]
+    said = f"(not shown: {', '.join(missing)}; --json has all)"
+    return [
+        *_aligned(*fitting, right),
+        *(_hanging("", said, width=width, indent=2) if missing else ()),
+    ]
+
+
+def pick(row: Mapping[str, Any], *path: str) -> Any:
+    """A value inside nested objects of the server's; None where any step is absent."""
+    found: Any = row
+    for step in path:
+        found = found.get(step) if isinstance(found, Mapping) else None
+    return found
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(len(c), *(len(row[i]) for row in rows)) for i, c in enumerate(columns)]
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _aligned(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[str]
+) -> list[str]:
+    widths = _widths(columns, rows)
 
     def line(cells: Sequence[str]) -> str:
         padded = (
@@ -113,12 +158,36 @@ def table(
     return [line([c.upper() for c in columns]), *map(line, rows)]
 
 
-def pick(row: Mapping[str, Any], *path: str) -> Any:
-    """A value inside nested objects of the server's; None where any step is absent."""
-    found: Any = row
-    for step in path:
-        found = found.get(step) if isinstance(found, Mapping) else None
-    return found
+def _fitting(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], width: int, narrow: Narrow
+) -> Iterator[tuple[Sequence[str], Sequence[Sequence[str]]]]:
+    """The table made to fit, the one that gives up least first."""
+    short = [
+        [cell[: narrow.short.get(c)] for c, cell in zip(columns, row, strict=True)] for row in rows
+    ]
+    for gone in range(len(narrow.leave_out) + 1):
+        kept = [i for i, c in enumerate(columns) if c not in narrow.leave_out[:gone]]
+        names, cells = [columns[i] for i in kept], [[row[i] for i in kept] for row in short]
+        room = _room(names, _widths(names, cells), width, narrow.clip)
+        if _total(room) <= width:
+            yield names, [list(map(_cut, row, room)) for row in cells]
+
+
+def _room(
+    columns: Sequence[str], widths: Sequence[int], width: int, clip: Mapping[str, int]
+) -> list[int]:
+    """How wide each column is to be: what may be cut off gives way, the widest of it first."""
+    room = list(widths)
+    while _total(room) > width:
+        wide = [i for i, c in enumerate(columns) if room[i] > max(clip.get(c, room[i]), len(c))]
+        if not wide:
+            break
+        room[max(wide, key=room.__getitem__)] -= 1
+    return room
+
+
+def _cut(cell: str, width: int) -> str:
+    return cell if len(cell) <= width else f"{cell[: width - 3]}..."
 
 
 def _blocks(columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int) -> list[str]:
