@@ -1,6 +1,8 @@
 """Listings that are wider than a terminal: what gives way first, and when they become blocks."""
 
+import re
 import time
+from typing import Any
 
 import pytest
 
@@ -90,6 +92,23 @@ def test_listings_of_guardrails_are_tables_at_80_columns(
     assert lines[0].split() == head
     assert max(map(len, lines)) <= 80
     assert len(lines[1].split()) >= len(head)
+
+
+@pytest.mark.parametrize(
+    ("ask", "subject"),
+    [
+        ({"subject": "version 2 (4 tasks)", "params": {"version": 2}}, "version 2 (4 tasks)"),
+        ({"subject": "", "params": {"version": 2}}, "version 2"),
+        ({"subject": "", "params": {"tasks": ["a"] * 99}}, f"tasks {'a, ' * 11}a"),
+        ({"subject": ""}, "-"),
+    ],
+)
+def test_an_ask_without_a_plan_says_what_was_asked_for(
+    lmx: Run, authority: FakeAuthority, ask: dict[str, Any], subject: str
+) -> None:
+    authority.approvals = lambda _: {"asks": [{"id": "0badcafe", "act": "x", **ask}], "next": None}
+    out = lmx("approvals", "ls").out.splitlines()[1]
+    assert re.split(" {2,}", out)[:3] == ["0badcafe", "x", subject]
 
 
 def test_asks_are_a_table_at_80_columns(

@@ -38,6 +38,7 @@ async def test_exactly_the_affected_tasks_are_bound_as_they_compile_now(guards: 
     ask = guards.ask("rebind", version=2)
     plan = guards.plan(ask)
     assert plan["phrase"] == "yes, rebind guardrails"
+    assert (ask.subject, plan["subject"]) == ("version 2 (2 tasks)", "version 2 (2 tasks)")
     shown = {one["task"]: one for one in plan["effects"]["tasks"]}
     assert shown.keys() == {"large-models", "blocked-attempts"}
     large = shown["large-models"]
@@ -52,6 +53,12 @@ async def test_exactly_the_affected_tasks_are_bound_as_they_compile_now(guards: 
     assert now.definitions["large-models"].binding_hash == large["after"]["binding_hash"]
     for task in before.definitions.keys() - shown.keys():
         assert now.definitions[task] == before.definitions[task]
+
+
+async def test_one_task_is_called_one(guards: House) -> None:
+    await guards.activated(edited(STRICTER))
+    ask = guards.ask("rebind", version=2, tasks=["large-models"])
+    assert ask.subject == "version 2 (1 task)"
 
 
 async def test_actions_and_points_and_intents_are_kept(guards: House) -> None:

@@ -72,6 +72,9 @@ EFFECTS: dict[str, dict[str, Any]] = {
 }
 
 
+ESTIMATE = "WHAT IT WOULD HAVE DECIDED"
+
+
 def shown(act: str, *, width: int = 60, all_of_it: bool = False, **changed: Any) -> list[str]:
     asked = Asked(
         act=act,
@@ -105,8 +108,8 @@ def flowing(lines: list[str]) -> str:
 @pytest.mark.parametrize(
     ("act", "first"),
     [
-        ("guardrails_rebind", ["CHANGES"]),
-        ("guardrails_activate", ["CHANGES", "WHAT IT CONCERNS"]),
+        ("guardrails_rebind", ["CHANGES", ESTIMATE]),
+        ("guardrails_activate", ["CHANGES", "WHAT IT CONCERNS", ESTIMATE]),
         ("guardrails_add", ["WHAT IT MEANS", "IN PLACE OF"]),
         ("guardrails_retire", ["WHAT DECIDES NO LONGER"]),
     ],
@@ -127,6 +130,18 @@ def test_rebinding_says_every_number_before_and_after() -> None:
         "stay as they are: 1 large-models",
     ):
         assert part in page
+
+
+@pytest.mark.parametrize("act", ["guardrails_rebind", "guardrails_activate"])
+def test_whoever_decides_is_told_where_the_impact_is_which_no_plan_holds(act: str) -> None:
+    lines = shown(act)
+    assert "No part of this plan" in flowing(lines)
+    assert "    lmx guardrails recompile --version 2" in lines
+
+
+def test_of_a_document_that_concerns_nothing_there_is_no_impact() -> None:
+    page = shown("guardrails_activate", affected={"count": 0, "names": []})
+    assert ESTIMATE not in headings(page)
 
 
 def test_sets_are_told_as_lists_and_windows_as_times() -> None:

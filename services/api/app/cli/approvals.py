@@ -258,11 +258,20 @@ def _row(ask: Mapping[str, Any], now_us: int) -> tuple[str, ...]:
     over = bool(ask.get("ended_us"))
     limit = ask.get("execute_by_us" if ask.get("state") == "approved" else "approve_by_us")
     return (
-        *(one_line(ask.get(name)) for name in ("id", "act", "subject", "state")),
+        *(one_line(ask.get(name)) for name in ("id", "act")),
+        _subject(ask),
+        one_line(ask.get("state")),
         "-" if over else _risk(ask),
         _since(now_us, ask.get("created_us")),
         "-" if over else _until(now_us, limit),
     )
+
+
+def _subject(ask: Mapping[str, Any]) -> str:
+    """What it is about; where no plan could be drawn yet, the beginning of what was asked for."""
+    params = (ask.get("params") or {}).items()
+    asked = "; ".join(f"{name} {one_line(found)}" for name, found in params)
+    return one_line(ask.get("subject") or asked[:40])
 
 
 def _risk(ask: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ act with the document of before: a definition that comes out again is bound agai
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from app.authority.acts import guardrails_plans as plans
 from app.authority.approvals.acts import Effect, NotFeasible
@@ -21,8 +21,6 @@ from app.authority.permissions import Permission
 from app.authority.warrants import Warrant
 from app.domain.actors import Actor
 from app.domain.refusals import InvalidRequest, PlanStale
-
-SUBJECT: Final = "guardrails"
 
 
 class GuardrailsRebind:
@@ -58,8 +56,8 @@ class GuardrailsRebind:
                 param="params.tasks",
             )
         return Drawn(
-            subject=SUBJECT,
-            verb="rebind",
+            subject=_subject(version, len(moved)),
+            verb="rebind guardrails",
             phrase=self.phrase,
             irreversible=False,
             targets=tuple(
@@ -97,6 +95,10 @@ class GuardrailsRebind:
         if not isinstance(named, list) or not named:
             raise InvalidRequest("Tasks are a list of ids.", param="params.tasks")
         return sorted({plans.bound(now, self._changing, task).id for task in named})
+
+
+def _subject(version: int, tasks: int) -> str:
+    return f"version {version} ({tasks} task{'s' if tasks != 1 else ''})"
 
 
 def _refuse_what_cannot_be_bound(found: Sequence[Recompiled]) -> None:

@@ -29,6 +29,16 @@ def sections(act: str, effects: Effects, page: Page) -> Iterator[Section] | None
 
 def _rebind(effects: Effects, page: Page) -> Iterator[Section]:
     yield f"CHANGES: {len(effects['tasks']):,}, all of them", lambda: _changes(effects, page)
+    yield "WHAT IT WOULD HAVE DECIDED", lambda: _estimate(effects["guardrails"], page)
+
+
+def _estimate(document: Effects, page: Page) -> None:
+    """Where the impact is to be had: it is another after each decision, so no plan can hold it."""
+    page.say(
+        "No part of this plan, because every decision changes it. How often these rules would have "
+        "been met in the last 30 days, before and after:"
+    )
+    page.say(f"lmx guardrails recompile --version {document['version']}", indent=4)
 
 
 def _changes(effects: Effects, page: Page) -> None:
@@ -62,6 +72,8 @@ def _activate(effects: Effects, page: Page) -> Iterator[Section]:
 
     yield "CHANGES", changes
     yield "WHAT IT CONCERNS", affected
+    if effects["affected"]["count"]:
+        yield "WHAT IT WOULD HAVE DECIDED", lambda: _estimate(effects["to"], page)
 
 
 def _add(effects: Effects, page: Page) -> Iterator[Section]:
