@@ -22,6 +22,8 @@ BIG = "Ask for approval before loading a model whose size is above 40 GB"
 
 Json = dict[str, Any]
 
+pytestmark = pytest.mark.timeout(600)  # a dozen commands in a test, each a process of its own
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:

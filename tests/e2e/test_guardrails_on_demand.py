@@ -7,6 +7,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e.conversation import governed
 from tests.e2e.server import RunningServer, running_server
 from tests.e2e.test_loads_as_asks import ask_a_model, asks
@@ -41,6 +43,7 @@ def told(server: RunningServer, *command: str) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.timeout(600)  # two servers, and a dozen commands, each a process of its own
 def test_a_chat_without_a_key_waits_for_an_approval_that_a_guardrail_wants(tmp_path: Path) -> None:
     with running_server(tmp_path / "home") as server:
         tightened(server, tmp_path)
