@@ -1,8 +1,12 @@
 """Shapes in a document: keys that nobody knows, values of another type, what is missing."""
 
+from dataclasses import fields
+
 import pytest
 
-from tests.fakes.guardrails_text import Wrong, assert_told, edited, errors_of
+from app.authority.guardrails.document.model import Document
+from tests.fakes.guardrails import SHIPPED
+from tests.fakes.guardrails_text import TEXT, Wrong, assert_told, edited, errors_of
 
 SHAPE = [
     Wrong(
@@ -124,3 +128,51 @@ def test_what_is_inside_of_what_nobody_knows_is_no_second_error() -> None:
     assert [(error["path"], error["message"]) for error in errors_of(text)] == [
         ("actions/", "'' is not known here: write alert, require_approval or block."),
     ]
+
+
+SECTIONS = "The sections are version, name, strategies, type_compatibility, parameters, severity, "
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("taks: {}", "taks is not known here: take it out. "),
+        ("domains: {}", "domains is not known here: did you mean domain, which is there already? "),
+        ('"": 1', "'' is not known here: take it out. "),
+        (f"{'k' * 900}: 1", f"{'k' * 80} is not known here: take it out. "),
+    ],
+)
+def test_a_section_that_nobody_knows_is_told_which_there_are(line: str, says: str) -> None:
+    (error,) = errors_of(f"{TEXT}\n{line}\n")
+    assert error["message"].startswith(says + SECTIONS)
+    assert error["message"].endswith("constraints and domain.")
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(Document)])
+def test_a_section_with_a_typing_error_is_one_error_and_is_read_as_it_was_meant(name: str) -> None:
+    text = SHIPPED.replace(f"\n{name}:", f"\n{name[:-1]}:")
+    assert text != SHIPPED
+    (error,) = errors_of(text)
+    assert error["path"] == name[:-1]
+    assert f"did you mean {name}?" in error["message"]
+
+
+def test_what_stands_in_a_section_with_a_typing_error_is_looked_at_where_it_stands() -> None:
+    text = SHIPPED.replace("\npreferences:", "\npreferenzes:\n  preferd: [change]")
+    whole, inside = errors_of(text)
+    assert whole["path"] == "preferenzes"
+    assert inside["message"] == "preferd is not known here: did you mean preferred?"
+    assert (inside["line"], inside["column"]) == (whole["line"] + 1, 3)
+
+
+def test_a_section_that_is_missing_is_one_error_and_not_one_for_each_mention_of_it() -> None:
+    start = SHIPPED.index("\nprimitives:")
+    end = SHIPPED.index("\napplication_context:")
+    (error,) = errors_of(SHIPPED[:start] + SHIPPED[end:])
+    assert error["message"] == "primitives is missing: say it."
+
+
+def test_a_name_of_which_all_are_there_already_is_told_which_there_are() -> None:
+    text = edited("percentile: {version: 1}", "percentile: {version: 1, enabled: true, zzz: 1}")
+    (error,) = errors_of(text)
+    assert error["message"] == "zzz is not known here: there is enabled and version."

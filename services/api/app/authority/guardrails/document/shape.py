@@ -9,14 +9,23 @@ import json
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from app.authority.guardrails.document.model import Document
-from app.authority.guardrails.document.problems import Fault, Path, instead, is_at
+from app.authority.guardrails.document.problems import (
+    LONGEST_STEP,
+    Fault,
+    Path,
+    instead,
+    is_at,
+    one_of,
+)
 from app.authority.guardrails.document.tree import Tree
+from app.authority.guardrails.primitives import PRIMITIVES
 from app.authority.guardrails.strategies.registry import COMPATIBLE, STRATEGIES
 from app.authority.guardrails.values import ValueType
 
@@ -50,7 +59,7 @@ _NEUTRAL: Final[Mapping[Path, Any]] = {
     ("actions", "*", "words"): [],
     ("points",): {},
     ("points", "*", "words"): [],
-    ("primitives",): {},
+    ("primitives",): {name: {"words": []} for name in PRIMITIVES},
     ("primitives", "*", "words"): [],
     ("domain", "sets", "*"): [],
 }
@@ -64,7 +73,7 @@ def shaped(tree: Tree) -> tuple[Document | None, list[Fault]]:
     Each place that was taken out or filled in is added to the tree's `damaged`. None: there is
     nothing left to look at.
     """
-    faults: dict[Path, Fault] = {}
+    faults = {fault.path: fault for fault in _unknown_sections(tree)}
     for _ in range(_ROUNDS):
         try:
             return ADAPTER.validate_json(json.dumps(tree.value)), list(faults.values())
@@ -83,6 +92,33 @@ def shaped(tree: Tree) -> tuple[Document | None, list[Fault]]:
     return None, list(faults.values())
 
 
+def _unknown_sections(tree: Tree) -> list[Fault]:
+    """Takes them out; one that is nearly the name of a missing section is read as that one, so
+    that what stands in it is not missed everywhere else."""
+    if not isinstance(tree.value, dict):
+        return []
+    sections = field_names(())
+    found = []
+    for name in [key for key in tree.value if key not in sections]:
+        content = tree.value.pop(name)
+        unused = [section for section in sections if section not in tree.value]
+        near = get_close_matches(name, unused, n=1)
+        found.append(Fault((name,), _no_section(name, near, sections)))
+        if near:
+            tree.value[near[0]] = content
+            inside = [path for path in tree.spots if path[:1] == (name,)]
+            tree.spots |= {(near[0], *path[1:]): tree.spots[path] for path in inside}
+    return found
+
+
+def _no_section(name: str, missing: list[str], sections: list[str]) -> str:
+    near = missing or get_close_matches(name, sections, n=1)
+    there = "" if missing else ", which is there already"
+    guess = f"did you mean {near[0]}{there}?" if near else "take it out."
+    said = name[:LONGEST_STEP] or "''"
+    return f"{said} is not known here: {guess} The sections are {one_of(sections, 'and')}."
+
+
 def _fault(details: ErrorDetails, tree: Tree) -> Fault:
     kind, path = details["type"], _path(details["loc"], tree)
     if kind in _MISSING:
@@ -90,8 +126,9 @@ def _fault(details: ErrorDetails, tree: Tree) -> Fault:
         return Fault((*path, missing), f"{missing} is missing: say it.")
     name = str(path[-1]) or "''" if path else "The document"
     if kind in {"unexpected_keyword_argument", "extra_forbidden"}:
-        known = sorted(set(field_names(path[:-1])) - set(_at(tree.value, path[:-1])))
-        return Fault(path, f"{name} is not known here: {instead(name, known)}")
+        known = field_names(path[:-1])
+        unused = sorted(set(known) - set(_at(tree.value, path[:-1])))
+        return Fault(path, f"{name} is not known here: {instead(name, unused or known)}")
     expected = str(details.get("ctx", {}).get("expected", "")).replace("'", "")
     if kind == "literal_error" and details["loc"][-1] == "[key]":
         return Fault(path, f"{name} is not known here: write {expected}.")
