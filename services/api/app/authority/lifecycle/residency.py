@@ -84,7 +84,8 @@ class Held:
 
     @property
     def resident_bytes(self) -> int:
-        return self.engine.resident_bytes() if self.engine is not None else 0
+        engine = self.engine  # guardrails ask on other threads, and it may end meanwhile
+        return 0 if engine is None else engine.resident_bytes()
 
     @property
     def untaken_bytes(self) -> int:
