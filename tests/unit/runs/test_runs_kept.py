@@ -145,7 +145,7 @@ def test_no_secret_gets_into_a_run(recorder: RefusalRecorder, ledger: Ledger, ru
 def test_a_run_stays_small_whatever_a_refusal_brings(
     recorder: RefusalRecorder, ledger: Ledger, runs: Runs
 ) -> None:
-    heap: Any = {"x" * 500: ["y" * 5_000] * 10_000, "n": 1.5, "big": 2**60, "o": object()}
+    heap: Any = {"x" * 500: ["y" * 5_000] * 200, "n": 1.5, "big": 2**60, "o": object()}
     with pytest.raises(ModelNotFound) as refused, attempting("a", heap=heap):
         raise ModelNotFound("z" * 100_000, details={**heap, "policy": heap, "need": heap})
     recorder.record(BOT, refused.value, "lab/a")
