@@ -1,4 +1,4 @@
-"""`lmx guardrails`: every error at once, the choices of what is open, and reads on a phone."""
+"""`lmx guardrails`: what an intent means, the choices of what is open, and reads on a phone."""
 
 import json
 from collections.abc import Callable
@@ -19,127 +19,6 @@ ROOT = "/authority/guardrails"
 def answering(authority: FakeAuthority) -> FakeAuthority:
     authority.guardrails = said.answering
     return authority
-
-
-@pytest.fixture
-def document(tmp_path: Path) -> Path:
-    file = tmp_path / "guardrails.yaml"
-    file.write_text("version: 1\n", "utf-8")
-    return file
-
-
-def but(**changed: Any) -> Callable[[Asked], Any]:
-    """The usual answers, but for those of these methods and paths."""
-    other = {name.replace("__", "/").replace("_", " ", 1): value for name, value in changed.items()}
-
-    def answer(asked: Asked) -> Any:
-        name = f"{asked.method} {asked.path.removeprefix(ROOT + '/')}"
-        return other.get(name) or said.answering(asked)
-
-    return answer
-
-
-# --- documents ----------------------------------------------------------------------------------
-
-
-def test_every_error_of_a_document_has_a_line_that_editors_jump_to(
-    lmx: Run, authority: FakeAuthority, document: Path
-) -> None:
-    wrong = {"ok": False, "hash": None, "errors": said.ERRORS, "changed": []}
-    authority.guardrails = but(POST_check=wrong)
-    ended = lmx("guardrails", "check", str(document))
-    assert ended.code == 2
-    assert ended.out.splitlines() == [
-        f"{document}:3:5: strategies/changes: There is no strategy.",
-        f"{document}:9:1: An alias is not allowed.",
-    ]
-    assert ended.err == f"lmx: {document} cannot be used: 2 errors.\n"
-    ended = lmx("guardrails", "check", str(document), "--json")
-    assert (ended.code, json.loads(ended.out)["errors"]) == (2, said.ERRORS)
-
-
-def test_a_document_that_can_be_used_says_what_is_new_in_it(
-    lmx: Run, answering: FakeAuthority, document: Path
-) -> None:
-    ended = lmx("guardrails", "check", str(document))
-    assert (ended.code, ended.err) == (0, "")
-    assert said.HASH in ended.out
-    assert f"  {said.KEY}\n" in ended.out
-    assert answering.last(f"{ROOT}/check").body == {"text": "version: 1\n", "form": "yaml"}
-
-
-def test_markdown_is_sent_as_markdown(lmx: Run, answering: FakeAuthority, tmp_path: Path) -> None:
-    file = tmp_path / "guardrails.md"
-    file.write_text("```yaml\nversion: 1\n```\n", "utf-8")
-    assert lmx("guardrails", "check", str(file)).code == 0
-    assert answering.last(f"{ROOT}/check").body["form"] == "markdown"
-
-
-@pytest.mark.parametrize(("content", "code"), [(None, 2), (b"\xff", 2), (b"a" * (1 << 20 | 1), 2)])
-def test_a_file_that_is_no_document_is_not_sent(
-    lmx: Run, answering: FakeAuthority, tmp_path: Path, content: bytes | None, code: int
-) -> None:
-    file = tmp_path / "guardrails.yaml"
-    if content is not None:
-        file.write_bytes(content)
-    ended = lmx("guardrails", "check", str(file))
-    assert (ended.code, str(file) in ended.err) == (code, True)
-    assert answering.asked == []
-
-
-def test_loading_says_that_nothing_has_changed_yet(
-    lmx: Run, answering: FakeAuthority, document: Path
-) -> None:
-    ended = lmx("guardrails", "load", str(document), "--note", "Tighter.")
-    assert ended.code == 0
-    assert answering.last(f"{ROOT}/versions").body["note"] == "Tighter."
-    for part in ("version  2", said.KEY, "blocked-attempts"):
-        assert part in ended.out
-    assert "lmx guardrails recompile --version 2" in ended.err
-
-
-def test_loading_the_same_again_says_which_version_it_is(
-    lmx: Run, authority: FakeAuthority, document: Path
-) -> None:
-    same = {"version": 1, "hash": said.HASH, "changed": [], "affected": [], "loaded": False}
-    authority.guardrails = but(POST_versions=same)
-    ended = lmx("guardrails", "load", str(document))
-    assert (ended.code, ended.err) == (
-        0,
-        "This document is version 1 already; nothing was kept.\n",
-    )
-
-
-def test_loading_what_cannot_be_used_lists_its_errors_by_line(
-    lmx: Run, authority: FakeAuthority, document: Path
-) -> None:
-    status, problem = problem_of("guardrails_invalid", "The document has 2 errors.", 422)
-    authority.problem = status, problem | {"errors": said.ERRORS}
-    ended = lmx("guardrails", "load", str(document))
-    assert (ended.code, ended.out) == (2, "")
-    assert f"{document}:3:5: strategies/changes: There is no strategy.\n" in ended.err
-    assert ended.err.endswith(f"lmx: {document} cannot be used: 2 errors.\n")
-
-
-def test_the_active_document_is_shown_as_it_was_loaded(lmx: Run, answering: FakeAuthority) -> None:
-    ended = lmx("guardrails", "show")
-    assert (ended.code, ended.out) == (0, "version: 1\nname: shipped\n")
-    assert ended.err == "version 1, hash 3f9c2b000000...\n"
-    assert lmx("guardrails", "show", "1").out == ended.out
-
-
-def test_versions_say_which_one_is_active(lmx: Run, answering: FakeAuthority) -> None:
-    out = lmx("guardrails", "versions").out
-    assert "active" in out
-    assert "3f9c2b000000" in out
-
-
-def test_a_difference_is_told_before_and_after(lmx: Run, answering: FakeAuthority) -> None:
-    out = lmx("guardrails", "diff", "1", "2").out
-    assert f"{said.KEY}  1.0 -> 0.5\n" in out
-    assert "nothing -> [lmx, lab]" in out
-    assert "blocked-attempts" in out
-    assert answering.last(f"{ROOT}/diff").query == {"from": "1", "to": "2"}
 
 
 # --- intents ------------------------------------------------------------------------------------
@@ -303,14 +182,13 @@ def test_recompiling_shows_changes_before_and_after_and_what_they_would_have_don
 def test_a_document_that_was_never_active_is_to_be_activated_first(
     lmx: Run, authority: FakeAuthority, activated: int | None, steps: str
 ) -> None:
-    versions = {"versions": [{"version": 2, "activated_us": activated}]}
-    authority.guardrails = but(GET_versions=versions)
+    authority.guardrails = said.but(GET_versions__2={"version": 2, "activated_us": activated})
     assert lmx("guardrails", "recompile", "--version", "2").err.endswith(steps)
 
 
 def test_that_no_task_would_be_another_is_said(lmx: Run, authority: FakeAuthority) -> None:
     same = {"from": 1, "to": 1, "changed": [], "affected": [], "unaffected": ["a"], "tasks": []}
-    authority.guardrails = but(POST_recompile=same)
+    authority.guardrails = said.but(POST_recompile=same)
     assert "No task is another under version 1." in lmx("guardrails", "recompile").err
 
 

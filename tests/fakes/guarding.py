@@ -32,8 +32,8 @@ class FakeGuarding:
     async def load(self, actor: Actor, text: str, form: str, note: str) -> Json:
         return self._answer(actor, CHANGE, "load", text=text, form=form, note=note)
 
-    async def versions(self, actor: Actor) -> Json:
-        return self._answer(actor, READ, "versions")
+    async def versions(self, actor: Actor, **how: Any) -> Json:
+        return self._answer(actor, READ, "versions", **how)
 
     async def version(self, actor: Actor, version: int) -> Json:
         return self._answer(actor, READ, "version", version=version)

@@ -1,5 +1,6 @@
 """What a server says of its guardrails."""
 
+from collections.abc import Callable
 from typing import Any
 
 from tests.fakes.authority_http import Asked
@@ -175,7 +176,8 @@ ANSWERS: Json = {
         "affected": ["blocked-attempts"],
         "loaded": True,
     },
-    "GET versions": {"versions": [VERSION]},
+    "GET versions": {"versions": [VERSION], "active": 1, "next": None},
+    "GET versions/2": {**VERSION, "version": 2, "active": False, "activated_us": None},
     "GET versions/1": {**VERSION, "document": "version: 1\nname: shipped\n"},
     "GET diff": {
         "from": 1,
@@ -205,3 +207,14 @@ ANSWERS: Json = {
 def answering(asked: Asked) -> Any:
     """Every answer of a server, in round numbers."""
     return ANSWERS[f"{asked.method} {asked.path.removeprefix('/authority/guardrails/')}"]
+
+
+def but(**changed: Any) -> Callable[[Asked], Any]:
+    """The usual answers, but for those of these methods and paths."""
+    other = {name.replace("__", "/").replace("_", " ", 1): value for name, value in changed.items()}
+
+    def answer(asked: Asked) -> Any:
+        name = f"{asked.method} {asked.path.removeprefix('/authority/guardrails/')}"
+        return other.get(name) or answering(asked)
+
+    return answer

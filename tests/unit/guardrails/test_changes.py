@@ -1,14 +1,12 @@
-"""A document is loaded and changes nothing; what it would change is shown; asks do the rest."""
+"""What another document would change is shown, and asks do the rest."""
 
 import pytest
 
 from app.authority.guarding import Guarding
-from app.authority.permissions import Permission, grant
 from app.domain.actors import Actor
 from app.domain.refusals import (
     Forbidden,
     GuardrailsConflict,
-    GuardrailsInvalid,
     GuardrailsNotFound,
     InvalidRequest,
 )
@@ -27,97 +25,6 @@ def cases(guards: House) -> Guarding:
 @pytest.fixture
 def owner(guards: House) -> Actor:
     return guards.office.owner
-
-
-# --- documents --------------------------------------------------------------------------------
-
-
-async def test_loading_keeps_a_new_version_and_changes_nothing(
-    guards: House, cases: Guarding, owner: Actor
-) -> None:
-    before = guards.now
-    loaded = await cases.load(owner, edited({SHARE: 0.4}), "yaml", "tighter")
-    assert (loaded["version"], loaded["loaded"]) == (2, True)
-    assert loaded["changed"] == [SHARE]
-    assert loaded["affected"] == ["large-models"]
-    assert guards.now is before
-    first, second = (await cases.versions(owner))["versions"]
-    assert (first["active"], first["tasks"], second["active"], second["tasks"]) == (
-        True,
-        4,
-        False,
-        0,
-    )
-    assert (second["note"], second["loaded_by"]) == ("tighter", owner.id)
-    assert second["activated_us"] is None
-
-
-async def test_the_same_document_is_the_version_that_it_is(cases: Guarding, owner: Actor) -> None:
-    for text in (SHIPPED, f"# a comment\n{SHIPPED}"):
-        loaded = await cases.load(owner, text)
-        assert (loaded["version"], loaded["loaded"], loaded["changed"]) == (1, False, [])
-    assert len((await cases.versions(owner))["versions"]) == 1
-
-
-async def test_a_document_in_markdown_is_kept_as_it_was_written(
-    cases: Guarding, owner: Actor
-) -> None:
-    text = f"# Ours\n\n```yaml\n{edited({'name': 'ours'})}```\n"
-    loaded = await cases.load(owner, text, "markdown")
-    version = await cases.version(owner, loaded["version"])
-    assert (version["form"], version["document"]) == ("markdown", text)
-
-
-async def test_a_document_with_errors_is_not_loaded_and_checking_it_names_all_of_them(
-    cases: Guarding, owner: Actor
-) -> None:
-    text = edited({"nonsense": True, "constraints/max_conditions": "many"})
-    checked = await cases.check(owner, text)
-    assert checked["ok"] is False
-    paths = {error["path"] for error in checked["errors"]}
-    assert paths == {"nonsense", "constraints/max_conditions"}
-    assert all(error["line"] > 0 for error in checked["errors"])
-    with pytest.raises(GuardrailsInvalid) as refused:
-        await cases.load(owner, text)
-    assert refused.value.details["errors"] == checked["errors"]
-    assert len((await cases.versions(owner))["versions"]) == 1
-
-
-async def test_checking_says_what_differs_from_the_active_document(
-    guards: House, cases: Guarding, owner: Actor
-) -> None:
-    checked = await cases.check(owner, edited({SHARE: 0.4}))
-    assert (checked["ok"], checked["changed"], checked["errors"]) == (True, [SHARE], [])
-    await guards.activated(edited({SHARE: 0.4}))
-    assert (await cases.check(owner, edited({SHARE: 0.4})))["changed"] == []
-
-
-async def test_two_documents_are_compared_key_by_key(
-    guards: House, cases: Guarding, owner: Actor
-) -> None:
-    guards.load(edited({SHARE: 0.4, "name": "another"}))
-    diff = await cases.diff(owner, 1, 2)
-    assert diff["changes"] == [
-        {"key": "name", "before": "shipped", "after": "another"},
-        {"key": SHARE, "before": 0.5, "after": 0.4},
-    ]
-    assert diff["affected"] == ["large-models"]
-    with pytest.raises(GuardrailsNotFound):
-        await cases.diff(owner, 1, 3)
-
-
-@pytest.mark.parametrize(("form", "note"), [("toml", ""), ("yaml", "x" * 501)])
-async def test_what_is_no_form_or_note_is_refused(
-    cases: Guarding, owner: Actor, form: str, note: str
-) -> None:
-    with pytest.raises(InvalidRequest):
-        await cases.load(owner, SHIPPED, form, note)
-
-
-def test_loading_takes_a_grant_of_its_own(guards: House, owner: Actor) -> None:
-    may = grant(owner, Permission.GUARDRAILS_READ)
-    with pytest.raises(TypeError):
-        guards.changing.load(may, SHIPPED, "yaml", "")
 
 
 # --- intents ----------------------------------------------------------------------------------

@@ -106,11 +106,12 @@ class Guarding:
 
         return await asyncio.to_thread(work)
 
-    async def versions(self, actor: Actor) -> Json:
+    async def versions(self, actor: Actor, *, cursor: str | None = None, limit: int = 50) -> Json:
         """``{versions: [{version, hash, form, note, loaded_us, loaded_by, active, activated_us,
-        tasks}]}``; `tasks`: how many are bound that were compiled under it."""
+        tasks}], active, next}``, the newest first; `tasks`: how many are bound that were compiled
+        under it. `active`: the number of the active one."""
         grant(actor, Permission.GUARDRAILS_READ)
-        return {"versions": await asyncio.to_thread(overview.versions, self.changing)}
+        return await asyncio.to_thread(overview.versions, self.changing, cursor=cursor, limit=limit)
 
     async def version(self, actor: Actor, version: int) -> Json:
         """One of `versions`, with its text as `document`. Raises GuardrailsNotFound."""

@@ -9,6 +9,8 @@ from app.cli import guardrails_decisions, guardrails_tasks, output
 from app.cli.guardrails_shown import (
     LISTED,
     ROOT,
+    Cursor,
+    Limit,
     Said,
     Structure,
     change,
@@ -17,6 +19,7 @@ from app.cli.guardrails_shown import (
     explaining,
     intent_said,
     meaning,
+    note_more,
     path,
     show_keys,
     unusable,
@@ -119,12 +122,14 @@ def load(
 
 
 @app.command("versions")
-def versions(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
-    """List the documents that were loaded; one is active: intents are compiled under it."""
+def versions(
+    cursor: Cursor = None, limit: Limit = 20, server: ServerUrl = SERVER, as_json: AsJson = False
+) -> None:
+    """List the documents that were loaded, newest first. Intents compile under the active one."""
     from app.cli.connection import connected, rows
 
     with connected(server) as authority:
-        answer = authority.get(f"{ROOT}/versions")
+        answer = authority.get(f"{ROOT}/versions", cursor=cursor, limit=limit)
     found = rows(answer, "versions")
     if as_json:
         output.as_json(answer)
@@ -136,6 +141,7 @@ def versions(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
         right=frozenset({"version", "tasks"}),
         narrow=_NARROW,
     )
+    note_more(answer)
 
 
 @app.command("show")
@@ -148,12 +154,11 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print a document as it was loaded; its text alone is on stdout."""
-    from app.cli.connection import connected, rows
+    from app.cli.connection import connected
 
     with connected(server) as authority:
         if version is None:
-            known = rows(authority.get(f"{ROOT}/versions"), "versions")
-            version = next((row.get("version") for row in known if row.get("active")), None)
+            version = authority.get(f"{ROOT}/versions", limit=1).get("active")
         if version is None:
             raise CommandError("No document is active. See: lmx guardrails versions")
         answer = authority.get(path("versions", str(version)))

@@ -6,12 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from app.cli import output
-from app.cli.guardrails_shown import ROOT, path
+from app.cli.guardrails_shown import ROOT, Cursor, Limit, note_more, path
 from app.cli.options import SERVER, AsJson, ServerUrl
 from app.cli.outcomes import CommandError, ExitCode
 from app.cli.text import Narrow, one_line, utc_time
 
-_MOST = 500
 _SHORT = 12
 _LISTED = 20
 _NARROW = Narrow(
@@ -32,12 +31,8 @@ def decisions(  # noqa: PLR0917 - the options of a command
     outcome: Annotated[
         str | None, typer.Option("--outcome", metavar="O", help="One only, as block or allow.")
     ] = None,
-    cursor: Annotated[
-        str | None, typer.Option("--cursor", metavar="C", help="Go on after a page that ended so.")
-    ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, max=_MOST, help="At most so many.")
-    ] = 20,
+    cursor: Cursor = None,
+    limit: Limit = 20,
     server: ServerUrl = SERVER,
     as_json: AsJson = False,
 ) -> None:
@@ -57,8 +52,7 @@ def decisions(  # noqa: PLR0917 - the options of a command
         empty="No decision is like that.",
         narrow=_NARROW,
     )
-    if answer.get("next"):
-        output.note(f"There may be more: --cursor {one_line(answer['next'])}")
+    note_more(answer)
 
 
 def explain(

@@ -26,6 +26,18 @@ Structure = Annotated[
     Path | None,
     typer.Option("--file", metavar="FILE", help="Instead of words: a structure, as JSON."),
 ]
+Cursor = Annotated[
+    str | None, typer.Option("--cursor", metavar="C", help="Go on after a page that ended so.")
+]
+Limit = Annotated[
+    int, typer.Option("--limit", metavar="N", min=1, max=500, help="At most so many.")
+]
+
+
+def note_more(answer: Mapping[str, Any]) -> None:
+    """How to go on, where a list is longer than its page."""
+    if answer.get("next"):
+        output.note(f"There may be more: --cursor {one_line(answer['next'])}")
 
 
 def document_of(file: Path) -> dict[str, str]:

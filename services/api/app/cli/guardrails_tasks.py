@@ -141,7 +141,7 @@ def recompile(
 
     with explaining(), connected(server) as authority:
         answer = authority.post(f"{ROOT}/recompile", body, patient=True)
-        documents = [] if as_json else rows(authority.get(f"{ROOT}/versions"), "versions")
+        document = {} if as_json else authority.get(path("versions", str(answer.get("to"))))
     found = rows(answer, "tasks")
     if as_json:
         output.as_json(answer)
@@ -160,7 +160,7 @@ def recompile(
     if not found:
         output.note(f"No task is another under version {value(answer.get('to'))}.")
     if any(row.get("result") == "changed" for row in found):
-        for line in _next_steps(answer.get("to"), documents):
+        for line in _next_steps(document):
             output.note(line)
 
 
@@ -264,12 +264,13 @@ def _delta(row: dict[str, Any]) -> Rows:
     return shown
 
 
-def _next_steps(version: object, documents: list[dict[str, Any]]) -> list[str]:
+def _next_steps(document: Mapping[str, Any]) -> list[str]:
     """Binding under a document needs that it was active once."""
-    rebind = f"lmx guardrails rebind --version {value(version)}"
-    if any(row.get("activated_us") for row in documents if row.get("version") == version):
+    version = value(document.get("version"))
+    rebind = f"lmx guardrails rebind --version {version}"
+    if document.get("activated_us"):
         return [f"To ask for it: {rebind}"]
-    return [f"To ask for it: lmx guardrails activate {value(version)}", f"and then: {rebind}"]
+    return [f"To ask for it: lmx guardrails activate {version}", f"and then: {rebind}"]
 
 
 def _in_words(part: Mapping[str, Any]) -> Mapping[str, Any]:

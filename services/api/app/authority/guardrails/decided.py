@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from app.authority.guardrails.archive import Archive
 from app.authority.guardrails.explaining import explain
+from app.authority.guardrails.overview import page_number
 from app.authority.guardrails.records import clean, from_bytes
 from app.authority.guardrails.replaying import replay
 from app.authority.guardrails.sealed import Seals
@@ -40,14 +41,12 @@ def page(
     """Decisions, the newest first. Raises InvalidRequest."""
     _one_of("point", point, [str(each) for each in Point])
     _one_of("outcome", outcome, list(OUTCOMES))
-    if cursor is not None and (not cursor.isdecimal() or len(cursor) > 18):
-        raise InvalidRequest("The cursor is not one of this list's.", param="cursor")
     limit = max(1, min(limit, AT_MOST))
     found = decisions.page(
         task=task,
         point=point,
         outcome=outcome,
-        before=None if cursor is None else int(cursor),
+        before=None if cursor is None else page_number(cursor),
         limit=limit,
     )
     return {
@@ -60,7 +59,9 @@ def one(decisions: DecisionStore, archive: Archive, beginning: str) -> Json:
     """A decision by its digest, with its record, and why. Raises GuardrailsNotFound."""
     if not _BEGINNING.fullmatch(beginning):
         raise InvalidRequest(
-            "A decision is named by its id, or by six or more of its first digits.", param="id"
+            "A decision is named by its id, or by six or more of its first digits. lmx guardrails "
+            "decisions lists them.",
+            param="id",
         )
     found = decisions.find(beginning)
     if not found:

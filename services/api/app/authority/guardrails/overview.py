@@ -1,26 +1,55 @@
 """The documents and tasks that there are, as they stand now."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Final
 
 from app.authority.guardrails import showing
 from app.authority.guardrails.adding import task_id
 from app.authority.guardrails.changing import Changing
 from app.authority.guardrails.standing import Now, definition_of
-from app.authority.guardrails.store import BindingRow, DefinitionRow
-from app.domain.refusals import GuardrailsNotFound
+from app.authority.guardrails.store import BindingRow, DefinitionRow, VersionRow
+from app.domain.refusals import GuardrailsNotFound, InvalidRequest
 
 Json = dict[str, Any]
 
 MOST_TASKS: Final = 500
 """How many tasks one answer lists."""
+MOST_VERSIONS: Final = 500
+NEWEST: Final = 2**53
+"""No document has so high a number."""
 
 
-def versions(changing: Changing) -> list[Json]:
-    """Every document that was loaded, the oldest first."""
-    now, store = changing.standing.current(), changing.standing.store
+def versions(changing: Changing, *, cursor: str | None, limit: int) -> Json:
+    """``{versions, active, next}``: what was loaded, the newest first, `limit` of it before the
+    number `cursor`; `next` goes on. `active`: the number of the active one. Raises
+    InvalidRequest."""
+    before = NEWEST if cursor is None else page_number(cursor)
+    limit = max(1, min(limit, MOST_VERSIONS))
+    rows = changing.standing.store.versions(before, limit + 1)
+    page = rows[:limit]
+    return {
+        "versions": _versions(changing, page),
+        "active": changing.standing.current().version,
+        "next": str(page[-1].version) if len(rows) > limit else None,
+    }
+
+
+def page_number(cursor: str) -> int:
+    """Raises InvalidRequest for what is no cursor of a list of numbers."""
+    if not (cursor.isascii() and cursor.isdecimal()) or len(cursor) > 15:
+        raise InvalidRequest(
+            "The cursor is not one of this list's. Take what `next` of a page says, or leave it "
+            "out to begin with the newest.",
+            param="cursor",
+        )
+    return int(cursor)
+
+
+def _versions(changing: Changing, rows: Sequence[VersionRow]) -> list[Json]:
+    now = changing.standing.current()
     under = Counter(now.compiled_under.values())
-    activated = {row.version: row.activated_us for row in store.activations()}
+    activated = {row.version: row.activated_us for row in changing.standing.store.activations()}
     return [
         showing.version(
             row,
@@ -28,7 +57,7 @@ def versions(changing: Changing) -> list[Json]:
             activated_us=activated.get(row.version),
             tasks=under[row.version],
         )
-        for row in store.versions()
+        for row in rows
     ]
 
 
@@ -36,7 +65,7 @@ def version(changing: Changing, number: int) -> Json:
     """One of them, with its text. Raises GuardrailsNotFound, AuditUnavailable."""
     row = changing.standing.documents.row(number)
     changing.standing.documents.get(number)  # as the ledger recorded it
-    (found,) = [each for each in versions(changing) if each["version"] == number]
+    (found,) = _versions(changing, [row])
     return {**found, "document": row.document.decode()}
 
 

@@ -142,11 +142,11 @@ class GuardrailsStore:
     def version(self, number: int) -> VersionRow | None:
         return self._one(VersionRow, select(_VERSION).where(_VERSION.c.version == number))
 
-    def versions(self) -> list[VersionRow]:
-        """The oldest first, without their bytes: nobody counts how often a document was loaded."""
+    def versions(self, before: int, limit: int) -> list[VersionRow]:
+        """Those with a number below `before`, the newest first, without their bytes."""
         columns = [column for column in _VERSION.c if column.name != "document"]
-        query = select(*columns, literal(b"").label("document"))
-        return self._all(VersionRow, query.order_by(_VERSION.c.version))
+        query = select(*columns, literal(b"").label("document")).where(_VERSION.c.version < before)
+        return self._all(VersionRow, query.order_by(_VERSION.c.version.desc()).limit(limit))
 
     def version_of(self, document_hash: str) -> int | None:
         """The newest version whose normal form has this hash."""

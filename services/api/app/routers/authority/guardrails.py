@@ -61,10 +61,20 @@ async def load(
     return answer(await services.guarding.load(actor, body.text, body.form, body.note))
 
 
-@router.get("/versions", response_model=_Plain)
-async def list_versions(services: UseCases, actor: Keyholder) -> Response:
-    """Every document, which one is active, and how many tasks each has compiled."""
-    return answer(await services.guarding.versions(actor))
+@router.get(
+    "/versions", response_model=_Plain, dependencies=[Depends(given.only("cursor", "limit"))]
+)
+async def list_versions(
+    services: UseCases,
+    actor: Keyholder,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> Response:
+    """Documents, the newest first: which is active, how many tasks each has compiled.
+
+    `active` is the number of the active one, whatever page it is on. `next` continues.
+    """
+    return answer(await services.guarding.versions(actor, cursor=cursor, limit=limit))
 
 
 @router.get("/versions/{version}", response_model=_Plain)
