@@ -218,7 +218,9 @@ async def test_destructive_acts_name_what_was_lost_and_who_agreed(
 @pytest.mark.parametrize(
     ("act", "lost"),
     [
+        ("guardrails_activate", NOTHING),
         ("guardrails_add", NOTHING),
+        ("guardrails_rebind", NOTHING),
         ("guardrails_retire", NOTHING),
         ("key_create", NOTHING),
         ("model_delete", "what the plan names"),
@@ -244,6 +246,7 @@ async def test_an_act_that_took_nothing_away_is_not_said_to(
     installed.ledger.append(done)
     (row,) = (await installed.whole("destructive"))["rows"]
     assert (row["kind"], row["lost"]) == ("act_outcome", lost)
+    assert "all here, changes of guardrails too" in NOTES[1]
 
 
 def test_every_kind_of_event_is_judged_destructive_or_not() -> None:

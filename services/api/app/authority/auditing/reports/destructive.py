@@ -2,6 +2,10 @@
 
 Every kind is in the table, so that a new one has to be judged. An act that was asked for names its
 ask; any other act of a person was confirmed by that person alone, and the report says so.
+
+Acts that were asked for are all in the report, also those that took nothing away, as changes of
+guardrails: its rows are chosen by kind, so no act is left out because a table of ours holds it to
+be harmless, and one that the table does not know is said to have taken something away.
 """
 
 from collections.abc import Mapping
@@ -125,7 +129,10 @@ NOTES: Final = (
         "Where it says `typed confirmation by`, the person who did the act confirmed it, and no "
         "one else agreed. Where an ask is named, `lmx approvals show ID` says who decided on it."
     ),
-    "Acts that needed an ask are all here; where one took nothing away, it says so.",
+    (
+        "Acts that needed an ask are all here, changes of guardrails too, so that none is left out "
+        "by being judged harmless; where one took nothing away, it says so."
+    ),
     "Attempts that were refused are in `lmx ledger report refusals`.",
 )
 
