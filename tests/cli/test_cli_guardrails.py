@@ -166,6 +166,7 @@ def test_recompiling_shows_changes_before_and_after_and_what_they_would_have_don
         "when.0.value 1.0 -> 0.5",
         "when.0.window 1 h -> nothing",
         "fires 3 -> 243 times in 1200 decisions of 30 days (+8.0 a day)",
+        "Less than a day was recorded: the estimate says little.",
         "other unclear why No value for `change` at the tier low.",
     ):
         assert part in shown
@@ -189,7 +190,9 @@ def test_a_document_that_was_never_active_is_to_be_activated_first(
 def test_that_no_task_would_be_another_is_said(lmx: Run, authority: FakeAuthority) -> None:
     same = {"from": 1, "to": 1, "changed": [], "affected": [], "unaffected": ["a"], "tasks": []}
     authority.guardrails = said.but(POST_recompile=same)
-    assert "No task is another under version 1." in lmx("guardrails", "recompile").err
+    ended = lmx("guardrails", "recompile")
+    assert "No task is another under version 1." in ended.err
+    assert "concerns          no task\n" in ended.out
 
 
 @pytest.mark.parametrize("name", ["Bad_Id", "1st", "a" * 65, "", "-a", "a b"])

@@ -96,6 +96,18 @@ def test_at_a_terminal_it_is_approved_by_typing_and_done(
 
 
 @pytest.mark.usefixtures("governance")
+def test_once_a_document_is_active_the_next_step_is_told(
+    terminal: Start, authority: FakeAuthority, served: ServedGovernance
+) -> None:
+    asking(served, authority)
+    lmx = terminal("guardrails", "activate", "2")
+    lmx.wait_for("> ")
+    lmx.type(typed_for(served.governance, WAITS) + "\n")
+    assert lmx.ended() == 0
+    assert lmx.screen.rstrip().endswith("lmx guardrails recompile --version 2")
+
+
+@pytest.mark.usefixtures("governance")
 def test_a_key_that_proposes_only_is_told_who_decides_and_reads_no_ask(
     lmx: Run, authority: FakeAuthority, served: ServedGovernance
 ) -> None:

@@ -142,6 +142,7 @@ DELTA: Json = {
                 "before": 3,
                 "after": 243,
                 "per_day": "+8.0",
+                "notes": ["Less than a day was recorded: the estimate says little."],
             },
         },
         {

@@ -100,6 +100,8 @@ def activate(
 ) -> None:
     """Ask that intents be compiled under a document from now on. What is bound stays."""
     _ask(server, path("versions", str(version), "activate"), {"reason": reason})
+    output.note("What is bound is as it was. To see what binding it anew would change:")
+    output.note(f"lmx guardrails recompile --version {version}")
 
 
 def rebind(
@@ -149,8 +151,8 @@ def recompile(
     output.show_fields(
         [
             ("documents", f"{value(answer.get('from'))} -> {value(answer.get('to'))}"),
-            ("concerns", one_line(answer.get("affected"))),
-            ("does not concern", one_line(answer.get("unaffected"))),
+            ("concerns", one_line(answer.get("affected") or "no task")),
+            ("does not concern", one_line(answer.get("unaffected") or "no task")),
         ]
     )
     show_keys(answer.get("changed"), "Keys that differ:")
@@ -261,6 +263,8 @@ def _delta(row: dict[str, Any]) -> Rows:
     impact = row.get("impact")
     if isinstance(impact, Mapping):
         shown.append(("  impact", _impact(impact)))
+        notes = impact.get("notes")
+        shown += [("", one_line(said)) for said in notes] if isinstance(notes, list) else []
     return shown
 
 
