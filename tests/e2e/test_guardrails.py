@@ -216,9 +216,15 @@ def test_what_leaves_something_open_is_asked_about_and_what_is_wrong_is_listed_w
 
 
 def test_decisions_are_on_record_and_come_out_the_same_again(server: RunningServer) -> None:
-    found = told(server, "decisions", "--point", "load", "--limit", "500")["decisions"]
-    assert {"allow", "block"} <= {decision["outcome"] for decision in found}
-    assert all(decision["point"] == "load" for decision in found)
+    assert load(server, GGUF).status_code == 200
+    unload(server, GGUF)
+    with server.authority() as authority:
+        problem(authority.post("/models/pull/plan", json={"repo": REPO}), 403, "policy_denied")
+    found = told(server, "decisions", "--limit", "500")["decisions"]
+    decided = {(decision["point"], decision["outcome"]) for decision in found}
+    assert {("load", "allow"), ("pull", "block")} <= decided
+    loads = told(server, "decisions", "--point", "load", "--limit", "500")["decisions"]
+    assert {decision["point"] for decision in loads} == {"load"}
     replayed = told(server, "replay")
     assert replayed["checked"] == replayed["identical"] >= len(found)
     assert (replayed["different"], replayed["missing"]) == ([], [])
