@@ -1,8 +1,10 @@
 """Guardrails on a real database, adopted from the shipped files; changes go through approvals."""
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,8 @@ from app.authority.guardrails.watching.decision_store import Decided, DecisionSt
 from app.authority.permissions import Permission, grant
 from app.domain.actors import Actor
 from app.settings import TEMPLATES
-from tests.fakes.asks import Office, open_office
+from tests.fakes.asks import Office, Toy, open_office, reopened_office
+from tests.fakes.clock import FixedClock
 from tests.fakes.tampering import unguarded
 
 SHIPPED = (TEMPLATES / "guardrails.yaml").read_text("utf-8")
@@ -138,15 +141,39 @@ class _Nothing:
 
 @contextmanager
 def guarded_house(home: Path, templates: Path = TEMPLATES) -> Iterator[House]:
-    office = open_office(home)
+    """What `templates` hold is adopted once per process, by a first start; its home is copied."""
+    shipped = ((path.name, path.read_bytes()) for path in sorted(templates.glob("*.yaml")))
+    for path, content in _adopted(tuple(shipped)).items():
+        (home / path).parent.mkdir(mode=0o700, exist_ok=True)
+        (home / path).write_bytes(content)
+        (home / path).chmod(0o600)
+    house = _house(reopened_office(home, FixedClock(), Toy(), {}))
+    try:
+        yield house
+    finally:
+        house.close()
+
+
+def _house(office: Office) -> House:
     standing = Standing(office.ledger, office.engine)
     house = House(office, standing, Changing(standing, office.clock))
     employ(house)
-    try:
-        adopt(house.changing, office.ledger, templates)
-        yield house
-    finally:
-        office.close()
+    return house
+
+
+@cache
+def _adopted(templates: tuple[tuple[str, bytes], ...]) -> dict[Path, bytes]:
+    """What a home holds after a first start with these templates, by the paths in it."""
+    with tempfile.TemporaryDirectory() as directory:
+        home, shipped = Path(directory) / "home", Path(directory) / "templates"
+        shipped.mkdir()
+        for name, content in templates:
+            (shipped / name).write_bytes(content)
+        house = _house(open_office(home))
+        adopt(house.changing, house.office.ledger, shipped)
+        house.close()
+        files = (path for path in home.rglob("*") if path.is_file())
+        return {path.relative_to(home): path.read_bytes() for path in files}
 
 
 def employ(house: House) -> None:
