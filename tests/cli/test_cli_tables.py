@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.cli import output
-from app.cli.text import Narrow, table
+from app.cli.text import Narrow, fields, table
 from tests.cli.runs import Run
 from tests.fakes import guardrails_answers as said
 from tests.fakes.authority_http import FakeAuthority
@@ -53,6 +53,11 @@ def test_what_cannot_be_made_to_fit_becomes_blocks_with_all_there_is(
     assert lines[0] == "0a1b2c"
     assert "  time  2026-01-31T12:00" in lines
     assert "  by    me" in lines
+
+
+def test_a_name_is_not_broken_at_its_hyphens() -> None:
+    lines = fields([("concerns", "large-models, verified-formats")], width=38)
+    assert lines == ["concerns  large-models,", "          verified-formats"]
 
 
 def test_a_table_of_nothing_is_no_lines() -> None:
@@ -122,12 +127,12 @@ def test_asks_are_a_table_at_80_columns(
         "id": "0badcafe",
         "act": "guardrails_activate",
         "subject": "a-long-name-of-something",
-        "state": "pending",
+        "state": "revision_required",
         "created_us": now_us - 3_700_000_000,
         "approve_by_us": now_us + 80_000_000_000,
     }
     authority.approvals = lambda _: {"asks": [ask], "next": None}
     lines = lmx("approvals", "ls").out.splitlines()
     assert lines[0].split() == ["ID", "ACT", "SUBJECT", "STATE", "RISK", "DEADLINE"]
-    assert lines[1].startswith("0badcafe  guardrails_activate  a-long-name-")
+    assert lines[1].startswith("0badcafe  guardrails_activate  a-long-na...  revision_r...")
     assert max(map(len, lines)) <= 80

@@ -139,6 +139,12 @@ def test_whoever_decides_is_told_where_the_impact_is_which_no_plan_holds(act: st
     assert "    lmx guardrails recompile --version 2" in lines
 
 
+def test_of_rules_that_decide_as_before_there_is_no_impact() -> None:
+    page = shown("guardrails_rebind", tasks=[rebound(delta=[])])
+    assert "CHANGES" in headings(page)
+    assert ESTIMATE not in headings(page)
+
+
 def test_of_a_document_that_concerns_nothing_there_is_no_impact() -> None:
     page = shown("guardrails_activate", affected={"count": 0, "names": []})
     assert ESTIMATE not in headings(page)

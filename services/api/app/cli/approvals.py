@@ -23,7 +23,7 @@ AskId = Annotated[
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Who asked will read it.")]
 _PAGE = 200
 _MOST = 2_000
-_NARROW = Narrow(clip={"subject": 12}, leave_out=("age",))
+_NARROW = Narrow(clip={"subject": 12, "state": 11}, leave_out=("age",))
 
 
 @app.command("ls")

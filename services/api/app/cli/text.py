@@ -204,7 +204,13 @@ def _hanging(first: str, value: str, *, width: int | None, indent: int) -> list[
         return [(first + value).rstrip()]
     # Never narrower than ten characters of text: a terminal that small shows a ragged edge.
     room = max(width, indent + 10)
-    wrapped = textwrap.wrap(value, width=room, initial_indent=first, subsequent_indent=" " * indent)
+    wrapped = textwrap.wrap(
+        value,
+        width=room,
+        initial_indent=first,
+        subsequent_indent=" " * indent,
+        break_on_hyphens=False,  # names have them, and are to be copied
+    )
     return wrapped or [first.rstrip()]
 
 

@@ -33,7 +33,9 @@ class GuardrailsActivate:
         document = plans.document(self._changing, version)
         if version == now.version:
             raise InvalidRequest(
-                f"Version {version} of the guardrails is active already.", param="params.version"
+                f"Version {version} of the guardrails is active already. To take over what is "
+                f"bound under another: lmx guardrails rebind --version {version}.",
+                param="params.version",
             )
         return Drawn(
             subject=str(version),

@@ -52,7 +52,8 @@ class GuardrailsRebind:
         moved = [(one, one.after) for one in found if one.after is not None and not one.stays]
         if not moved:
             raise InvalidRequest(
-                f"Nothing would be bound anew: no task is another under version {version}.",
+                f"Nothing would be bound anew: no task is another under version {version}. lmx "
+                "guardrails tasks says under which document each was compiled.",
                 param="params.tasks",
             )
         return Drawn(

@@ -29,7 +29,8 @@ def sections(act: str, effects: Effects, page: Page) -> Iterator[Section] | None
 
 def _rebind(effects: Effects, page: Page) -> Iterator[Section]:
     yield f"CHANGES: {len(effects['tasks']):,}, all of them", lambda: _changes(effects, page)
-    yield "WHAT IT WOULD HAVE DECIDED", lambda: _estimate(effects["guardrails"], page)
+    if any(task["delta"] for task in effects["tasks"]):
+        yield "WHAT IT WOULD HAVE DECIDED", lambda: _estimate(effects["guardrails"], page)
 
 
 def _estimate(document: Effects, page: Page) -> None:
