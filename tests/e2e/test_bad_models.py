@@ -242,6 +242,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
+@pytest.mark.timeout(600)  # a server of its own, imports of 55 MB, and a disk to fill
 def test_an_import_on_a_full_disk_leaves_nothing_behind_and_the_server_serves(
     small_disk: Path, tmp_path: Path, tiny_directory: Path
 ) -> None:
