@@ -61,6 +61,19 @@ async def test_one_task_is_called_one(guards: House) -> None:
     assert ask.subject == "version 2 (1 task)"
 
 
+async def test_an_ask_that_was_planned_later_is_listed_with_what_it_is_about(
+    guards: House,
+) -> None:
+    office = guards.office
+    guards.load(edited(STRICTER))
+    with pytest.raises(RevisionRequired) as refused:
+        guards.ask("rebind", version=2)
+    await guards.does("activate", version=2)
+    again = office.governance.asking.again(office.owner, refused.value.details["ask"])
+    listed = (await office.governance.list(office.owner, state="open"))["asks"]
+    assert [(one["id"], one["subject"]) for one in listed] == [(again.id, "version 2 (2 tasks)")]
+
+
 async def test_actions_and_points_and_intents_are_kept(guards: House) -> None:
     before = guards.now.definitions
     await guards.activated(edited(STRICTER))

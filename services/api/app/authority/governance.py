@@ -196,14 +196,18 @@ class Governance:
         return shown
 
     def _risk(self, ask: Ask) -> dict[str, Any]:
-        """Of what waits, what a reader sorts by: whether it can be undone, and how much goes."""
+        """Of what waits, what a reader sorts by: whether it can be undone, and how much goes.
+
+        An ask that was planned only when it was asked again is about what its plan is about.
+        """
         if ask.plan is None or ask.state in ENDED:
             return {}
         try:
             body = self.parts.asks.plan_of(ask).body
         except AuditUnavailable as altered:  # one altered plan must not hide the other asks
             return {"irreversible": True, "altered": altered.message}
-        return {"irreversible": body["irreversible"], "bytes_freed": body["bytes_freed"]}
+        risk = {"irreversible": body["irreversible"], "bytes_freed": body["bytes_freed"]}
+        return risk if ask.subject else {**risk, "subject": body["subject"]}
 
     def _you(self, actor: Actor, ask: Ask) -> dict[str, Any]:
         why_not = self.deciding.why_not(actor, ask)
