@@ -110,7 +110,8 @@ def test_a_rotation_that_ends_anywhere_has_happened_or_has_not(
 
 
 @pytest.mark.slow
-def test_giving_up_the_reserve_may_end_anywhere(begun: Home, tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.faults)])
+def test_giving_up_the_reserve_may_end_anywhere(begun: Home, tmp_path: Path, every: int) -> None:
     """The space is given back, taken, and given back again; a start takes it once more."""
 
     def on_reserve(home: Home, acknowledged: list[str]) -> None:
@@ -121,7 +122,7 @@ def test_giving_up_the_reserve_may_end_anywhere(begun: Home, tmp_path: Path) -> 
         with suppress(AuditUnavailable):
             acknowledged.append(ledger.append(events.saying("x")).event_id)
 
-    for home, acknowledged in ended(begun, tmp_path, on_reserve):
+    for home, acknowledged in ended(begun, tmp_path, on_reserve, every):
         home.reserve = Reserve(home.ledger / "reserve", 1 << 16)
         ledger = home.start("boot-3")
         assert home.reserve.held

@@ -220,12 +220,15 @@ def test_a_log_of_the_release_before_survives_a_first_start_that_ends_anywhere(
 
 
 @pytest.mark.slow
-def test_a_first_start_that_ends_anywhere_is_completed_by_the_next(tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.faults)])
+def test_a_first_start_that_ends_anywhere_is_completed_by_the_next(
+    tmp_path: Path, every: int
+) -> None:
     def prepare(directory: Path) -> Callable[[], object]:
         home = new_home(directory)
         return lambda: home.start("boot-1")
 
-    for directory in crash_points(tmp_path, prepare):
+    for directory in crash_points(tmp_path, prepare, every=every):
         home = Home(directory)
         before = home.size()
         ledger = home.start("boot-2")
