@@ -11,6 +11,8 @@ STATE = ("keys", "people", "models", "store/trash", "approvals/profile", "guardr
 PROPOSING = ("POST", "/authority/guardrails/tasks")
 """What an advisor may ask for, and a person decides on: `test_guardrails`."""
 
+pytestmark = pytest.mark.timeout(600)  # a server and two keys are made before the first of them
+
 
 def everything(server: RunningServer) -> dict[str, object]:
     with server.authority() as authority:
