@@ -159,6 +159,11 @@ class _PrivateFile(RotatingFileHandler):
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.fdopen(os.open(self.baseFilename, flags, 0o600), "a", encoding="utf-8")
 
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """A full disk costs lines of the log; a trace of it for each would bury the terminal."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
 
 def _redact_event(_logger: Any, _method: str, event: Any) -> Any:
     """A structlog processor; private entries of the event are the formatter's own."""

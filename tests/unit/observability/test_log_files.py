@@ -1,6 +1,7 @@
 """Logs persist, rotate, and belong to their owner alone."""
 
 import logging
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,3 +64,16 @@ def test_without_a_file_it_goes_to_the_terminal(capsys: pytest.CaptureFixture[st
     assert "loud" in shown
     assert "quiet" not in shown
     assert "a" * 43 not in shown
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_on_a_full_disk_lines_are_lost_and_the_terminal_stays_quiet(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging(Path("/dev/full"))
+    structlog.get_logger("app").info("line")
+    assert capsys.readouterr().err == ""
+    (handler,) = logging.getLogger().handlers
+    assert isinstance(handler, logging.FileHandler)
+    with Path(os.devnull).open("wb") as room:  # the disk has room again, to close it
+        os.dup2(room.fileno(), handler.stream.fileno())
