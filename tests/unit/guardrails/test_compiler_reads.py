@@ -174,7 +174,7 @@ def compiled(intent: str | Intent, guardrails: Guardrails) -> Resolution | None:
         return None
 
 
-GIVEN: Final = (*TEXTS, *STRUCTURES)
+GIVEN: Final[tuple[str | dict[str, Any], ...]] = (*TEXTS, *STRUCTURES)
 
 
 @pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.faults)])
