@@ -135,8 +135,8 @@ class _Nothing:
     def of(self, series: str, since_us: int, before_us: int) -> Sequence[Observation]:
         return ()
 
-    def ends(self, series: str, since_us: int, before_us: int) -> tuple[int, None, None]:
-        return 0, None, None
+    def mark(self, series: str, since_us: int, before_us: int) -> int:
+        return 0
 
 
 @contextmanager

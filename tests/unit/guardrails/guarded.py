@@ -1,7 +1,7 @@
 """What tests of deciding are made of: conditions, bound rules, histories, questions."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
 from app.authority.guardrails.binding import Bound
@@ -168,11 +168,8 @@ class Observed:
         self.asked.append(series)
         return self._within(series, since_us, before_us)
 
-    def ends(
-        self, series: str, since_us: int, before_us: int
-    ) -> tuple[int, Observation | None, Observation | None]:
-        held = self._within(series, since_us, before_us)
-        return (len(held), held[0], held[-1]) if held else (0, None, None)
+    def mark(self, series: str, since_us: int, before_us: int) -> Hashable:
+        return tuple(self._within(series, since_us, before_us))
 
     def _within(self, series: str, since_us: int, before_us: int) -> list[Observation]:
         held = self.series.get(series, [])

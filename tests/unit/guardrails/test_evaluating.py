@@ -163,7 +163,7 @@ def test_a_history_that_cannot_be_read_is_an_error() -> None:
         def of(self, *_: Any) -> Any:
             raise OSError("closed")
 
-        ends = of
+        mark = of
 
     done = decided(bound("unusual", UNUSUAL), histories=Closed(), latency=1.0)
     assert done.outcome == "block"

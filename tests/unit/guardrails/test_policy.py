@@ -193,7 +193,13 @@ def test_a_guardrail_adds_and_takes_nothing_away(hard: Outcome, action: Action) 
     asked = Asked(at_us=1, point=Point.LOAD)
     verdict = Verdict("t", 1, "b" * 64, "", action, True, None, (None,), "T.")
     evaluation = Evaluation(
-        asked=asked, verdicts=(verdict,), failures=(), outcome=str(action), record=b"", digest="d"
+        asked=asked,
+        verdicts=(verdict,),
+        met=(verdict,),
+        failures=(),
+        outcome=str(action),
+        record=b"",
+        digest="d",
     )
     met = together(said, evaluation, {})
     assert strictness.index(met.outcome) >= strictness.index(hard)
@@ -213,7 +219,13 @@ def test_of_many_guardrails_an_event_names_some_and_the_strictest_first(action: 
     )
     failures = tuple(Failure(f"f{n}", 1, "b" * 64, "", Action.BLOCK, "w" * 300) for n in range(300))
     evaluation = Evaluation(
-        asked=asked, verdicts=verdicts, failures=failures, outcome="block", record=b"", digest="d"
+        asked=asked,
+        verdicts=verdicts,
+        met=verdicts,
+        failures=failures,
+        outcome="block",
+        record=b"",
+        digest="d",
     )
     said = Decision(Outcome.ALLOW, (Fired("h", Outcome.ALLOW, "H."),), "0" * 64)
     decision = together(said, evaluation, {})

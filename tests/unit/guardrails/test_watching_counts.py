@@ -137,6 +137,25 @@ def test_what_was_asked_for_stays_as_it_was_while_more_is_added() -> None:
     assert [one.value for one in past] == [1.0]
 
 
+def test_a_window_has_another_mark_whenever_it_may_hold_something_else() -> None:
+    histories = Histories()
+    marks = [histories.mark("s", 0, 100)]
+    for change in (
+        lambda: histories.add(10, [("s", 1.0)]),
+        lambda: histories.add(10, [("s", 2.0)]),  # read again at the same moment
+        lambda: histories.add(20, [("s", 2.0)]),
+        lambda: histories.forget(15),
+        lambda: histories.forget(50),
+        lambda: histories.add(20, [("s", 3.0)]),  # as many as before, at the same time
+    ):
+        change()
+        marks.append(histories.mark("s", 0, 100))
+    assert len({*marks}) == len(marks) - 1
+    assert marks[0] == marks[5], "nothing is nothing"
+    assert histories.mark("s", 0, 100) == marks[-1]
+    assert histories.mark("s", 21, 100) != marks[-1]
+
+
 def test_memory_is_read_once_a_second_and_a_failure_is_not_remembered() -> None:
     clock, used = FixedClock(), [0]
     memory = FixedMemory(clock, total_bytes=100, used_bytes=lambda: used[0])

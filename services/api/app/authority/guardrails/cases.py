@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any, Final
 
-from app.authority.guardrails.plans import Look, Plan, Rule, Summaries, Tree, Watch
+from app.authority.guardrails.plans import Look, Numbered, Plan, Rule, Summaries, Tree
 from app.authority.guardrails.readings import NULL, kept, usable
 from app.authority.guardrails.sentences import Found, because, met, not_met
 from app.authority.guardrails.series import series_parts
@@ -24,7 +24,7 @@ _new: Final = tuple.__new__
 class Case:
     """`verdicts` and `failures` are in the order of the rules, then of the keys.
 
-    `rows` are the verdicts as a record keeps them.
+    `met` are the triggered ones, `rows` all of them as a record keeps them.
 
     `unasked` are rules over models or actors of which, on a tick, nothing was read.
 
@@ -46,6 +46,7 @@ class Case:
         self._read: dict[str, Reading | str] = {}
         self._looked: dict[tuple[int, str], tuple[Look, Summary | str]] = {}
         self.verdicts: list[Verdict] = []
+        self.met: list[Verdict] = []
         self.rows: list[Any] = []
         self.failures: list[Failure] = []
         self.unasked: list[tuple[str, int, str]] = []
@@ -85,10 +86,10 @@ class Case:
             self._answer(watches, primitive + suffixes[scope], scope, answers)
         quick = not self._all_said
         add, add_row = self.verdicts.append, self.rows.append
-        for rule in self._plan.rules:
-            answer = answers[rule.leaves[0]]
-            if quick and answer is NO_MATCH and rule.unmet is not None:
-                verdict, row = rule.unmet  # by far the most of them
+        for first, unmet, rule in self._plan.quick:
+            answer = answers[first]
+            if answer is NO_MATCH and unmet is not None and quick:
+                verdict, row = unmet  # by far the most of them
                 add(verdict)
                 add_row(row)
                 continue
@@ -114,7 +115,8 @@ class Case:
                 for number in rule.leaves:
                     watch = self._plan.watches[number]
                     series = watch.primitive + suffixes[watch.scope]
-                    self._answer(((number, watch),), series, watch.scope, answers)
+                    numbered = (number, watch.look, watch.decide, watch.params)
+                    self._answer((numbered,), series, watch.scope, answers)
                 self._decide(rule, " ".join(keys), suffixes, answers)
 
     def _keys(self, rule: Rule, scope: Scope, read: Sequence[tuple[str, Scope, str]]) -> list[str]:
@@ -126,19 +128,16 @@ class Case:
         found = {key for primitive, of, key in read if of is scope and primitive in watched}
         return sorted(f"{scope}:{key}" for key in found)
 
-    def _answer(
-        self, watches: Sequence[tuple[int, Watch]], series: str, scope: Scope, answers: Any
-    ) -> None:
+    def _answer(self, watches: Sequence[Numbered], series: str, scope: Scope, answers: Any) -> None:
         """Put into `answers` what watches of one series come to."""
         reading = self._reading(series, scope)
-        for number, watch in watches:
-            look = watch.look
+        for number, look, decide, params in watches:
             summary = NO_SUMMARY if look is None else self._look(look, series)
             if type(reading) is str or type(summary) is str:
                 answers[number] = reading if type(reading) is str else summary
                 continue
             try:
-                answers[number] = watch.decide(reading, summary, watch.params)
+                answers[number] = decide(reading, summary, params)
             except Exception as error:  # noqa: BLE001 - an error of every rule that has it
                 answers[number] = why(error)
 
@@ -181,6 +180,8 @@ class Case:
         measures = tuple([each.measure for each in found])
         verdict = _verdict(rule, key, result, measures, said)
         self.verdicts.append(verdict)
+        if result.triggered:
+            self.met.append(verdict)
         self.rows.append(verdict[:ROW])
 
     def _sentence(

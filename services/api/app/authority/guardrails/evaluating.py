@@ -41,7 +41,7 @@ def decide(
     plan = rules.plan(asked.point)
     case = Case(plan, readings, summaries)
     case.ask(asked)
-    follows = outcome(asked.point, case.verdicts, case.failures)
+    follows = outcome(asked.point, case.met, case.failures)
     body: dict[str, Any] = {
         "at_us": asked.at_us,
         "point": asked.point,
@@ -61,6 +61,7 @@ def decide(
     return Evaluation(
         asked=asked,
         verdicts=tuple(case.verdicts),
+        met=tuple(case.met),
         failures=tuple(case.failures),
         outcome=follows,
         record=record,

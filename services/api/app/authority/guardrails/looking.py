@@ -1,30 +1,30 @@
 """Looks into histories: what was found, kept for as long as the window stays the same. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from math import isfinite
 
 from app.authority.guardrails.plans import Look
 from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.strategies.base import Observation, Summary
-from app.authority.guardrails.verdicts import Ends, Histories
+from app.authority.guardrails.verdicts import Histories
 
 
 class Live:
     """Summaries of histories as of one time.
 
-    A window with the same ends and as many observations is the same window, because observations
-    are only added: then a steady strategy's summary still holds.
+    While a window has the same mark it holds the same observations: then a steady strategy's
+    summary still holds.
     """
 
     def __init__(self, rules: Ruleset, histories: Histories, at_us: int) -> None:
         self._memory = rules.remembered(histories)
         self._histories = histories
         self._at_us = at_us
-        self._marks: dict[tuple[str, int], Ends] = {}
+        self._marks: dict[tuple[str, int], Hashable] = {}
         self._windows: dict[tuple[str, int], Sequence[Observation]] = {}
 
     def of(self, look: Look, series: str) -> Summary:
-        mark = (self._ends(series, look.reach_us), None if look.steady else self._at_us)
+        mark = (self._mark(series, look.reach_us), None if look.steady else self._at_us)
         key = (look.key, series)
         kept = self._memory.get(key)
         if kept is not None and kept[0] == mark:
@@ -33,11 +33,11 @@ class Live:
         self._memory[key] = mark, found
         return found
 
-    def _ends(self, series: str, reach_us: int) -> Ends:
+    def _mark(self, series: str, reach_us: int) -> Hashable:
         key = (series, reach_us)
         found = self._marks.get(key)
         if found is None:
-            found = self._marks[key] = self._histories.ends(
+            found = self._marks[key] = self._histories.mark(
                 series, self._at_us - reach_us, self._at_us
             )
         return found

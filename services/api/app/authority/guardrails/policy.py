@@ -190,8 +190,8 @@ def together(hard: Decision, evaluation: Evaluation, shown: Mapping[str, Any]) -
             _FOLLOWS[str(verdict.action)],
             shortened(verdict.sentence, MAX_SENTENCE),
         )
-        for verdict in evaluation.verdicts
-        if verdict.triggered and verdict.action is not Action.ALERT
+        for verdict in evaluation.met
+        if verdict.action is not Action.ALERT
     ]
     met.sort(key=_strictest_first)
     fired = sorted((*hard.fired, *met[:NAMED_RULES]), key=_strictest_first)

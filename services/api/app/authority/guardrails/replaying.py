@@ -153,7 +153,7 @@ def _compared(body: Mapping[str, Any], asked: Asked, case: Case) -> Iterator[str
     errors = _plain([failure[:] for failure in case.failures])
     if (verdicts, errors) != (body["verdicts"], body["errors"]):
         yield from _row_by_row([*body["verdicts"], *body["errors"]], [*verdicts, *errors])
-    follows = outcome(asked.point, case.verdicts, case.failures)
+    follows = outcome(asked.point, case.met, case.failures)
     if follows != body["outcome"]:
         yield f"The outcome was recorded as {body['outcome']}; decided again it is {follows}."
     if _plain(case.readings()) != body["readings"]:

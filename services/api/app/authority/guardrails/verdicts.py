@@ -1,6 +1,6 @@
 """What is asked, what comes of it and what that is said with: values. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -15,17 +15,14 @@ OUTCOMES: Final = (ALLOW, str(Action.ALERT), str(Action.REQUIRE_APPROVAL), str(A
 LONGEST: Final = 300
 
 
-Ends = tuple[int, Observation | None, Observation | None]
-
-
 class Histories(Protocol):
-    """What was observed. Observations are only ever added, at the end of a series."""
+    """What was observed."""
 
     def of(self, series: str, since_us: int, before_us: int) -> Sequence[Observation]:
         """Return those with ``since_us <= at_us < before_us``, oldest first."""
 
-    def ends(self, series: str, since_us: int, before_us: int) -> "Ends":
-        """Return how many those are, the first and the last: cheap, for it is asked every time."""
+    def mark(self, series: str, since_us: int, before_us: int) -> Hashable:
+        """Return what differs where those differ: cheap, for it is asked every time."""
 
 
 class CannotRead(Exception):
@@ -82,10 +79,14 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """`record` holds all that it takes to decide again; `digest` is its SHA-256 (hex)."""
+    """`record` holds all that it takes to decide again; `digest` is its SHA-256 (hex).
+
+    `met`: those of `verdicts` that are triggered.
+    """
 
     asked: Asked
     verdicts: tuple[Verdict, ...]
+    met: tuple[Verdict, ...]
     failures: tuple[Failure, ...]
     outcome: str
     record: bytes
@@ -96,9 +97,12 @@ class Evaluation:
         return tuple(failure.sentence for failure in self.failures)
 
 
-def outcome(point: Point, verdicts: Sequence[Verdict], failures: Sequence[Failure]) -> str:
-    """What follows: an error blocks an act and alerts on the tick, whatever its rule asks for."""
-    asked_for = {str(verdict.action) for verdict in verdicts if verdict.triggered}
+def outcome(point: Point, met: Sequence[Verdict], failures: Sequence[Failure]) -> str:
+    """What follows from what was `met`, the triggered verdicts, and what could not be evaluated.
+
+    An error blocks an act and alerts on the tick, whatever its rule asks for.
+    """
+    asked_for = {str(verdict.action) for verdict in met}
     if failures:
         asked_for.add(str(Action.ALERT if point is Point.TICK else Action.BLOCK))
     return max(asked_for, key=OUTCOMES.index, default=ALLOW)

@@ -26,8 +26,8 @@ class Alerts:
 
     def met(self, evaluation: Evaluation, actor: Actor) -> None:
         """Tell each alert that an act met. Raises AuditUnavailable: then the act waits."""
-        for verdict in evaluation.verdicts:
-            if verdict.triggered and verdict.action is Action.ALERT:
+        for verdict in evaluation.met:
+            if verdict.action is Action.ALERT:
                 self.tell(alert(evaluation, verdict, actor=actor))
 
     def told(self, decision: str) -> frozenset[tuple[str, str, str]]:

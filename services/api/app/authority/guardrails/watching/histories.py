@@ -18,11 +18,12 @@ LEAST_S: Final = 2 * 3600
 
 
 class _Series:
-    """Times and values, the oldest first."""
+    """Times and values, the oldest first. `generation`: of all histories, when it last changed."""
 
-    __slots__ = ("at_us", "values")
+    __slots__ = ("at_us", "generation", "values")
 
     def __init__(self) -> None:
+        self.generation = 0
         self.at_us = array("q")
         self.values = array("d")
 
@@ -78,12 +79,7 @@ class Histories:
     def __init__(self) -> None:
         self._series: dict[str, _Series] = {}
         self._one = threading.Lock()
-        self._added = 0
-
-    @property
-    def generation(self) -> int:
-        """Grows with every number that is added."""
-        return self._added
+        self._generation = 0
 
     def of(self, series: str, since_us: int, before_us: int) -> Sequence[Observation]:
         """What was read from `since_us` on and before `before_us`, the oldest first."""
@@ -94,32 +90,30 @@ class Histories:
             first, last = bisect_left(held.at_us, since_us), bisect_left(held.at_us, before_us)
             return Past(held.at_us[first:last], held.values[first:last])
 
-    def ends(
-        self, series: str, since_us: int, before_us: int
-    ) -> tuple[int, Observation | None, Observation | None]:
-        """How many `of` would give, the first and the last of them; nothing is copied."""
+    def mark(self, series: str, since_us: int, before_us: int) -> tuple[int, int, int]:
+        """What differs where `of` would give something else; nothing is copied."""
         with self._one:
             held = self._series.get(series)
             if held is None:
-                return 0, None, None
+                return 0, 0, 0
             first, last = bisect_left(held.at_us, since_us), bisect_left(held.at_us, before_us)
-            if last <= first:
-                return 0, None, None
-            oldest = Observation(held.at_us[first], held.values[first])
-            newest = Observation(held.at_us[last - 1], held.values[last - 1])
-            return last - first, oldest, newest
+            return held.generation, first, last
 
     def add(self, at_us: int, read: Iterable[tuple[str, float]]) -> None:
         """What was read at a moment, by series."""
         with self._one:
-            for series, value in read:
-                self._series.setdefault(series, _Series()).add(at_us, value)
-                self._added += 1
+            self._generation += 1
+            for name, value in read:
+                series = self._series.setdefault(name, _Series())
+                series.add(at_us, value)
+                series.generation = self._generation
 
     def forget(self, before_us: int) -> None:
         """Let go of what no condition looks back to."""
         with self._one:
+            self._generation += 1
             for name, series in tuple(self._series.items()):
                 series.forget(before_us)
+                series.generation = self._generation
                 if not series.at_us:
                     del self._series[name]

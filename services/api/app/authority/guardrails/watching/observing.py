@@ -5,7 +5,7 @@ Looking keeps nothing.
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -51,10 +51,8 @@ class AtPoint:
     def of(self, series: str, since_us: int, before_us: int) -> Sequence[Observation]:
         return self._histories.of(_kept_as(series, self._point), since_us, before_us)
 
-    def ends(
-        self, series: str, since_us: int, before_us: int
-    ) -> tuple[int, Observation | None, Observation | None]:
-        return self._histories.ends(_kept_as(series, self._point), since_us, before_us)
+    def mark(self, series: str, since_us: int, before_us: int) -> Hashable:
+        return self._histories.mark(_kept_as(series, self._point), since_us, before_us)
 
 
 class Observing:
