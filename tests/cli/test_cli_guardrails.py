@@ -183,13 +183,13 @@ def test_recompiling_shows_changes_before_and_after_and_what_they_would_have_don
 def test_a_document_that_was_never_active_is_to_be_activated_first(
     lmx: Run, authority: FakeAuthority, activated: int | None, steps: str
 ) -> None:
-    authority.guardrails = said.but(GET_versions__2={"version": 2, "activated_us": activated})
+    authority.guardrails = said.but({"GET versions/2": {"version": 2, "activated_us": activated}})
     assert lmx("guardrails", "recompile", "--version", "2").err.endswith(steps)
 
 
 def test_that_no_task_would_be_another_is_said(lmx: Run, authority: FakeAuthority) -> None:
     same = {"from": 1, "to": 1, "changed": [], "affected": [], "unaffected": ["a"], "tasks": []}
-    authority.guardrails = said.but(POST_recompile=same)
+    authority.guardrails = said.but({"POST recompile": same})
     ended = lmx("guardrails", "recompile")
     assert "No task is another under version 1." in ended.err
     assert "concerns          no task\n" in ended.out

@@ -29,7 +29,7 @@ def test_every_error_of_a_document_has_a_line_that_editors_jump_to(
     lmx: Run, authority: FakeAuthority, document: Path
 ) -> None:
     wrong = {"ok": False, "hash": None, "errors": said.ERRORS, "changed": []}
-    authority.guardrails = said.but(POST_check=wrong)
+    authority.guardrails = said.but({"POST check": wrong})
     ended = lmx("guardrails", "check", str(document))
     assert ended.code == 2
     assert ended.out.splitlines() == [
@@ -85,7 +85,7 @@ def test_loading_the_same_again_says_which_version_it_is(
     lmx: Run, authority: FakeAuthority, document: Path
 ) -> None:
     same = {"version": 1, "hash": said.HASH, "changed": [], "affected": [], "loaded": False}
-    authority.guardrails = said.but(POST_versions=same)
+    authority.guardrails = said.but({"POST versions": same})
     ended = lmx("guardrails", "load", str(document))
     assert (ended.code, ended.err) == (
         0,
@@ -119,7 +119,7 @@ def test_versions_say_which_one_is_active(lmx: Run, answering: FakeAuthority) ->
 
 def test_versions_are_listed_a_page_at_a_time(lmx: Run, authority: FakeAuthority) -> None:
     page = {"versions": [said.VERSION], "active": 1, "next": "1"}
-    authority.guardrails = said.but(GET_versions=page)
+    authority.guardrails = said.but({"GET versions": page})
     ended = lmx("guardrails", "versions", "--limit", "1", "--cursor", "2")
     assert authority.last(f"{ROOT}/versions").query == {"limit": "1", "cursor": "2"}
     assert ended.err == "There may be more: --cursor 1\n"
@@ -133,7 +133,7 @@ def test_the_active_document_is_found_on_whatever_page_it_is(
         "active": 1,
         "next": "9",
     }
-    authority.guardrails = said.but(GET_versions=newest)
+    authority.guardrails = said.but({"GET versions": newest})
     assert lmx("guardrails", "show").err == "version 1, hash 3f9c2b000000...\n"
 
 

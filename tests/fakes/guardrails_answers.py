@@ -1,6 +1,6 @@
 """What a server says of its guardrails."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.fakes.authority_http import Asked
@@ -207,15 +207,17 @@ ANSWERS: Json = {
 
 def answering(asked: Asked) -> Any:
     """Every answer of a server, in round numbers."""
-    return ANSWERS[f"{asked.method} {asked.path.removeprefix('/authority/guardrails/')}"]
+    return ANSWERS[_asked(asked)]
 
 
-def but(**changed: Any) -> Callable[[Asked], Any]:
-    """The usual answers, but for those of these methods and paths."""
-    other = {name.replace("__", "/").replace("_", " ", 1): value for name, value in changed.items()}
+def but(changed: Mapping[str, Json]) -> Callable[[Asked], Any]:
+    """The usual answers, but for those of these methods and paths, as ANSWERS has them."""
 
     def answer(asked: Asked) -> Any:
-        name = f"{asked.method} {asked.path.removeprefix('/authority/guardrails/')}"
-        return other.get(name) or answering(asked)
+        return (ANSWERS | changed)[_asked(asked)]
 
     return answer
+
+
+def _asked(asked: Asked) -> str:
+    return f"{asked.method} {asked.path.removeprefix('/authority/guardrails/')}"

@@ -103,29 +103,40 @@ async def test_what_changes_between_a_claim_and_its_act_stops_the_act(
     assert guards.standing.checked() is before
 
 
+async def killed(
+    guards: House, ask: Ask, monkeypatch: pytest.MonkeyPatch, write: str, *, committed: bool = True
+) -> None:
+    """Approve an ask and execute it on a server that dies at this write, before or after it."""
+    guards.office.decide("owner", ask)
+    store = guards.standing.store
+    does = getattr(store, write)
+
+    def dies(*rows: Any) -> None:
+        if committed:
+            does(*rows)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, write, dies)
+        with pytest.raises(Killed):
+            await guards.office.execute(ask)
+
+
+async def recovered(guards: House, ask: Ask) -> None:
+    await guards.office.governance.executing.recover()
+    assert guards.office.state(ask) == "done"
+
+
 @pytest.mark.parametrize("committed", [False, True], ids=["before", "after"])
 async def test_a_server_that_is_killed_while_it_binds_has_bound_once_after_its_next_start(
     guards: House, monkeypatch: pytest.MonkeyPatch, committed: bool
 ) -> None:
     ask = guards.ask("add", id="late", intent=LATE)
-    guards.office.decide("owner", ask)
-    store = guards.standing.store
-    bind = store.bind
-
-    def dies(*rows: Any) -> None:
-        if committed:
-            bind(*rows)
-        raise Killed
-
-    with monkeypatch.context() as killed:
-        killed.setattr(store, "bind", dies)
-        with pytest.raises(Killed):
-            await guards.office.execute(ask)
+    await killed(guards, ask, monkeypatch, "bind", committed=committed)
     assert ("late" in guards.standing.checked().definitions) == committed
-    await guards.office.governance.executing.recover()
-    assert guards.office.state(ask) == "done"
+    await recovered(guards, ask)
     assert guards.standing.checked().definitions["late"].version == 1
-    assert [row.ask for row in store.history("late")] == [ask.id]
+    assert [row.ask for row in guards.standing.store.history("late")] == [ask.id]
 
 
 async def test_a_server_that_is_killed_while_it_activates_has_activated_once(
@@ -133,40 +144,16 @@ async def test_a_server_that_is_killed_while_it_activates_has_activated_once(
 ) -> None:
     version = guards.load(edited({SHARE: 0.4})).row.version
     ask = guards.ask("activate", version=version)
-    guards.office.decide("owner", ask)
-    store = guards.standing.store
-    add = store.add_activation
-
-    def dies(*row: Any) -> None:
-        add(*row)
-        raise Killed
-
-    with monkeypatch.context() as killed:
-        killed.setattr(store, "add_activation", dies)
-        with pytest.raises(Killed):
-            await guards.office.execute(ask)
-    await guards.office.governance.executing.recover()
-    assert guards.office.state(ask) == "done"
+    await killed(guards, ask, monkeypatch, "add_activation")
+    await recovered(guards, ask)
     assert guards.standing.checked().version == version
-    assert len(store.activations()) == 2
+    assert len(guards.standing.store.activations()) == 2
 
 
 async def test_a_server_that_is_killed_while_it_retires_has_retired_once(
     guards: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask = guards.ask("retire", task="large-models")
-    guards.office.decide("owner", ask)
-    store = guards.standing.store
-    bind = store.bind
-
-    def dies(*rows: Any) -> None:
-        bind(*rows)
-        raise Killed
-
-    with monkeypatch.context() as killed:
-        killed.setattr(store, "bind", dies)
-        with pytest.raises(Killed):
-            await guards.office.execute(ask)
-    await guards.office.governance.executing.recover()
-    assert guards.office.state(ask) == "done"
-    assert [row.definition for row in store.history("large-models")] == [1, None]
+    await killed(guards, ask, monkeypatch, "bind")
+    await recovered(guards, ask)
+    assert [row.definition for row in guards.standing.store.history("large-models")] == [1, None]

@@ -17,16 +17,6 @@ CHANGE = "primitives/blocked_attempts/priors/change/high"
 DAY_S = 24 * 3600
 
 
-@pytest.fixture
-def cases(guards: House) -> Guarding:
-    return guards.use_cases()
-
-
-@pytest.fixture
-def owner(guards: House) -> Actor:
-    return guards.office.owner
-
-
 # --- intents ----------------------------------------------------------------------------------
 
 

@@ -13,16 +13,6 @@ from tests.fakes.guardrails import SHARE, House, edited
 BIG = "Block loading models whose size is above 20 GB"
 
 
-@pytest.fixture
-def cases(guards: House) -> Guarding:
-    return guards.use_cases()
-
-
-@pytest.fixture
-def owner(guards: House) -> Actor:
-    return guards.office.owner
-
-
 async def test_decisions_are_listed_newest_first_and_told_why(
     guards: House, cases: Guarding, owner: Actor
 ) -> None:

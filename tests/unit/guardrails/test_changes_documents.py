@@ -15,16 +15,6 @@ from tests.fakes.guardrails import SHARE, SHIPPED, House, edited
 CHANGE = "primitives/blocked_attempts/priors/change/high"
 
 
-@pytest.fixture
-def cases(guards: House) -> Guarding:
-    return guards.use_cases()
-
-
-@pytest.fixture
-def owner(guards: House) -> Actor:
-    return guards.office.owner
-
-
 async def test_loading_keeps_a_new_version_and_changes_nothing(
     guards: House, cases: Guarding, owner: Actor
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from app.authority.guardrails.compiler.resolve import resolve
 from app.authority.guardrails.compiler.saying import sentence
+from app.authority.guardrails.values import Leaf
 from app.domain.refusals import GuardrailViolated, IntentUnclear
 from tests.unit.guardrails.documents import shipped
 
@@ -59,8 +60,9 @@ PER_WHAT: Final = {
 
 @pytest.mark.parametrize("text", PER_WHAT)
 def test_one_of_many_is_watched_for_each(text: str) -> None:
-    [leaf] = [resolve(text, SHIPPED).condition]
-    assert str(leaf.scope) == PER_WHAT[text]  # type: ignore[union-attr]
+    leaf = resolve(text, SHIPPED).condition
+    assert isinstance(leaf, Leaf)
+    assert leaf.scope == PER_WHAT[text]
 
 
 def test_what_says_the_primitive_is_in_the_trace_and_among_what_was_read() -> None:

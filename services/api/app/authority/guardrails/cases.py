@@ -85,19 +85,16 @@ class Case:
         for primitive, scope, watches in self._plan.groups:
             self._answer(watches, primitive + suffixes[scope], scope, answers)
         quick = not self._all_said
-        add, add_row = self.verdicts.append, self.rows.append
-        for first, unmet, rule in self._plan.quick:
-            answer = answers[first]
-            if answer is NO_MATCH and unmet is not None and quick:
-                verdict, row = unmet  # by far the most of them
-                add(verdict)
-                add_row(row)
+        for rule in self._plan.rules:
+            answer = answers[rule.leaves[0]]
+            if quick and answer is NO_MATCH and rule.unmet is not None:
+                verdict, row = rule.unmet  # by far the most of them
+                self.verdicts.append(verdict)
+                self.rows.append(row)
                 continue
             key = " ".join([keys[scope] for scope in rule.scopes]) if rule.scopes else _EVERY
             if quick and rule.single and type(answer) is Result and not answer.triggered:
-                verdict = _verdict(rule, key, answer, (answer.measure,), "")
-                add(verdict)
-                add_row(verdict[:ROW])
+                self._say(_verdict(rule, key, answer, (answer.measure,), ""))
             else:
                 self._decide(rule, key, suffixes, answers)
 
@@ -115,8 +112,7 @@ class Case:
                 for number in rule.leaves:
                     watch = self._plan.watches[number]
                     series = watch.primitive + suffixes[watch.scope]
-                    numbered = (number, watch.look, watch.decide, watch.params)
-                    self._answer((numbered,), series, watch.scope, answers)
+                    self._answer(((number, watch),), series, watch.scope, answers)
                 self._decide(rule, " ".join(keys), suffixes, answers)
 
     def _keys(self, rule: Rule, scope: Scope, read: Sequence[tuple[str, Scope, str]]) -> list[str]:
@@ -131,13 +127,14 @@ class Case:
     def _answer(self, watches: Sequence[Numbered], series: str, scope: Scope, answers: Any) -> None:
         """Put into `answers` what watches of one series come to."""
         reading = self._reading(series, scope)
-        for number, look, decide, params in watches:
+        for number, watch in watches:
+            look = watch.look
             summary = NO_SUMMARY if look is None else self._look(look, series)
             if type(reading) is str or type(summary) is str:
                 answers[number] = reading if type(reading) is str else summary
                 continue
             try:
-                answers[number] = decide(reading, summary, params)
+                answers[number] = watch.decide(reading, summary, watch.params)
             except Exception as error:  # noqa: BLE001 - an error of every rule that has it
                 answers[number] = why(error)
 
@@ -178,11 +175,13 @@ class Case:
         aloud = result.triggered or self._all_said
         said = self._sentence(rule, suffixes, found, result) if aloud else ""
         measures = tuple([each.measure for each in found])
-        verdict = _verdict(rule, key, result, measures, said)
+        self._say(_verdict(rule, key, result, measures, said))
+
+    def _say(self, verdict: Verdict) -> None:
         self.verdicts.append(verdict)
-        if result.triggered:
-            self.met.append(verdict)
         self.rows.append(verdict[:ROW])
+        if verdict.triggered:
+            self.met.append(verdict)
 
     def _sentence(
         self, rule: Rule, suffixes: Mapping[Scope, str], found: Sequence[Result], result: Result

@@ -23,6 +23,7 @@ from app.authority.guardrails.readings import NULL, again
 from app.authority.guardrails.rulesets import Ruleset
 from app.authority.guardrails.series import series_parts
 from app.authority.guardrails.strategies.base import DATA_QUALITY, Observation, Reading, Summary
+from app.authority.guardrails.strategies.wording import spoken
 from app.authority.guardrails.values import Point, Scope
 from app.authority.guardrails.verdicts import Asked, Verdict
 
@@ -113,7 +114,7 @@ def _notes(side: "_Side", asked: int, covered: float) -> Iterator[str]:
     elif covered < 1:
         yield "Less than a day was recorded: the estimate says little."
     for reason, times in sorted(side.unknown.items()):
-        words = reason.replace("_", " ")
+        words = spoken(reason)
         yield f"{times} of {side.asked} evaluations had no data to decide with ({words})."
     if side.failed:
         yield f"{side.failed} of {side.asked} evaluations would have been errors."

@@ -58,8 +58,7 @@ class Watch:
     decide: Callable[[Reading, Summary, Parameters], Result]
 
 
-Numbered = tuple[int, Look | None, Callable[[Reading, Summary, Parameters], Result], Parameters]
-"""What deciding needs of a watch, with its number: taken apart, for it is done 200 times an act."""
+Numbered = tuple[int, Watch]
 
 Tree = int | tuple[Operator, tuple[Any, ...]]
 """A condition over numbers of watches."""
@@ -86,15 +85,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a point asks. `groups`: watches by what they read, for it is read once. `quick`: each
-    rule with the number of its first watch and its `unmet`. `hash`: that of a ruleset of these
-    rules alone.
+    """What a point asks. `groups`: numbers and watches by what they read: it is read once.
+
+    `hash`: that of a ruleset of these rules alone.
     """
 
     watches: tuple[Watch, ...]
     rules: tuple[Rule, ...]
     groups: tuple[tuple[str, Scope, tuple[Numbered, ...]], ...]
-    quick: tuple[tuple[int, tuple[Verdict, orjson.Fragment] | None, Rule], ...]
     hash: str
 
 
@@ -157,8 +155,7 @@ def plan_of(bounds: Iterable[Bound]) -> Plan:
     planning = _Planning()
     rules = tuple(planning.rule(bound) for bound in bounds)
     watches = tuple(watch for _, watch in planning.watches.values())
-    quick = tuple((rule.leaves[0], rule.unmet, rule) for rule in rules)
-    return Plan(watches, rules, _grouped(watches), quick, hash_of(rule.bound for rule in rules))
+    return Plan(watches, rules, _grouped(watches), hash_of(rule.bound for rule in rules))
 
 
 def hash_of(bounds: Iterable[Bound]) -> str:
@@ -169,8 +166,7 @@ def hash_of(bounds: Iterable[Bound]) -> str:
 def _grouped(watches: tuple[Watch, ...]) -> tuple[tuple[str, Scope, tuple[Numbered, ...]], ...]:
     by_read: dict[tuple[str, Scope], list[Numbered]] = {}
     for number, watch in enumerate(watches):
-        numbered = (number, watch.look, watch.decide, watch.params)
-        by_read.setdefault((watch.primitive, watch.scope), []).append(numbered)
+        by_read.setdefault((watch.primitive, watch.scope), []).append((number, watch))
     return tuple((*read, tuple(found)) for read, found in by_read.items())
 
 

@@ -149,7 +149,7 @@ class _Recorded:
 
 
 def _compared(body: Mapping[str, Any], asked: Asked, case: Case) -> Iterator[str]:
-    verdicts = _plain([verdict[:ROW] for verdict in case.verdicts])
+    verdicts = _plain(case.rows)
     errors = _plain([failure[:] for failure in case.failures])
     if (verdicts, errors) != (body["verdicts"], body["errors"]):
         yield from _row_by_row([*body["verdicts"], *body["errors"]], [*verdicts, *errors])

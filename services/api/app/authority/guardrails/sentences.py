@@ -7,7 +7,7 @@ from app.authority.guardrails.primitives import PRIMITIVES
 from app.authority.guardrails.strategies.base import DATA_QUALITY, Reading, Result
 from app.authority.guardrails.strategies.composite import combine
 from app.authority.guardrails.strategies.registry import strategy
-from app.authority.guardrails.strategies.wording import text
+from app.authority.guardrails.strategies.wording import spoken, text
 from app.authority.guardrails.values import Action, Composite, Condition, Leaf, Operator, Scope
 
 _MET: Final[Mapping[str, str]] = {
@@ -66,7 +66,7 @@ def _kind(result: Result) -> str:
 
 def _said(found: Found) -> str:
     leaf = found.leaf
-    name = leaf.primitive.replace("_", " ")
+    name = spoken(leaf.primitive)
     subject = name if leaf.scope is Scope.ALL else f"{text(found.key)}'s {name}"
     known = PRIMITIVES.get(leaf.primitive)
     said = strategy(leaf.strategy, leaf.strategy_version)

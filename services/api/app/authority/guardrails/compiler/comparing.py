@@ -8,6 +8,7 @@ from app.authority.guardrails.compiler.findings import echo, unclear
 from app.authority.guardrails.compiler.lexicon import Said
 from app.authority.guardrails.compiler.words import WRITTEN, in_unit, plain
 from app.authority.guardrails.primitives import NUMBERS, SERIES, Primitive
+from app.authority.guardrails.strategies.wording import spoken
 from app.authority.guardrails.values import Parameters
 
 _PERCENT: Final = Decimal("0.01")
@@ -50,15 +51,15 @@ def compared(said: Said, direction: str, number: Said | None, primitive: Primiti
         return Comparison("z_score", {"threshold": plain(quantity.amount)}, shown)
     if primitive.type not in SERIES | NUMBERS:
         raise unclear(
-            f"{_named(primitive)} is no number: which values are meant? What is said of something "
-            "else is another condition, joined with and.",
+            f"{spoken(primitive.name)} is no number: which values are meant? What is said of "
+            "something else is another condition, joined with and.",
             where=said.where,
             choices=primitive.labels,
         )
     value = in_unit(quantity, primitive.unit)
     if value is None:
         raise unclear(
-            f"How much is {echo(quantity.said)} of {_named(primitive)}? It is written as "
+            f"How much is {echo(quantity.said)} of {spoken(primitive.name)}? It is written as "
             f"{' or '.join(_written(primitive))}.",
             where=number.where if number is not None else said.where,
             choices=_written(primitive),
@@ -109,10 +110,6 @@ def seconds_of(said: Said, number: Said | None) -> int:
             choices=("within 30 minutes", "within 1 hour", "within 7 days"),
         )
     return value
-
-
-def _named(primitive: Primitive) -> str:
-    return primitive.name.replace("_", " ")
 
 
 def _written(primitive: Primitive) -> list[str]:

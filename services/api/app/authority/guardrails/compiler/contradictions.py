@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from app.authority.guardrails.compiler.findings import Findings, unclear
+from app.authority.guardrails.strategies.wording import spoken
 from app.authority.guardrails.values import Composite, Condition, Leaf, Operator
 
 
@@ -17,7 +18,7 @@ def look_for_contradictions(condition: Condition, findings: Findings, where: str
             if _exclude(one, other) or _exclude(other, one):
                 findings.asks(
                     unclear(
-                        f"When is this to be met? {one.primitive.replace('_', ' ')} cannot be both "
+                        f"When is this to be met? {spoken(one.primitive)} cannot be both "
                         f"{_said(one)} and {_said(other)}; alternatives are joined with or.",
                         where=where,
                         choices=(_said(one), _said(other)),

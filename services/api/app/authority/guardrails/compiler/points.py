@@ -2,6 +2,7 @@
 
 from app.authority.guardrails.compiler.findings import Findings, unclear
 from app.authority.guardrails.primitives import PRIMITIVES
+from app.authority.guardrails.strategies.wording import spoken
 from app.authority.guardrails.values import Action, Intent, Point
 
 
@@ -26,7 +27,7 @@ def _allowed(intent: Intent, watched: frozenset[str], findings: Findings) -> tup
             if point not in readable:
                 findings.violated(
                     "point.unreadable",
-                    f"{_said(name)} cannot be read at {point.value}: it can at "
+                    f"{spoken(name)} cannot be read at {point.value}: it can at "
                     f"{', '.join(each.value for each in readable)}",
                     "points",
                 )
@@ -50,7 +51,7 @@ def _implied(action: Action, watched: frozenset[str], findings: Findings) -> tup
     acts = [point.value for point in common if point is not Point.TICK]
     findings.asks(
         unclear(
-            f"Before which acts is this to {action.value.replace('_', ' ')}? "
+            f"Before which acts is this to {spoken(action.value)}? "
             f"{_listed(watched)} is about no act in particular.",
             where="points",
             choices=acts,
@@ -59,9 +60,5 @@ def _implied(action: Action, watched: frozenset[str], findings: Findings) -> tup
     return ()
 
 
-def _said(name: str) -> str:
-    return name.replace("_", " ")
-
-
 def _listed(names: frozenset[str]) -> str:
-    return ", ".join(_said(name) for name in sorted(names))
+    return ", ".join(spoken(name) for name in sorted(names))

@@ -98,7 +98,7 @@ def _is_not(condition: Condition) -> bool:
 
 def _leaf(leaf: Leaf, chosen: Mapping[str, Chosen]) -> str:
     primitive = PRIMITIVES.get(leaf.primitive)
-    subject = leaf.primitive.replace("_", " ")
+    subject = wording.spoken(leaf.primitive)
     unit = primitive.unit if primitive is not None else ""
     per = _PER[leaf.scope]
     named = _set_of(leaf, chosen)

@@ -56,7 +56,7 @@ def plain(value: float, decimals: int = 2) -> str:
 
 def counted(number: str, unit: str) -> str:
     """``1 request``, ``2 requests``, ``1 token per second``, ``3 per hour``, ``7``."""
-    first, _, rest = unit.replace("_", " ").partition(" ")
+    first, _, rest = spoken(unit).partition(" ")
     if number == "1" and first.endswith("s"):
         first = first[:-1]
     return " ".join(part for part in (number, first, rest) if part)
@@ -92,6 +92,11 @@ def some(values: Sequence[str]) -> str:
     shown = values[:MOST_LISTED] if left > 1 else values
     more = f" and {left} more" if left > 1 else ""
     return f"{', '.join(map(quoted, shown))}{more}"
+
+
+def spoken(name: str) -> str:
+    """A name of the code as people say it: ``model size``."""
+    return name.replace("_", " ")
 
 
 def stands(subject: str) -> str:
