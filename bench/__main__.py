@@ -27,6 +27,7 @@ BENCHMARKS = {
     "footprint": "idle memory and start of the server",
     "approvals": "an ask on its whole way, racing executors, the plan of a deletion",
     "guardrails": "compiling an intent, deciding, deciding again, what a change concerns",
+    "advice": "what advice costs, what it would have been worth, what gets past its walls",
     "hashing": "intake's hashing beside sha256sum",
     "ledger": "appends, verification, questions and export, a million events",
     "runs": "pages of a million runs, by every filter",

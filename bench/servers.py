@@ -72,6 +72,12 @@ def bring_in(
     imported = _ask(running, home, "/authority/models/import", {"path": str(model), "name": name})
     if "done" not in imported:
         raise ChildFailed(f"the import of {name} was refused: {imported}")
+    load(running, home, name, slots=slots, context=context)
+
+
+def load(
+    running: Running, home: Path, name: str, *, slots: int = SLOTS, context: int = 1024
+) -> None:
     loaded = _ask(
         running, home, f"/authority/models/{name}/load", {"slots": slots, "context": context}
     )

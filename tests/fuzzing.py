@@ -14,12 +14,10 @@ from schemathesis import Case, GenerationMode, openapi
 
 PROBLEM, JSON = "application/problem+json", "application/json"
 FOUR = frozenset({"message", "type", "param", "code"})
+SEVEN = frozenset({"type", "title", "status", "detail", "code", "param", "request_id"})
 ERRORS: tuple[tuple[str, str, Mapping[str, frozenset[str]]], ...] = (
-    (
-        "/authority",
-        PROBLEM,
-        {"": frozenset({"type", "title", "status", "detail", "code", "param", "request_id"})},
-    ),
+    ("/authority", PROBLEM, {"": SEVEN}),
+    ("/advisory", PROBLEM, {"": SEVEN}),
     ("/api/v1", JSON, {"": frozenset({"error"}), "error": FOUR - {"param"}}),
     (
         "/v1/messages",

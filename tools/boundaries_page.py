@@ -22,7 +22,7 @@ def contracts() -> list[str]:
 
 
 def page() -> str:
-    rules = [f"| {rule.id} | `{rule.zone}` | {rule.instead} |" for rule in RULES]
+    rules = [f"| {rule.id} | `{rule.zone}` | {rule.message} |" for rule in RULES]
     rules += [f"| {rule_id} | every file | {instead} |" for rule_id, instead in FILE_RULES.items()]
     return "\n".join(
         [
@@ -36,7 +36,7 @@ def page() -> str:
             "",
             "## Boundary rules (`python -m tools.boundary`): what an import contract cannot see",
             "",
-            "| rule | where | what to do instead |",
+            "| rule | where | what it says, why, and what to do instead |",
             "|---|---|---|",
             *rules,
         ]

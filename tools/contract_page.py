@@ -27,7 +27,7 @@ What this server does with each field of each endpoint. A field is **supported**
 note says. Or it is **ignored**: it is a hint that changes no answer, or asks for nothing here. Or
 it is **refused**: a value that asks for something gives 400 and names the field; null and the
 field's default pass. On `/v1` and `/api/v0`, a field that stands in no table is ignored; on
-`/api/v1` and `/authority` it is refused by its name.
+`/api/v1`, `/authority` and `/advisory` it is refused by its name.
 
 Every row is proved by a test, and every field that the official clients of OpenAI and Anthropic can
 send has one. The same document for machines is `/openapi.json`, with which the tests fuzz every
@@ -39,6 +39,7 @@ SURFACES = (
     ("Anthropic", ("/v1/messages",)),
     ("LM Studio", ("/api/v0", "/api/v1")),
     ("Authority", ("/authority",)),
+    ("Advice", ("/advisory",)),
     ("Probes", ("/",)),
 )
 """A route is of the surface that has the longest of the prefixes that fit."""
@@ -47,7 +48,8 @@ KEYS = """
 A key stands in `Authorization: Bearer KEY` or `x-api-key: KEY`. Where the table says *open*, a
 request without a key or with an unknown one is anonymous, until `inference_requires_key` closes
 these routes; a revoked key is refused everywhere. *needed*: only an active key whose roles allow
-the act. *never*: nobody is asked who they are.
+the act. *never*: a key is not asked for. A key whose one role is `advisor` gets 403 everywhere but
+on `GET /advisory/snapshot` and `POST /advisory/proposals`, at probes and unknown addresses too.
 """
 
 TABLES: Mapping[str, Sequence[Field]] = {

@@ -39,6 +39,27 @@ LIMITS = """
 - **A worker is a process, not a sandbox.** It gets no key, no database path and a scrubbed
   environment, and it loads only safetensors and GGUF; it still runs under the server's account.
   llama.cpp reads GGUF in C++: our own reader has checked every header before, but not its code.
+- **Walls are the machine's.** What keeps an advisor in is the kernel: on Linux Landlock, seccomp
+  and limits, on macOS a sandbox profile that Apple calls deprecated. `lmx doctor` says which of
+  them stand. A defect of the kernel in the some thirty system calls that are left is a hole in all.
+- **Where a wall is missing, the others hold alone.** With Landlock and without seccomp an advisor
+  can look at the sizes and times of files, and change modes and times of what the account owns.
+  Where the server runs as root, the limit on processes binds nobody: seccomp alone keeps an advisor
+  from starting one. With no wall of the kernel at all there are left the limits, the alarm and a
+  hook inside Python, which hold up what is clumsy and nothing more.
+- **An advisor behind all its walls can still persuade, spend and look around.** It writes the text
+  of its proposals. It may take 10 s of a core and 256 MiB in a run (120 s in a replay), after
+  everybody else; its memory is looked at every 50 ms, and in between the kernel's limit of 352 MiB
+  holds. It learns the paths of Python and of its own code, the number of its parent's process and
+  the time, and can tell something by when it writes, or by how busy it keeps the machine.
+- **What an advisor tried is told by its own process.** It can invent attempts, and keep quiet about
+  those for which the kernel does not end it. No wall depends on what it tells.
+- **A snapshot tells how this machine is used.** It holds no prompt, key, person or note, but names
+  of models, hours and counts: whoever holds an advisor's key learns when people work.
+- **An advisor's key binds whoever presents it.** A bot that leaves it out is any local program: it
+  may ask models while inference is open. The key adds proposing to that, and nothing else.
+- **Advice can be wrong, or meant badly.** Evidence is compared with the facts, and the authority
+  says what accepting would do; whether it is wise, the person decides who accepts it.
 - **Remembered prompts can be noticed.** A prompt that begins like another key's is answered sooner.
   `inference.isolate_cache` keeps keys apart.
 - **Kept responses are text.** Where the operator switched keeping on for a key, conversations are

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tools.boundary import FILE_RULES, check_repository, check_source
-from tools.boundary_rules import ADVISORY, APP, AUTHORITY, GRANT_MAKER, RULES
+from tools.boundary import FILE_RULES, SOURCE_FOLDERS, check_repository, check_source
+from tools.boundary_rules import ADVISORY, APP, AUTHORITY, GRANT_MAKER, MINIMUM, RULES
 
+ROOT = Path(__file__).parents[2]
 ADVISOR = ADVISORY + "advisor.py"
 USE_CASE = AUTHORITY + "use_case.py"
 ROUTER = APP + "routers/route.py"
@@ -21,6 +22,10 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         (ADVISOR, "import pickle"),
         (ADVISOR, "from os import open"),
         (ADVISOR, "import os.path"),
+        (ADVISOR, "import sys\nsys.path.insert(0, '/srv')"),
+        (ADVISOR, "import gc"),
+        (ADVISOR, "import operator"),
+        (ADVISOR, "import zipimport"),
         (ADVISOR, "from pathlib import Path"),
         (ADVISOR, "from app import authority"),
         (ADVISOR, "from app.authority.permissions import grant"),
@@ -33,6 +38,8 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         (ADVISOR, "exec('x = 1')"),
         (ADVISOR, "run = eval"),
         (ADVISOR, "compile('x', 'x', 'exec')"),
+        (ADVISOR, "import typing\ntyping.get_type_hints(f)"),
+        (ADVISOR, "from typing import ForwardRef"),
     ],
     "X03": [
         (ADVISOR, "import sys\nsys.modules['app.authority']"),
@@ -44,6 +51,12 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         (ADVISOR, "import json\njson.codecs"),
         (ADVISOR, "import enum\nenum.bltns.eval"),
         (ADVISOR, "def f(): ...\nf.__globals__"),
+        (ADVISOR, "(x for x in ()).gi_frame.f_builtins"),
+        (ADVISOR, "try:\n    f()\nexcept E as e:\n    e.__traceback__.tb_frame"),
+        (ADVISOR, "match f:\n    case object(__globals__=found):\n        pass"),
+        (ADVISOR, "import dataclasses\ndataclasses.sys"),
+        (ADVISOR, "from dataclasses import sys"),
+        (ADVISOR, "import statistics\nstatistics._os"),
     ],
     "X04": [
         (ADVISOR, "open('/tmp/x', 'w')"),
@@ -105,7 +118,8 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
 }
 
 INNOCENT = [
-    (ADVISOR, "import sys\nfrom app.domain.models import Model\nname = sys.stdin.read()"),
+    (ADVISOR, "from app.domain.models import Model\nname = Model.id"),
+    (ADVISOR, "class A:\n    def f(self):\n        return self._own + UseRow._fields"),
     (ADVISOR, "import re\nfrom collections.abc import Sequence\nre.compile('x')"),
     (ADVISOR, "from app.domain import models\nfrom app._experimental.snapshot import Snapshot"),
     (ADVISOR, "from dataclasses import replace\nreplace(x, y='a'.replace('a', 'b'))"),
@@ -160,6 +174,33 @@ def test_a_zone_that_moved_away_is_found(tmp_path: Path) -> None:
     """A check that scans nothing would be green for ever."""
     missing = {f.path for f in check_repository(tmp_path) if f.rule == "F04"}
     assert missing == {APP, ADVISORY, AUTHORITY}
+
+
+def test_a_scan_of_too_little_is_found(tmp_path: Path) -> None:
+    """Half a zone that is not looked at is where a violation would be."""
+    zone = tmp_path / ADVISORY
+    zone.mkdir(parents=True)
+    for number in range(MINIMUM[ADVISORY] - 1):
+        (zone / f"advisor{number}.py").touch()
+    assert ADVISORY in {f.path for f in check_repository(tmp_path) if f.rule == "F04"}
+    (zone / "another.py").touch()
+    assert ADVISORY not in {f.path for f in check_repository(tmp_path) if f.rule == "F04"}
+
+
+def test_no_folder_of_code_is_left_out() -> None:
+    hidden = {".venv", "build", "dist", "shared"}
+    holds = {file.parts[-2] for file in ROOT.glob("*/*.py")}
+    holds |= {path.relative_to(ROOT).parts[0] for path in ROOT.glob("*/*/*.py")}
+    found = {name for name in holds if not name.startswith(".")} - hidden
+    assert found == set(SOURCE_FOLDERS)
+
+
+def test_each_rule_says_why_and_what_to_do_instead() -> None:
+    for rule in RULES:
+        assert all(part.endswith(".") for part in (rule.says, rule.why, rule.instead)), rule.id
+    (finding,) = check_source(ADVISOR, "import socket")
+    assert RULES[0].why in finding.message
+    assert RULES[0].instead in finding.message
 
 
 def test_a_long_file_is_warned_about_before_it_fails() -> None:

@@ -64,6 +64,16 @@ PLANTED: dict[str, list[tuple[str, ...]]] = {
         ("app.engines.supervisor", "app.engines.worker.loading"),
         ("app.main", "app.engines.worker"),
     ],
+    "walls-know-advice-only": [
+        ("app.walled.pump", "app.engines.advisor_frames"),
+        ("app.walled.walls", "app.authority.permissions"),
+        ("app.walled", "app.home"),
+        ("app.walled.frames", "socket"),
+    ],
+    "walled-is-never-imported": [
+        ("app.engines.advisor_bundle", "app.walled.standing"),
+        ("app._experimental.registry", "app.walled.frames"),
+    ],
     "no-cloud": [("app.routers.errors", "openai"), ("app.engines.worker.loading", "anthropic")],
     "no-pickle": [("app.engines.worker.loading", "pickle"), ("app.authority.catalog", "torch")],
     "network-has-few-doors": [
@@ -77,6 +87,8 @@ PLANTED: dict[str, list[tuple[str, ...]]] = {
     "processes-have-few-doors": [
         ("app.main", "subprocess"),
         ("app.engines.supervisor", "multiprocessing"),
+        ("app.engines.advisor_host", "subprocess"),
+        ("app.walled.walls", "subprocess"),
     ],
     "cli-is-a-client": [
         ("app.cli.models", "app.authority.permissions"),

@@ -10,6 +10,7 @@ from app.cli.main import main
 from app.cli.witness_home import WitnessHome
 from tests.cli.asks import WAITS
 from tests.cli.runs import Ended, Run, Terminal
+from tests.fakes import advice_answers as told
 from tests.fakes.authority_http import OPERATOR, FakeAuthority, serving
 from tests.fakes.governance import FakeGovernance
 from tests.fakes.governance_http import ServedGovernance
@@ -23,6 +24,24 @@ def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeA
         monkeypatch.setenv("LMX_KEY", OPERATOR)
         monkeypatch.setenv("LMX_HOME", str(tmp_path / "home"))
         yield fake
+
+
+@pytest.fixture
+def advising(authority: FakeAuthority) -> FakeAuthority:
+    """An open proposal, and an advisor that was run."""
+    one = "/authority/proposals/0badcafe"
+    authority.scripted = {
+        "/authority/proposals": {"proposals": [told.OPEN], "next": None},
+        one: told.SHOWN,
+        f"{one}/accept": told.DECIDED,
+        f"{one}/dismiss": told.SHOWN | {"state": "dismissed"},
+        "/authority/advisors": told.ADVISORS,
+        "/authority/advisors/residency/run": told.RAN,
+        "/authority/advisors/residency/replay": told.REPLAYED,
+        "/authority/advice/scorecard": told.SCORECARD,
+        "/advisory/snapshot": told.SNAPSHOT,
+    }
+    return authority
 
 
 @pytest.fixture

@@ -24,6 +24,11 @@ class Ended:
 Run = Callable[..., Ended]
 
 
+def squeezed(shown: str) -> str:
+    """What a terminal shows, however wide it is."""
+    return " ".join(shown.split())
+
+
 def environment(authority: FakeAuthority | None = None, **more: str) -> dict[str, str]:
     known = {"PATH": os.environ["PATH"], "PYTHONPATH": str(API), "TERM": "xterm", "COLUMNS": "60"}
     if authority is not None:

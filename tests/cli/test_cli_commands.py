@@ -37,6 +37,28 @@ def test_status_says_which_guardrails_are_in_force(
     assert said in line
 
 
+@pytest.mark.parametrize(
+    ("advice", "said"),
+    [
+        ({"open": 0, "walls": None}, ["nothing waits", "not looked at yet (lmx doctor)"]),
+        ({"open": 1, "walls": []}, ["1 proposal waits", "NONE IS NAMED"]),
+        (
+            {"open": 7, "walls": [{"name": "seccomp", "stands": False, "why": "no"}]},
+            ["7 proposals wait for a person (lmx advice ls)", "NOT ALL STAND", ": seccomp"],
+        ),
+        ({"open": 7, "walls": [{"name": "seccomp", "stands": True, "why": ""}]}, ["1 stand"]),
+    ],
+)
+def test_status_says_how_many_proposals_wait_and_whether_the_walls_stand(
+    lmx: Run, authority: FakeAuthority, advice: dict[str, Any], said: list[str]
+) -> None:
+    assert not [line for line in lmx("status").out.splitlines() if line.startswith("walls")]
+    authority.in_force = {"advice": advice}
+    lines = [one for one in lmx("status").out.splitlines() if one.startswith(("advice", "walls"))]
+    assert len(lines) == 2
+    assert not [words for words in said if words not in " ".join(lines)]
+
+
 def test_the_key_is_sent_and_nothing_else_asks_for_one(lmx: Run, authority: FakeAuthority) -> None:
     lmx("models", "ls")
     assert authority.last("/authority/models").key == OPERATOR
@@ -280,3 +302,15 @@ def test_show_lists_the_run_and_the_commands_that_check_it(
     out = lmx("ledger", "show", "1").out
     assert "Of the same run, 1:" in out
     assert out.endswith("Check it:\n  lmx ledger verify\n")
+
+
+def test_an_event_about_a_proposal_says_which_and_what_it_follows_from(
+    lmx: Run, authority: FakeAuthority
+) -> None:
+    event = event_of(3)
+    event["body"]["data"] = {"proposal": "0badcafe", "decision_seq": 2}
+    authority.events = [event_of(1), event_of(2), event]
+    shown = lmx("ledger", "show", "3").out
+    assert "0badcafe (lmx advice show 0badcafe)" in shown
+    assert "2 (lmx ledger show 2)" in shown
+    assert "proposal" not in lmx("ledger", "show", "2").out

@@ -59,15 +59,17 @@ def test_the_command_tree_is_the_one_that_works_now() -> None:
         (),
         *(
             (name,)
-            for name in "models store keys approvals guardrails people ledger runs witness".split()
+            for name in (
+                "models store keys approvals guardrails advice people ledger runs witness"
+            ).split()
         ),
     }
     leaves = {" ".join(n) for n in COMMANDS if n not in groups}
     models = {f"models {m}" for m in "ls show fit import load unload verify".split()}
-    models |= {f"models {m}" for m in "adopt alias pin unpin note pull confirm rm".split()}
+    models |= {f"models {m}" for m in "adopt alias set pin unpin note pull confirm rm".split()}
     models |= {f"store {m}" for m in "ls trash restore purge".split()}
     assert leaves == models | {
-        *("serve", "status", "chat", "rules"),
+        *("serve", "status", "doctor", "chat", "rules"),
         *("keys create", "keys ls", "keys revoke", "setup"),
         *(f"people {m}" for m in "ls add erase".split()),
         *(f"approvals {m}" for m in "ls show approve reject veto withdraw".split()),
@@ -79,6 +81,8 @@ def test_the_command_tree_is_the_one_that_works_now() -> None:
         *(f"guardrails {m}" for m in "check compile load versions show diff".split()),
         *(f"guardrails {m}" for m in "tasks add activate rebind retire recompile".split()),
         *(f"guardrails {m}" for m in "decisions explain replay".split()),
+        *(f"advice {m}" for m in "ls show accept dismiss run advisors".split()),
+        *(f"advice {m}" for m in "scorecard replay snapshot".split()),
         *(f"witness {m}" for m in "cosign init key log trust".split()),
     }
 

@@ -129,6 +129,11 @@ def test_one_run_is_told_part_by_part(lmx: Run, answering: FakeAuthority) -> Non
     assert "lmx ledger show 7" in ended.out
 
 
+def test_a_run_that_follows_from_a_proposal_leads_to_it(lmx: Run, authority: FakeAuthority) -> None:
+    authority.runs = lambda _: {**SHOWN, "run": {**RUN, "proposal": "0badcafe"}}
+    assert "0badcafe (lmx advice show 0badcafe)" in lmx("runs", "show", DIGEST).out
+
+
 def test_a_difference_begins_with_sentences(lmx: Run, answering: FakeAuthority) -> None:
     ended = lmx("runs", "diff", "0a1b2c", "9")
     assert answering.last("/authority/runs/0a1b2c/diff/9")

@@ -84,6 +84,24 @@ def test_a_model_is_restored_by_entry_or_name(lmx: Run, authority: FakeAuthority
         (("alias", "lmx/starter", "tiny"), ("PUT", "aliases/tiny", None)),
         (("alias", "lmx/starter", "tiny", "--remove"), ("DELETE", "aliases/tiny", None)),
         (("alias", "lmx/starter", "../../keys"), ("PUT", "aliases/../../keys", None)),
+        (
+            ("alias", "lmx/starter", "tiny", "--then", "a/b", "--then", "a/c"),
+            ("PUT", "aliases/tiny", {"then": ["a/b", "a/c"]}),
+        ),
+        (("set", "lmx/starter", "--context", "64"), ("PUT", "terms", {"context": 64})),
+        (
+            ("set", "lmx/starter", "--slots", "2", "--idle", "600"),
+            ("PUT", "terms", {"slots": 2, "idle_s": 600}),
+        ),
+        (("set", "lmx/starter", "--idle", "never"), ("PUT", "terms", {"idle_s": 0})),
+        (
+            ("set", "lmx/starter", "--default"),
+            ("PUT", "terms", {"context": None, "slots": None, "idle_s": None}),
+        ),
+        (
+            ("set", "lmx/starter", "--default", "--slots", "2"),
+            ("PUT", "terms", {"context": None, "slots": 2, "idle_s": None}),
+        ),
         (("pin", "lmx/starter"), ("PUT", "pin", {"pinned": True})),
         (("unpin", "lmx/starter"), ("PUT", "pin", {"pinned": False})),
         (("note", "lmx/starter", "for all"), ("PUT", "note", {"note": "for all"})),
@@ -100,6 +118,52 @@ def test_what_is_said_of_a_model_is_sent_as_it_is(
     assert (last.method, last.body) == (method, body)
     assert last.path == f"/authority/models/lmx/starter/{path}"
     assert "pinned" in ended.out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("set", "lmx/starter"),
+        ("set", "lmx/starter", "--idle", "0"),
+        ("set", "lmx/starter", "--idle", "soon"),
+        ("set", "lmx/starter", "--idle", "-1"),
+        ("set", "lmx/starter", "--idle", "٣"),
+        ("set", "lmx/starter", "--slots", "0"),
+        ("alias", "lmx/starter", "tiny", "--then", "a/b", "--remove"),
+    ],
+)
+def test_what_says_nothing_or_two_things_is_not_sent(
+    lmx: Run, authority: FakeAuthority, command: tuple[str, ...]
+) -> None:
+    assert lmx("models", *command).code == ExitCode.USAGE
+    assert authority.asked == []
+
+
+def test_a_model_shows_its_terms_and_where_its_aliases_lead(
+    lmx: Run, authority: FakeAuthority
+) -> None:
+    said = {
+        "terms": {"context": 64, "slots": None, "idle_s": None},
+        "usual": {"context": 64, "slots": 4, "idle_s": 3600},
+        "chains": {f"ti{TRICKS}ny": ["a/b", f"lmx/{TRICKS}starter"]},
+    }
+    authority.models = [authority.models[0] | said]
+    out = " ".join(lmx("models", "show", "lmx/starter").out.split())
+    assert "terms context 64, slots 4 (default), idle 3600 s (default)" in out
+    assert "chains ti[2Jny: a/b, then lmx/[2Jstarter" in out
+    never = {"terms": {"idle_s": 0}, "usual": {"context": 64, "slots": 4, "idle_s": 0}}
+    authority.models = [authority.models[0] | never]
+    assert "idle never\n" in lmx("models", "show", "lmx/starter").out
+
+
+def test_a_server_that_tells_nothing_of_terms_or_nonsense_is_shown_all_the_same(
+    lmx: Run, authority: FakeAuthority
+) -> None:
+    for told in ({}, {"terms": 7, "usual": [], "chains": ["x"]}, {"chains": {"x": 1}}):
+        authority.models = [authority.models[0] | told]
+        ended = lmx("models", "show", "lmx/starter")
+        assert ended.code == 0
+        assert "chains -" in " ".join(ended.out.split())
 
 
 def test_a_listing_shows_pins_and_notes(lmx: Run, authority: FakeAuthority) -> None:

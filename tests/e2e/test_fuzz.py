@@ -8,6 +8,7 @@ import httpx
 import pytest
 import requests
 
+from tests.e2e.conversation import create_key
 from tests.e2e.server import RunningServer, running_server
 from tests.fuzzing import BASE, Fuzz
 from tests.models import tiny_model
@@ -18,7 +19,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 EXAMPLES = 4
 LEFT_OUT = {"/authority/models/import", "/authority/ledger/rotate"}
 """One reads whatever directory is named, the other makes the rest slow."""
-SURFACES = ("/v1", "/api", "/tokenize", "/detokenize", "/authority")
+SURFACES = ("/advisory", "/v1", "/api", "/tokenize", "/detokenize", "/authority")
+"""That of keys last: what it makes up may revoke one."""
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +33,22 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def bot(fuzzed: RunningServer) -> str:
+    return create_key(fuzzed, "fuzzing-bot", "advisor")
+
+
 @pytest.mark.parametrize("surface", SURFACES)
-def test_the_real_server_answers_nothing_badly(surface: str, fuzzed: RunningServer) -> None:
+def test_the_real_server_answers_nothing_badly(
+    surface: str, fuzzed: RunningServer, bot: str
+) -> None:
+    key = bot if surface == "/advisory" else fuzzed.operator_key
     found = []
     with httpx.Client(base_url=fuzzed.url, timeout=120) as client:
 
         def send(asked: requests.PreparedRequest) -> Any:
             headers = {k: v for k, v in asked.headers.items() if k.lower() != "authorization"}
-            headers["authorization"] = f"Bearer {fuzzed.operator_key}"
+            headers["authorization"] = f"Bearer {key}"
             path = str(asked.url).removeprefix(BASE)
             return client.request(
                 str(asked.method), path, content=asked.body or b"", headers=headers

@@ -124,6 +124,7 @@ def run(server: RunningServer, place: Path, shown: str) -> tuple[int, str]:
 def test_the_page_shows_every_command_about_getting_and_keeping_models() -> None:
     shown = {" ".join(shlex.split(line)[1:3]) for line in COMMANDS if line.startswith("lmx")}
     models = "fit import pull confirm adopt show verify alias pin unpin note rm"
+    models += " set load unload"
     assert shown == {f"models {m}" for m in models.split()} | {
         *("store trash", "store restore", "store ls"),
     }

@@ -8,8 +8,6 @@ from tests.e2e.server import RunningServer
 from tests.web.test_keys_on_every_route import ALL
 
 STATE = ("keys", "people", "models", "store/trash", "approvals/profile", "guardrails/tasks")
-PROPOSING = ("POST", "/authority/guardrails/tasks")
-"""What an advisor may ask for, and a person decides on: `test_guardrails`."""
 
 pytestmark = pytest.mark.timeout(600)  # a server and two keys are made before the first of them
 
@@ -37,8 +35,6 @@ def test_an_advisors_or_clients_key_changes_nothing_on_any_route(
     for who in (advisor, client):
         with tiny.authority(who) as authority:
             for method, path, body in ALL:
-                if who == advisor and (method, path) == PROPOSING:
-                    continue
                 answer = authority.request(method, path.removeprefix("/authority"), json=body)
                 problem(answer, 403, "forbidden")
     assert everything(tiny) == before

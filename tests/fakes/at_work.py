@@ -34,6 +34,7 @@ from app.authority.policy.decisions import Question
 from app.authority.policy.hard import HardPolicy
 from app.domain.actors import Actor, Role
 from app.domain.models import CatalogModel
+from app.domain.terms import UsualTerms
 from tests.fakes.asks import Office
 from tests.fakes.database import connections_closed
 from tests.fakes.engine import FakeEngineHost
@@ -136,10 +137,9 @@ def _opened(house: House, home: Path) -> AtWork:
     )
     state = {"waiting": 0, "pending": 0, "sink_lag": 0, "used": 0, "promised": 0}
     memory = FixedMemory(clock, total_bytes=64 * GIB, used_bytes=lambda: state["used"])
+    usual = UsualTerms(LIMITS.default_context, LIMITS.slots, LIMITS.idle_ttl_s)
     sources = Sources(
-        models=Models(
-            catalog, memory, Terms(LIMITS.default_context, LIMITS.slots, lambda: 1 << 20)
-        ),
+        models=Models(catalog, memory, Terms(lambda _: usual, lambda: 1 << 20)),
         recent=Recent(office.ledger.readers),
         traffic=Traffic(office.ledger.readers),
         clock=clock,
@@ -152,7 +152,7 @@ def _opened(house: House, home: Path) -> AtWork:
     observing = Observing(sources, decisions)
     policy = GuardedPolicy(HardPolicy(), house.standing, observing, alerts, clock)
     serving = Serving(Equipment(catalog, office.ledger, host, memory, clock, LIMITS, policy))
-    act = ModelLoad(catalog, serving, memory, LIMITS.default_context, LIMITS.slots)
+    act = ModelLoad(catalog, serving, memory)
     parts = replace(office.parts, policy=policy, acts={**office.parts.acts, act.kind: act})
     deciding = Deciding(parts, Challenges(clock))
     office.parts = parts

@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from app.routers.app import build_api
 from app.routers.dependencies import Services
 from app.routers.metrics import Metrics
+from tests.fakes.advising import FakeAdvising
 from tests.fakes.approvers import FakeApprovers
 from tests.fakes.authority import (
     FakeCustody,
@@ -57,6 +58,7 @@ class House:
     governance: FakeGovernance = field(default_factory=FakeGovernance)
     approvers: FakeApprovers = field(default_factory=FakeApprovers)
     guarding: FakeGuarding = field(default_factory=FakeGuarding)
+    advising: FakeAdvising = field(default_factory=FakeAdvising)
     refusals: FakeRefusals = field(default_factory=FakeRefusals)
     parts: dict[str, bool] = field(default_factory=lambda: {"ledger": True, "catalog": True})
     changes: dict[str, Any] = field(default_factory=dict)
@@ -84,6 +86,7 @@ class House:
             governance=self.governance,
             approvers=self.approvers,
             guarding=self.guarding,
+            advising=self.advising,
             refusals=self.refusals,
             ready=ready,
             metrics=Metrics(),

@@ -1,6 +1,6 @@
 """An in-memory stand-in for the store's keeper; grants are real."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,9 +46,15 @@ class FakeHousekeeping:
         grant(actor, Permission.MODEL_ADOPT, subject=name or what)
         yield {"done": self._act("adopt", program, what, name)}
 
-    async def put_alias(self, actor: Actor, model_id: str, alias: str) -> Json:
+    async def put_alias(
+        self, actor: Actor, model_id: str, alias: str, fallbacks: Sequence[str] = ()
+    ) -> Json:
         grant(actor, Permission.MODEL_CHANGE, subject=model_id)
-        return self._act("put_alias", model_id, alias)
+        return self._act("put_alias", model_id, alias, *fallbacks)
+
+    async def set_terms(self, actor: Actor, model_id: str, **said: Any) -> Json:
+        grant(actor, Permission.MODEL_CHANGE, subject=model_id)
+        return self._act("set_terms", model_id, said)
 
     async def remove_alias(self, actor: Actor, model_id: str, alias: str) -> Json:
         grant(actor, Permission.MODEL_CHANGE, subject=model_id)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.authority import feasibility
@@ -14,6 +14,7 @@ from app.authority.permissions import Grant, Permission, grant
 from app.database import open_engine
 from app.domain.actors import ANONYMOUS, Actor, Role
 from app.domain.models import CatalogModel
+from app.domain.terms import OwnTerms
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import fresh_database
 from tests.fakes.engine import FakeEngine, FakeEngineHost
@@ -45,6 +46,8 @@ class House:
     ledger: Ledger
     catalog: Catalog
     models: tuple[CatalogModel, ...]
+    own: dict[str, OwnTerms] = field(default_factory=dict)
+    """What is set for single models, by id; a test puts it in."""
 
     def need_bytes(self, model: CatalogModel) -> int:
         """What a load of `model` on the default terms is promised."""
@@ -113,8 +116,12 @@ def build_house(directory: Path, limits: Limits = LIMITS) -> House:
     )
     host = FakeEngineHost()
     memory = FixedMemory(clock, total_bytes=64 * GIB, used_bytes=lambda: _used(host))
-    serving = Serving(Equipment(catalog, ledger, host, memory, clock, limits))
-    return House(serving, host, memory, clock, ledger, catalog, models)
+    own: dict[str, OwnTerms] = {}
+    equipment = Equipment(
+        *(catalog, ledger, host, memory, clock, limits),
+        own_terms=lambda model_id: own.get(model_id, OwnTerms()),
+    )
+    return House(Serving(equipment), host, memory, clock, ledger, catalog, models, own)
 
 
 def _used(host: FakeEngineHost) -> int:

@@ -26,6 +26,7 @@ from app.authority.policy.hard import HardPolicy
 from app.authority.policy.routing import Routing
 from app.domain.models import CatalogModel
 from app.domain.refusals import Refusal
+from app.domain.terms import OwnTerms
 from tests.fakes.asks import Office, open_office
 from tests.fakes.engine import FakeEngineHost
 from tests.fakes.lifecycle import LIMITS
@@ -47,6 +48,8 @@ class Works:
     act: ModelLoad
     model: CatalogModel
     usage: UsageLog
+    own: dict[str, OwnTerms]
+    """What is set for single models, by id; a test puts it in."""
 
     def open_asks(self) -> list[Ask]:
         return self.office.parts.asks.open_alike("model_load", self.model.id)
@@ -76,8 +79,13 @@ def open_works(
     )
     host, policy = FakeEngineHost(), HardPolicy(asks_for=asks_for)
     memory = FixedMemory(office.clock, total_bytes=total_bytes, used_bytes=lambda: 0)
-    serving = Serving(Equipment(catalog, office.ledger, host, memory, office.clock, LIMITS, policy))
-    act = ModelLoad(catalog, serving, memory, LIMITS.default_context, LIMITS.slots)
+    own: dict[str, OwnTerms] = {}
+    equipment = Equipment(
+        *(catalog, office.ledger, host, memory, office.clock, LIMITS, policy),
+        own_terms=lambda model_id: own.get(model_id, OwnTerms()),
+    )
+    serving = Serving(equipment)
+    act = ModelLoad(catalog, serving, memory)
     parts = replace(office.parts, policy=policy, acts={act.kind: act})
     deciding = Deciding(parts, Challenges(office.clock))
     executing = Executing(parts, deciding)
@@ -105,9 +113,8 @@ def open_works(
     execution = Execution(
         catalog=catalog,
         serving=serving,
-        default_slots=LIMITS.slots,
-        default_context=LIMITS.default_context,
         policy=policy,
         asks=ask_instead,
     )
-    return Works(office, catalog, host, serving, execution, inference, asks, act, model, usage)
+    made = (serving, execution, inference, asks, act, model, usage, own)
+    return Works(office, catalog, host, *made)

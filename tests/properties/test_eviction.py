@@ -60,7 +60,7 @@ def test_the_most_recently_used_of_the_chosen_is_older_than_any_spared_model_of_
 def test_only_evictable_models_idle_for_the_whole_time_are_unloaded(
     present: list[Resident], now: float, ttl_s: float
 ) -> None:
-    due = set(idle_too_long(present, now=now, ttl_s=ttl_s))
+    due = set(idle_too_long(present, now=now, ttl_s=lambda _: ttl_s))
     for resident in present:
         expected = resident.evictable and now - resident.last_used >= ttl_s
         assert (resident.model_id in due) == expected
@@ -68,4 +68,4 @@ def test_only_evictable_models_idle_for_the_whole_time_are_unloaded(
 
 def test_a_time_to_live_of_zero_keeps_everything() -> None:
     old = Resident("m/a", 0.0, 0, False, 1, 1)
-    assert idle_too_long([old], now=1e9, ttl_s=0) == ()
+    assert idle_too_long([old], now=1e9, ttl_s=lambda _: 0) == ()

@@ -91,7 +91,15 @@ def test_a_long_value_is_shortened_where_it_is_shown() -> None:
 
 
 def test_every_member_of_a_run_has_its_section() -> None:
-    attempt = Attempt(act="a", subject="s", actor=SYSTEM, outcome="o", started_us=1, ended_us=2)
+    attempt = Attempt(
+        act="a",
+        subject="s",
+        actor=SYSTEM,
+        outcome="o",
+        started_us=1,
+        ended_us=2,
+        proposal="0123abcd",
+    )
     members = set(orjson.loads(run(attempt, versions={}, boot_id="b").bytes))
     assert members == {name for names in SECTIONS.values() for name in names} - {"plan_body"}
 

@@ -16,7 +16,7 @@ import requests
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from app.routers.dependencies import ClientRoute, KeyedRoute
-from tests.fakes.authority import OPERATOR_KEY
+from tests.fakes.authority import ADVISOR_KEY, OPERATOR_KEY
 from tests.fakes.house import BASE, House
 from tests.fakes.inference import Script
 from tests.fakes.routes import flat, path_of
@@ -24,7 +24,7 @@ from tests.fuzzing import Fuzz
 from tests.web.test_keys_on_client_routes import ACTS, OPEN
 from tests.web.test_keys_on_every_route import ALL
 
-SURFACES = ("/v1", "/api", "/tokenize", "/detokenize", "/authority", "/")
+SURFACES = ("/v1", "/api", "/tokenize", "/detokenize", "/authority", "/advisory", "/")
 """The first that fits is a route's."""
 FEW, MANY = 3, 60
 
@@ -50,7 +50,8 @@ class Sender:
     def __call__(self, asked: requests.PreparedRequest, key: str | None = OPERATOR_KEY) -> Any:
         headers = {k: v for k, v in asked.headers.items() if k.lower() != "authorization"}
         if key is not None:
-            headers["authorization"] = f"Bearer {key}"
+            proposing = key == OPERATOR_KEY and "/advisory/proposals" in str(asked.url)
+            headers["authorization"] = f"Bearer {ADVISOR_KEY if proposing else key}"
         return self._runner.run(
             self._client.request(
                 str(asked.method), str(asked.url), content=asked.body or b"", headers=headers

@@ -76,6 +76,7 @@ OPERATOR_ROUTES: list[Route] = [
     ("POST", "/authority/models/adopt", {"program": "hf", "what": "lab/echo"}),
     ("PUT", "/authority/models/lab/echo/aliases/tiny", None),
     ("DELETE", "/authority/models/lab/echo/aliases/tiny", None),
+    ("PUT", "/authority/models/lab/echo/terms", {"context": 64, "idle_s": None}),
     ("PUT", "/authority/models/lab/echo/pin", {"pinned": True}),
     ("PUT", "/authority/models/lab/echo/note", {"note": "for the tests"}),
     ("POST", "/authority/people/p-00000001/erase", {"confirmation": PHRASES[0]}),
@@ -95,6 +96,14 @@ OPERATOR_ROUTES: list[Route] = [
     ("GET", "/authority/guardrails/decisions?point=load&outcome=block&limit=5", None),
     ("GET", "/authority/guardrails/decisions/0a1b2c", None),
     ("POST", "/authority/guardrails/replay", {"since": "2026-01-31"}),
+    ("GET", "/authority/proposals?state=open&kind=delete&author=residency&limit=5", None),
+    ("GET", "/authority/proposals/0badcafe", None),
+    ("POST", "/authority/proposals/0badcafe/accept", {"reason": "yes", "digest": "ab" * 32}),
+    ("POST", "/authority/proposals/0badcafe/dismiss", {"reason": "it is used"}),
+    ("GET", "/authority/advisors", None),
+    ("POST", "/authority/advisors/residency/run", {}),
+    ("POST", "/authority/advisors/residency/replay", {"month": "office", "seed": 7}),
+    ("GET", "/authority/advice/scorecard", None),
 ]
 BECOMING_ASKS: list[Route] = [
     ("POST", "/authority/keys", {"name": "bot", "roles": ["client"]}),
@@ -124,7 +133,7 @@ ASKS = ("/purge", "echo", "/activate", "/retire", "/rebind", "/guardrails/tasks"
 ASKING = [route for route in ALLOWED if route[1].endswith(ASKS) and route[2]]
 """What is answered with an ask: nothing was done."""
 CHANGES = ("reindex", "rotate", "cosignatures", "erase", "import", "/load", "/unload", "/verify")
-COMPUTED = ("/fit", "/exports", "/check", "/compile", "/recompile", "/replay")
+COMPUTED = ("/fit", "/exports", "/check", "/compile", "/recompile", "guardrails/replay")
 FOR_AUDITORS = [
     route
     for route in ALLOWED

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.refusals import StartRefused
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every schema revision, oldest first; a test compares it with `migrations/versions`."""
 
 APPEND_ONLY: Final = frozenset(

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from app.domain.models import ALIAS
 from app.domain.refusals import StartRefused
 from app.evidence.notes import COSIGNATURE, VerifierKey
 from app.strict_yaml import UnreadableYaml, read_mapping
@@ -86,6 +87,28 @@ class GuardrailsSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tick_s: Annotated[int, Field(ge=5, le=3_600)] = 60
+
+
+class AdviceSettings(BaseModel):
+    """Which advisors look at how this machine is used, and how often. None of them can act.
+
+    `every_hours` 0: only when a person runs them. `llm_model`: the alias or model that the advisor
+    `llm` may ask; without it that one is not run. `goals`: for an alias, the milliseconds within
+    which 95 of 100 first tokens should come.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    every_hours: Annotated[int, Field(ge=0, le=720)] = 24
+    advisors: Annotated[
+        tuple[Literal["residency", "routing", "housekeeping", "context", "llm"], ...],
+        Field(max_length=5),
+    ] = ("residency", "routing", "housekeeping", "context")
+    llm_model: Annotated[str | None, Field(max_length=200)] = None
+    goals: Annotated[
+        dict[Annotated[str, Field(pattern=ALIAS)], Annotated[int, Field(ge=1, le=600_000)]],
+        Field(max_length=256),
+    ] = {}
 
 
 class HubSettings(BaseModel):
@@ -183,6 +206,7 @@ class Settings(BaseModel):
     ledger: LedgerSettings = LedgerSettings()
     approvals: ApprovalSettings = ApprovalSettings()
     guardrails: GuardrailsSettings = GuardrailsSettings()
+    advice: AdviceSettings = AdviceSettings()
     hub: HubSettings = HubSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

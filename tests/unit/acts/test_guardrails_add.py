@@ -1,4 +1,4 @@
-"""An intent decides once a person approved what it was compiled to; an advisor may propose one."""
+"""An intent decides once a person approved what it was compiled to; no advisor asks for one."""
 
 from typing import Any
 
@@ -6,16 +6,13 @@ import pytest
 
 from app.authority.acts.guardrails_add import GuardrailsAdd
 from app.authority.warrants.issuing import issue
-from app.domain.actors import Actor
 from app.domain.refusals import (
-    AskNotOpen,
     Forbidden,
     GuardrailsConflict,
     GuardrailViolated,
     IntentUnclear,
     InvalidRequest,
     PlanStale,
-    PolicyDenied,
     Refusal,
 )
 from tests.fakes.guardrails import SHARE, House, edited
@@ -144,10 +141,8 @@ def clause(**said: Any) -> dict[str, Any]:
 def test_what_does_not_compile_is_no_ask(
     guards: House, intent: Any, refusal: type[Refusal]
 ) -> None:
-    advisor = guards.office.hire("adviser", "advisor", person="")
-    for asker in (guards.office.owner, advisor):
-        with pytest.raises(refusal):
-            guards.ask("add", asker, id="big", intent=intent)
+    with pytest.raises(refusal):
+        guards.ask("add", guards.office.owner, id="big", intent=intent)
     assert guards.office.parts.asks.page() == []
 
 
@@ -194,41 +189,10 @@ async def test_resumed_after_a_crash_it_is_bound_once(guards: House) -> None:
     assert len(guards.standing.store.history("big")) == 1
 
 
-# --- proposals ------------------------------------------------------------------------------
+# --- who may not -----------------------------------------------------------------------------
 
 
-@pytest.fixture
-def advisor(guards: House) -> Actor:
-    return guards.office.hire("adviser", "advisor", person="")
-
-
-@pytest.mark.parametrize("intent", [BIG, BIG_AS_STRUCTURE], ids=["words", "structure"])
-async def test_an_advisor_proposes_and_a_person_approves(
-    guards: House, advisor: Actor, intent: Any
-) -> None:
-    ask = guards.ask("add", advisor, id="big", intent=intent)
-    asked_by = guards.plan(ask)["asked_by"]
-    assert (asked_by["id"], asked_by["roles"]) == (advisor.id, ["advisor"])
-    assert "big" not in guards.now.definitions
-    await guards.done(ask)
-    assert limit(guards) == 20_000_000_000
-
-
-async def test_an_advisor_executes_nothing_and_decides_nothing(
-    guards: House, advisor: Actor
-) -> None:
-    ask = guards.ask("add", advisor, id="big", intent=BIG)
-    with pytest.raises((Forbidden, PolicyDenied)):
-        guards.office.decide("adviser", ask)
-    approved = guards.office.decide("owner", ask)
-    with pytest.raises(Forbidden):
-        await guards.office.execute(approved, advisor)
-    with pytest.raises((Forbidden, AskNotOpen)):
-        guards.office.governance.asking.withdraw(advisor, ask.id)
-    assert "big" not in guards.now.definitions
-
-
-@pytest.mark.parametrize("role", ["approver", "auditor", "client"])
+@pytest.mark.parametrize("role", ["advisor", "approver", "auditor", "client"])
 def test_nobody_else_asks_for_a_guardrail(guards: House, role: str) -> None:
     somebody = guards.office.hire(role, role, person=None if role == "approver" else "")
     with pytest.raises(Forbidden):

@@ -103,6 +103,15 @@ async def test_a_plan_says_what_goes_what_stays_and_who_depends_on_it(keeper: Ke
     assert (drawn.grace_s, drawn.generation, drawn.again) == (GRACE_S, 1, None)
 
 
+async def test_a_plan_names_the_aliases_that_fall_back_to_the_model(keeper: Keeper) -> None:
+    other = keeper.house.models[1].id
+    keeper.change(
+        f"INSERT INTO model_alias VALUES ('nick', '{other}', '[\"' || :id || '\"]'),"
+        f" ('else', '{other}', '[]')"
+    )
+    assert keeper.draw().dependents["aliases"] == ["default", "nick"]
+
+
 async def test_drawing_twice_gives_the_same_and_changes_nothing(keeper: Keeper) -> None:
     before = keeper.attic.files()
     assert keeper.draw() == keeper.draw()
@@ -112,7 +121,7 @@ async def test_drawing_twice_gives_the_same_and_changes_nothing(keeper: Keeper) 
 @pytest.mark.parametrize(
     "statement",
     [
-        "INSERT INTO model_alias VALUES ('nick', :id)",
+        "INSERT INTO model_alias (alias, model_id) VALUES ('nick', :id)",
         "UPDATE model SET generation = generation + 1 WHERE id = :id",
         (
             "INSERT INTO artifact (model_id, path, size, sha256)"

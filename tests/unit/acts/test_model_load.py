@@ -31,6 +31,7 @@ from app.domain.refusals import (
     Refusal,
     TooManyAsks,
 )
+from app.domain.terms import OwnTerms
 from tests.fakes.loads import Works, open_works
 
 CLIENT = Actor("key:c11e4700", "client", frozenset({Role.CLIENT}))
@@ -92,6 +93,24 @@ async def test_once_approved_the_load_is_done_on_the_terms_of_the_plan(works: Wo
     (intent,) = works.office.ledger.events(kind="load_intent")
     assert intent.data["policy"] == {"outcome": "approved", "ask": ask.id, "plan": plan.hash}
     assert (await load(works, works.office.owner, context=32, slots=1))["state"] == "ready"
+
+
+async def test_an_ask_that_says_nothing_has_the_models_own_terms(works: Works) -> None:
+    works.own[works.model.id] = OwnTerms(context=48, slots=3)
+    effects = works.act.draw({"model": works.model.id}, works.office.owner).effects
+    assert (effects["context"], effects["slots"]) == (48, 3)
+    effects = works.act.draw({"model": works.model.id, "slots": 1}, works.office.owner).effects
+    assert (effects["context"], effects["slots"]) == (48, 1)
+
+
+async def test_a_load_that_was_approved_on_other_terms_is_stale(works: Works) -> None:
+    await refused(works)
+    (ask,) = works.open_asks()
+    works.office.decide("owner", ask)
+    works.own[works.model.id] = OwnTerms(context=48)
+    with pytest.raises(PlanStale):
+        await works.office.execute(ask)
+    assert works.serving.residency.state(works.model.id) is State.ABSENT
 
 
 async def test_a_request_that_waits_for_an_approval_is_filed_as_the_load_it_was(

@@ -81,6 +81,16 @@ def test_metrics_of_a_ledger_that_cannot_be_read_say_so() -> None:
     assert "lmx_ledger_available 0.0" in Metrics(unreadable).render().decode()
 
 
+def test_metrics_leave_out_the_proposals_that_cannot_be_counted() -> None:
+    def unreadable() -> int:
+        raise AuditUnavailable("The database cannot be read.")
+
+    shown = Metrics(waiting=unreadable).render().decode()
+    assert "lmx_proposals_open" not in shown
+    assert "lmx_ledger_available" in shown
+    assert "lmx_proposals_open 3.0" in Metrics(waiting=lambda: 3).render().decode()
+
+
 def test_a_disk_that_fills_up_is_on_record_once(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

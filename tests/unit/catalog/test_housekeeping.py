@@ -20,6 +20,7 @@ from app.authority.policy.hard import HardPolicy
 from app.domain.actors import Actor, Role
 from app.domain.models import CatalogModel
 from app.domain.refusals import Forbidden, InvalidRequest, ModelNotFound, TrashNotFound
+from app.domain.terms import OwnTerms, UsualTerms
 from tests.fakes.clock import FixedClock
 from tests.model_files import good_model
 from tests.unit.catalog.conftest import OPERATOR, Import
@@ -81,8 +82,18 @@ class Desk:
 class Residents:
     kept: list[tuple[str, bool]] = field(default_factory=list)
 
+    annotations: Annotations | None = None
+
     def keep(self, grant: Grant, model_id: str, *, pinned: bool) -> None:
         self.kept.append((model_id, pinned))
+
+    def own_terms(self, model_id: str) -> OwnTerms:
+        assert self.annotations is not None
+        return self.annotations.own_terms(model_id)
+
+    def usual_terms(self, model: CatalogModel) -> UsualTerms:
+        settings = UsualTerms(4096, 4, 3600)
+        return settings.for_model(self.own_terms(model.id), max_context=model.max_context)
 
 
 @dataclass
@@ -98,10 +109,11 @@ def keeper(
     catalog: Catalog, ledger: Ledger, engine: Engine, take: Import, tmp_path: Path
 ) -> Keeper:
     model = take(good_model(tmp_path / "m"), "a/b")
-    trash, desk, residents = Bin(model), Desk(), Residents()
+    said = Annotations(catalog, engine)
+    trash, desk, residents = Bin(model), Desk(), Residents(annotations=said)
     made = Housekeeping(
         catalog=catalog,
-        annotations=Annotations(catalog, engine),
+        annotations=said,
         entries=trash.entries,
         put_back=trash.restore,
         asks=desk,
@@ -197,6 +209,23 @@ def test_aliases_and_notes_come_back_with_the_model(keeper: Keeper) -> None:
         asyncio.run(keeping.note(OPERATOR, "no/model", "x"))
 
 
+def test_terms_come_back_with_what_a_load_gets(keeper: Keeper) -> None:
+    keeping = keeper.housekeeping
+    told = asyncio.run(keeping.set_terms(OPERATOR, "a/b", context=64, idle_s=0))
+    assert told["terms"] == {"context": 64, "slots": None, "idle_s": 0}
+    assert told["usual"] == {"context": 64, "slots": 4, "idle_s": 0}
+    told = asyncio.run(keeping.set_terms(OPERATOR, "a/b", idle_s=None, slots=2))
+    assert told["terms"] == {"context": 64, "slots": 2, "idle_s": None}
+    with pytest.raises(InvalidRequest, match="Say which term"):
+        asyncio.run(keeping.set_terms(OPERATOR, "a/b"))
+
+
+def test_a_chain_comes_back_with_the_model(keeper: Keeper, take: Import, tmp_path: Path) -> None:
+    take(good_model(tmp_path / "n", seed=1), "a/c")
+    told = asyncio.run(keeper.housekeeping.put_alias(OPERATOR, "a/b", "tiny", ["a/c"]))
+    assert (told["aliases"], told["chains"]) == (["tiny"], {"tiny": ["a/b", "a/c"]})
+
+
 @pytest.mark.parametrize("actor", [ADVISOR, CLIENT, AUDITOR, APPROVER], ids=lambda a: a.name)
 def test_only_an_operator_asks_restores_and_says(
     keeper: Keeper, ledger: Ledger, actor: Actor
@@ -210,6 +239,7 @@ def test_only_an_operator_asks_restores_and_says(
         keeping.remove_alias(actor, "a/b", "tiny"),
         keeping.pin(actor, "a/b", pinned=True),
         keeping.note(actor, "a/b", "x"),
+        keeping.set_terms(actor, "a/b", slots=2),
     ):
         with pytest.raises(Forbidden):
             asyncio.run(attempt)

@@ -29,7 +29,7 @@ def home(tmp_path: Path) -> Iterator[House]:
 
 @pytest.fixture
 def execution(home: House) -> Execution:
-    return Execution(home.catalog, home.serving, default_slots=2, default_context=256)
+    return Execution(home.catalog, home.serving)
 
 
 def edit(home: House, model_id: str, name: str = "model.safetensors") -> None:
@@ -116,7 +116,7 @@ async def test_an_adopted_model_is_read_where_it_lies(
     home: House, catalog: Catalog, hub: Path, adopt: Adopt
 ) -> None:
     adopted = adopt(HF, hub)
-    execution = Execution(catalog, home.serving, default_slots=2, default_context=256)
+    execution = Execution(catalog, home.serving)
     assert (await lines(execution))[-1]["done"]["damaged"] == []
     blob = next((hub / "snapshots").glob("*/model.safetensors")).resolve()
     blob.chmod(0o600)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from app.authority.feasibility import budget, decide
-from app.domain.feasibility import Budget, DoesNotFit, Fits, Need
+from app.domain.feasibility import Budget, DoesNotFit, Fits, Need, gib
 from app.domain.memory import MemoryReading
 from app.domain.refusals import MemoryReadingStale
 
@@ -109,6 +109,14 @@ def test_a_verdict_carries_its_arithmetic_in_whole_bytes() -> None:
     assert verdict.shortfall_bytes == (3 << 30) + (3 << 20) + 4096 - 893
     assert "weights 1.00 GiB + cache 2.00 GiB" in verdict.message()
     assert "smaller context" in verdict.message()
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0.0 KiB"), (566, "0.6 KiB"), (3_916_800, "3.7 MiB"), ((5 << 30) + (5 << 20), "5.00 GiB")],
+)
+def test_bytes_are_in_the_largest_unit_that_shows_them(count: int, shown: str) -> None:
+    assert gib(count) == shown
 
 
 def test_a_verdict_that_fits_says_what_is_left() -> None:

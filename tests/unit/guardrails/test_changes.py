@@ -207,12 +207,12 @@ async def test_what_is_bound_already_is_answered_without_an_ask(
         await cases.add(owner, "big", "Block loading models whose size is above 9 GB", version=1)
 
 
-async def test_an_advisor_proposes_and_reads_nothing(guards: House, cases: Guarding) -> None:
+async def test_an_advisor_asks_for_nothing_and_reads_nothing(
+    guards: House, cases: Guarding
+) -> None:
     advisor = guards.office.hire("adviser", "advisor", person="")
-    ask = await cases.add(advisor, "big", BIG)
-    assert (ask["act"], ask["asker"]["id"]) == ("guardrails_add", advisor.id)
-    assert (ask["you"]["may_approve"], ask["you"]["may_execute"]) == (False, False)
     for reading in (
+        cases.add(advisor, "big", BIG),
         cases.tasks(advisor),
         cases.versions(advisor),
         cases.compile(advisor, BIG),

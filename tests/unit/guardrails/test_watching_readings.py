@@ -1,6 +1,7 @@
 """Everything that can be watched is read by a line of a table; what nobody knows is null."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.authority.guardrails.watching.readings import EVERY_SERIES, SYSTEM, at_
 from app.authority.guardrails.watching.subjects import ABOUT
 from app.authority.permissions import Permission, grant
 from app.authority.policy.decisions import Question
+from app.domain.terms import UsualTerms
 from tests.fakes.at_work import AtWork, at_work
 from tests.models import tiny_model
 
@@ -62,6 +64,18 @@ def test_a_load_is_read_from_the_catalogue_and_the_arithmetic(work: AtWork) -> N
     larger = read(work, work.load(slots=8), Point.LOAD)
     assert larger["model_memory"] > found["model_memory"]
     assert read(work, work.on_demand(), Point.LOAD)["on_demand"] is True
+
+
+def test_a_load_that_says_nothing_is_read_with_the_terms_it_would_get(work: AtWork) -> None:
+    asked = Question("model_load", work.office.owner, work.model.id)
+    found = {}
+    for slots in (1, 2):
+        usual = UsualTerms(64, slots, 0)
+        terms = replace(work.sources.models.terms, usual=lambda _, usual=usual: usual)
+        work.sources = replace(work.sources, models=replace(work.sources.models, terms=terms))
+        found[slots] = read(work, asked, Point.LOAD)["model_memory"]
+    assert found[1] == read(work, work.load(context=64, slots=1), Point.LOAD)["model_memory"]
+    assert found[1] < found[2]
 
 
 def test_an_ask_for_a_load_is_read_with_the_terms_of_its_plan(work: AtWork) -> None:

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, insert
 
-from app.authority.ledger import Ledger, UsageRow
+from app.authority.ledger import Ledger, UsageLog, UsageRow
 from app.authority.ledger import usage_digests as module
+from app.authority.ledger.hour_use import HOUR_US
 from app.authority.ledger.tables import USAGE
 from app.authority.ledger.usage_digests import (
-    HOUR_US,
     Hours,
     Sealed,
     UsageDigests,
@@ -56,7 +56,7 @@ def again(ledger: Ledger, engine: Engine, clock: FixedClock) -> UsageDigests:
 
 
 def use(engine: Engine, *started_us: int, **changes: Any) -> None:
-    rows = [asdict(replace(ROW, started_us=started, **changes)) for started in started_us]
+    rows = [asdict(replace(ROW, started_us=at, asked=None, **changes)) for at in started_us]
     with writing(engine) as connection:
         connection.execute(insert(USAGE), rows)
 
@@ -258,6 +258,22 @@ def test_old_rows_go_when_a_digest_covers_them_and_the_digests_stay(
         {"until_us": clock.utc_us() - 30 * DAY_S * 1_000_000, "rows": 10}
     ]
     assert sum(digest["rows"] for digest in said(ledger)) == 11
+
+
+def test_the_sums_of_old_hours_go_with_their_rows(
+    digests: UsageDigests, engine: Engine, clock: FixedClock
+) -> None:
+    log = UsageLog(engine)
+    for day in range(40):
+        log.add(replace(ROW, started_us=START + day * 24 * HOUR_US))
+    log.close()
+    clock.advance(40 * DAY_S)
+    digests.tick()
+    with engine.connect() as connection:
+        kept = connection.exec_driver_sql("SELECT hour FROM hour_use ORDER BY hour")
+        days = [(hour - START // HOUR_US) // 24 for (hour,) in kept]
+    assert days == list(range(10, 40))
+    assert [(row["started_us"] - START) // (24 * HOUR_US) for row in stored(engine)] == days
 
 
 def test_a_row_no_digest_covers_is_not_deleted_however_old(

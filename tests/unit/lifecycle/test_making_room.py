@@ -116,6 +116,6 @@ async def test_idle_models_are_unloaded_after_their_time_and_busy_ones_stay(hous
     await use(house, first)
     async with house.serving.lease(jit(second), second, sequences=1):
         house.clock.advance(61)
-        await house.serving.unload_idle(ttl_s=60)
+        await house.serving.idling.unload(ttl_s=60)
         assert house.serving.residency.state(first.id) is State.ABSENT
         assert house.serving.residency.state(second.id) is State.READY

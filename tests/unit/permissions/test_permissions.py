@@ -48,7 +48,8 @@ def test_a_role_may_exactly_what_the_table_says(permission: Permission, role: Ro
 
 def test_an_advisor_may_propose_and_nothing_else() -> None:
     assert [may for may, roles in ROLES.items() if Role.ADVISOR in roles] == [
-        Permission.GUARDRAILS_PROPOSE
+        Permission.SNAPSHOT_READ,
+        Permission.PROPOSE,
     ]
 
 

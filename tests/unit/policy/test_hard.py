@@ -10,7 +10,6 @@ from app.authority.policy.admitting import NeedsApproval, admit
 from app.authority.policy.decisions import Decision, Outcome, Question
 from app.authority.policy.hard import (
     GOVERNED,
-    PROPOSAL,
     RUNS,
     HardPolicy,
     HardRule,
@@ -51,27 +50,12 @@ def test_what_destroys_or_changes_control_needs_a_person(act: str, actor: Actor)
     assert outcome(PLAIN, act, actor) is Outcome.REQUIRE_APPROVAL
 
 
-@pytest.mark.parametrize("act", sorted((GOVERNED | RUNS | {"of a later release", ""}) - {PROPOSAL}))
+@pytest.mark.parametrize("act", sorted(GOVERNED | RUNS | {"of a later release", ""}))
 @pytest.mark.parametrize("actor", [ADVISOR, ADVISING_OPERATOR])
 def test_an_advisor_never_acts_whatever_else_its_key_may(act: str, actor: Actor) -> None:
     decision = ASKING.decide(Question(act, actor, "a/b"))
     assert decision.outcome is Outcome.DENY
     assert "advisors-never-act" in fired(decision)
-
-
-@pytest.mark.parametrize("policy", [PLAIN, ASKING, SIGNED], ids=["plain", "asking", "signed"])
-@pytest.mark.parametrize("actor", [ADVISOR, ADVISING_OPERATOR])
-def test_an_advisor_proposes_a_guardrail_and_a_person_approves(
-    policy: HardPolicy, actor: Actor
-) -> None:
-    decision = policy.decide(Question("guardrails_add", actor, ""))
-    assert decision.outcome is Outcome.REQUIRE_APPROVAL
-    assert fired(decision) == ["a-person-approves"]
-
-
-def test_a_proposal_is_the_advisors_alone() -> None:
-    for actor in (CLIENT, AUDITOR, ANONYMOUS, Actor(ANONYMOUS.id, "x", frozenset({Role.ADVISOR}))):
-        assert outcome(PLAIN, "guardrails_add", actor) is Outcome.DENY
 
 
 @pytest.mark.parametrize("act", sorted((GOVERNED | RUNS) - {"model_load_jit"}))

@@ -8,30 +8,19 @@ for more approvals takes none away: those are done at once.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn
 
 from app.authority.approvals.profile_store import LOOSEN, Profiles
 from app.authority.approvals.profiles import Profile, ProfileKind
 from app.authority.keys import Keys, People
 from app.authority.keys.values import CREATE, REVOKE
 from app.authority.permissions import Permission, grant
+from app.authority.ports import Asks
 from app.domain.actors import Actor
 from app.domain.refusals import ApprovalRequired
 
 _NOT_APART: Final = "NOT MET: one person may approve what the same person asks for"
 _APART: Final = "met: who asks cannot approve it"
-
-
-class Asks(Protocol):
-    async def ask(
-        self,
-        actor: Actor,
-        act: str,
-        params: Mapping[str, Any],
-        reason: str = "",
-        request_id: str | None = None,
-    ) -> dict[str, Any]:
-        """Make an ask; ``id`` and ``state`` are in the answer."""
 
 
 @dataclass(frozen=True, slots=True)

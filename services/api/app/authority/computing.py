@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from app.authority.leasing import Asking, InferencePorts, lease
+from app.authority.leasing import Asking, InferencePorts, Leased, lease
 from app.authority.ledger.usage import UsageRow
 from app.authority.permissions import Permission, grant
 from app.domain.actors import Actor
-from app.domain.models import CatalogModel
 from app.domain.refusal import attempting
 from app.domain.refusals import Refusal, RequestTimeout
 from app.domain.work import Scores, Vectors, Work, WorkResult
@@ -48,46 +47,47 @@ class Computing:
             began = _Began(ports.clock.utc_us(), ports.clock.monotonic())
             results: list[WorkResult] = []
             outcome = "cancelled"
-            async with AsyncExitStack() as held:
-                leased = None
-                try:
-                    async with asyncio.timeout(ports.timeout_s):
-                        leased = await lease(ports, asking, held)
-                        for work in works:
-                            result = await leased.engine.compute(may, work)
-                            results.append(result)
-                    outcome = "answered"
-                except TimeoutError:
-                    outcome = RequestTimeout.code
-                    raise ports.timed_out() from None
-                except Refusal as refusal:
-                    outcome = refusal.code
-                    raise
-                finally:
-                    if leased is not None:
-                        ports.usage.add(self._used(asking, leased.model, results, began, outcome))
+            leased = None
+            try:
+                async with AsyncExitStack() as held, asyncio.timeout(ports.timeout_s):
+                    leased = await lease(ports, asking, held)
+                    for work in works:
+                        result = await leased.engine.compute(may, work)
+                        results.append(result)
+                outcome = "answered"
+            except TimeoutError:
+                outcome = RequestTimeout.code
+                raise ports.timed_out() from None
+            except Refusal as refusal:
+                outcome = refusal.code
+                raise
+            finally:
+                if leased is not None:
+                    ports.usage.add(self._used(asking, leased, results, began, outcome))
             return Outcome(leased.model.id, leased.model.digest, tuple(results))
 
     def _used(
         self,
         asking: Asking,
-        model: CatalogModel,
+        leased: Leased,
         results: Sequence[WorkResult],
         began: "_Began",
         outcome: str,
     ) -> UsageRow:
         now = self._ports.clock.monotonic()
+        model, counts = leased.model, [count for one in results for count in counts_of(one)]
         return UsageRow(
             request_id=asking.request_id,
             actor=asking.actor.id,
             model_id=model.id,
             digest=model.digest,
-            prompt_tokens=sum(map(tokens_of, results)),
+            prompt_tokens=sum(counts),
             completion_tokens=0,
             started_us=began.utc_us,
             ttft_ms=None,
             duration_ms=round((now - began.monotonic) * 1000),
             outcome=outcome,
+            asked=leased.asked(asking.name, max(counts, default=0)),
         )
 
 
@@ -98,9 +98,14 @@ class _Began:
 
 
 def tokens_of(result: WorkResult) -> int:
-    """Tokens that the model read for it; counting tokens reads none."""
+    """Tokens that the model read for it."""
+    return sum(counts_of(result))
+
+
+def counts_of(result: WorkResult) -> Sequence[int]:
+    """Tokens of each text that the model read; counting tokens reads none."""
     match result:
         case Vectors(prompt_tokens=counts) | Scores(prompt_tokens=counts):
-            return sum(counts)
+            return counts
         case _:
-            return 0
+            return ()

@@ -25,9 +25,8 @@ from app.domain.actors import Actor
 from app.domain.models import CatalogModel
 from app.domain.refusal import attempting
 from app.domain.refusals import DigestMismatch, InvalidRequest, ModelNotFound, NotLoadable
+from app.domain.terms import MAX_SLOTS
 from app.observability import recorded_path
-
-MAX_SLOTS = 64
 
 Tell = Callable[[ImportProgress], None]
 
@@ -38,8 +37,6 @@ class Execution:
 
     catalog: Catalog
     serving: Serving
-    default_slots: int
-    default_context: int
     policy: PolicyDecisionPoint = field(default_factory=HardPolicy)
     asks: AskInstead = no_asks
 
@@ -169,8 +166,9 @@ class Execution:
             )
         if slots is not None and not 1 <= slots <= MAX_SLOTS:
             raise InvalidRequest(f"Slots go from 1 to {MAX_SLOTS}, not {slots}.", param="slots")
+        usual = self.serving.usual_terms(model)
         return Terms(
-            context=context or min(model.max_context, self.default_context),
-            slots=slots or self.default_slots,
+            context=context or usual.context,
+            slots=slots or usual.slots,
             pinned=pinned or model.pinned,
         )

@@ -18,6 +18,7 @@ from app.authority.approvals.records import described
 from app.authority.approvals.rendering import Now, render
 from app.authority.approvals.transitions import ENDED, MEANINGS, OPEN, OWNERS, State
 from app.authority.approvals.values import Ask
+from app.authority.paging import cursor_of, read_cursor
 from app.authority.permissions import Permission, check, grant
 from app.domain.actors import Actor
 from app.domain.refusals import AuditUnavailable, InvalidRequest, Refusal
@@ -63,7 +64,7 @@ class Governance:
     ) -> dict[str, Any]:
         """Asks, newest first. `state`: one of the states, or `open` for all that did not end."""
         grant(actor, Permission.ASK_READ)
-        states, before = _states(state), _cursor(cursor)
+        states, before = _states(state), read_cursor(cursor)
         limit = max(1, min(limit, AT_MOST))
 
         def work() -> dict[str, Any]:
@@ -73,7 +74,7 @@ class Governance:
             more = found[-1] if len(found) == limit else None
             return {
                 "asks": [{**document(ask), **self._risk(ask)} for ask in found],
-                "next": None if more is None else f"{more.created_us}-{more.id}",
+                "next": None if more is None else cursor_of(more.created_us, more.id),
             }
 
         return await asyncio.to_thread(work)
@@ -273,12 +274,3 @@ def _states(named: str | None) -> Sequence[State]:
         raise InvalidRequest(
             f"There is no such state. States: open, {names}.", param="state"
         ) from None
-
-
-def _cursor(cursor: str | None) -> tuple[int, str] | None:
-    if cursor is None:
-        return None
-    time_us, _, ask_id = cursor.partition("-")
-    if not time_us.isdecimal() or len(time_us) > 18:
-        raise InvalidRequest("The cursor is not one of this list's.", param="cursor")
-    return int(time_us), ask_id

@@ -7,7 +7,7 @@ plain JSON; times are microseconds of UTC.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from app.authority.guardrails import decided, overview, showing
 from app.authority.guardrails.adding import added, given, resolved, task_id, wanted
@@ -28,7 +28,7 @@ from app.authority.guardrails.reviewing import review
 from app.authority.guardrails.standing import Now, Standing
 from app.authority.guardrails.watching.decision_store import DecisionStore
 from app.authority.permissions import Permission, grant
-from app.authority.ports import Clock
+from app.authority.ports import Asks, Clock
 from app.domain.actors import Actor
 from app.domain.refusal import attempting
 from app.domain.refusals import GuardrailsInvalid, GuardrailsNotFound
@@ -38,19 +38,6 @@ Json = dict[str, Any]
 DAY_US: Final = 86_400_000_000
 UNNAMED: Final = "unnamed"
 """What an intent is called that is compiled without a name: its hashes are those of this name."""
-
-
-class Asks(Protocol):
-    """Where what changes the guardrails is asked for."""
-
-    async def ask(
-        self,
-        actor: Actor,
-        act: str,
-        params: Mapping[str, Any],
-        reason: str = "",
-        request_id: str | None = None,
-    ) -> Json: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +208,7 @@ class Guarding:
         reason: str = "",
         request_id: str | None = None,
     ) -> Json:
-        """Ask that an intent decides; an advisor's key may. Raises GuardrailsConflict.
+        """Ask that an intent decides. Raises GuardrailsConflict.
 
         Where exactly that is bound already there is no ask: ``{ask: None, task: {..}}``.
         """

@@ -4,10 +4,10 @@ Nothing here destroys. What does is asked for, and done by whoever executes appr
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -16,21 +16,21 @@ from app.authority.catalog.adopting import Adopting
 from app.authority.catalog.annotations import Annotations
 from app.authority.catalog.caches import Program
 from app.authority.catalog.signatures import Signature
-from app.authority.catalog.survey import Bytes, Survey, survey, walk
+from app.authority.catalog.survey import Bytes, Survey, survey_of, volume_of
 from app.authority.following import Followed
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Grant, Permission, grant
 from app.authority.policy.admitting import admit
 from app.authority.policy.decisions import PolicyDecisionPoint, Question
-from app.authority.reading import described
+from app.authority.ports import Asks
+from app.authority.reading import described, said_of
 from app.domain.actors import Actor
 from app.domain.models import CatalogModel
 from app.domain.refusal import attempting
 from app.domain.refusals import InvalidRequest, TrashNotFound
+from app.domain.terms import UNCHANGED, Unchanged
 from app.observability import recorded_path
 
-PLACES: Final[Mapping[str, str]] = {"store": "", "trash": "trash/", "cache": "caches/"}
-"""Folders of the state directory that are surveyed, and how the survey calls their files."""
 ADOPT: Final = "model_adopt"
 CHANGE: Final = "model_change"
 RESTORE: Final = "store_restore"
@@ -48,20 +48,6 @@ TRASHED: Final = (
     *("trashed_us", "purge_after_us", "ask"),
 )
 """What is told of an entry; times are microseconds of UTC."""
-
-
-class Asks(Protocol):
-    """Where an act that destroys is asked for."""
-
-    async def ask(
-        self,
-        actor: Actor,
-        act: str,
-        params: Mapping[str, Any],
-        *,
-        reason: str = "",
-        request_id: str | None = None,
-    ) -> dict[str, Any]: ...
 
 
 class Trashed(Protocol):
@@ -113,10 +99,8 @@ class Housekeeping:
 
     def _look(self) -> tuple[Survey, list[dict[str, Any]], dict[str, int]]:
         entries = self._entries()
-        files = [
-            file for folder, under in PLACES.items() for file in walk(self.home / folder, under)
-        ]
-        return survey(files, self.catalog.owners()), entries, _volume(self.home / "store")
+        found = survey_of(self.home, self.catalog.owners())
+        return found, entries, volume_of(self.home / "store")
 
     def _entries(self) -> list[dict[str, Any]]:
         """What still takes room, the newest first."""
@@ -220,9 +204,13 @@ class Housekeeping:
 
     # --- what people say about a model ------------------------------------------------------
 
-    async def put_alias(self, actor: Actor, model_id: str, alias: str) -> dict[str, Any]:
-        with self._changing(actor, model_id, alias=alias) as may:
-            await asyncio.to_thread(self.annotations.put_alias, may, model_id, alias)
+    async def put_alias(
+        self, actor: Actor, model_id: str, alias: str, fallbacks: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Let a name lead to the model, and to `fallbacks` in turn where it cannot be loaded."""
+        then = {"then": list(fallbacks)} if fallbacks else {}
+        with self._changing(actor, model_id, alias=alias, **then) as may:
+            await asyncio.to_thread(self.annotations.put_alias, may, model_id, alias, fallbacks)
             return self._said(model_id)
 
     async def remove_alias(self, actor: Actor, model_id: str, alias: str) -> dict[str, Any]:
@@ -242,6 +230,27 @@ class Housekeeping:
             await asyncio.to_thread(self.annotations.note, may, model_id, note)
             return self._said(model_id)
 
+    async def set_terms(
+        self,
+        actor: Actor,
+        model_id: str,
+        *,
+        context: int | Unchanged | None = UNCHANGED,
+        slots: int | Unchanged | None = UNCHANGED,
+        idle_s: int | Unchanged | None = UNCHANGED,
+    ) -> dict[str, Any]:
+        """Set what a load of the model gets that says nothing; None: the setting holds again.
+
+        How long it may idle holds at once, the others from its next load on.
+        """
+        said = {"context": context, "slots": slots, "idle_s": idle_s}
+        new = {name: value for name, value in said.items() if not isinstance(value, Unchanged)}
+        with self._changing(actor, model_id, **new) as may:
+            if not new:
+                raise InvalidRequest("Say which term: context, slots or idle_s.", param="context")
+            await asyncio.to_thread(partial(self.annotations.set_terms, may, model_id, **new))
+            return self._said(model_id)
+
     @contextmanager
     def _changing(self, actor: Actor, model_id: str, **inputs: Any) -> Iterator[Grant]:
         with attempting(Permission.MODEL_CHANGE, **inputs):
@@ -250,17 +259,10 @@ class Housekeeping:
             yield may
 
     def _said(self, model_id: str) -> dict[str, Any]:
+        model = self.catalog.get(model_id)
         own = sorted(a for a, m in self.annotations.aliases.items() if m == model_id)
-        return {**described(self.catalog.get(model_id)), "aliases": own}
-
-
-def _volume(directory: Path) -> dict[str, int]:
-    """The volume of the store, in bytes; `free` is what this account may still take."""
-    status = os.statvfs(directory)
-    return {
-        "total_bytes": status.f_blocks * status.f_frsize,
-        "free_bytes": status.f_bavail * status.f_frsize,
-    }
+        said = said_of(model, self.serving, self.annotations.chains())
+        return {**described(model), "aliases": own, **said}
 
 
 def _with_bytes(entry: Mapping[str, Any], found: Survey) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.authority.deadline import Deadline
-from app.authority.leasing import Asking, InferencePorts, lease
+from app.authority.leasing import Asking, InferencePorts, Leased, lease
 from app.authority.ledger.usage import UsageRow
 from app.authority.permissions import Grant, Permission, grant
 from app.domain.actors import Actor
@@ -66,6 +66,7 @@ class Generation:
         self.actor = may.actor
         self.request = request
         self.model: CatalogModel | None = None
+        self._leased: Leased | None = None
         self.prompt_tokens: list[int] = []
         self._completion_tokens = [0] * len(request.sequences)
         self._streams: list[AsyncGenerator[GenerationEvent, None]] = []
@@ -104,7 +105,7 @@ class Generation:
         request = self.request
         asking = Asking(self.actor, request.request_id, request.model, len(request.sequences))
         leased = await lease(self._ports, asking, self._held)
-        self.model = leased.model
+        self.model, self._leased = leased.model, leased
         self._streams = [leased.engine.generate(self._grant, s) for s in request.sequences]
         firsts = await _all_or_none([anext(stream) for stream in self._streams])
         for first in firsts:
@@ -153,10 +154,10 @@ class Generation:
         for stream in self._streams:
             await stream.aclose()
         await self._held.aclose()
-        if self.model is not None:
+        if self._leased is not None:
             if outcome == "answered":
-                self._ports.serving.answered(self.model.id)
-            self._ports.usage.add(self._usage(self.model, outcome))
+                self._ports.serving.answered(self._leased.model.id)
+            self._ports.usage.add(self._usage(self._leased, outcome))
 
     async def _next(self) -> tuple[int, AnswerEvent]:
         with self._late:
@@ -190,9 +191,10 @@ class Generation:
         if not isinstance(event, CallBegun):
             self._completion_tokens[index] += event.tokens
 
-    def _usage(self, model: CatalogModel, outcome: str) -> UsageRow:
+    def _usage(self, leased: Leased, outcome: str) -> UsageRow:
         now = self._ports.clock.monotonic()
-        first = self._first_delta
+        first, model = self._first_delta, leased.model
+        tokens = map(sum, zip(self.prompt_tokens, self._completion_tokens, strict=False))
         return UsageRow(
             request_id=self.request.request_id,
             actor=self.actor.id,
@@ -204,6 +206,7 @@ class Generation:
             ttft_ms=None if first is None else round((first - self._started) * 1000),
             duration_ms=round((now - self._started) * 1000),
             outcome=outcome,
+            asked=leased.asked(self.request.model, max(tokens, default=0)),
         )
 
 

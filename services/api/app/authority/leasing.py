@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from app.authority.catalog import Catalog
 from app.authority.ledger.refusals import RefusalRecorder
 from app.authority.ledger.usage import UsageLog
+from app.authority.ledger.usage_row import Asked
+from app.authority.lifecycle.queueing import Turn
 from app.authority.lifecycle.serving import Serving
+from app.authority.lifecycle.transitions import State
 from app.authority.permissions import Access, Permission, grant
 from app.authority.policy.admitting import AskInstead, NeedsApproval, no_asks
 from app.authority.policy.routing import Routing
@@ -63,8 +66,16 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Leased:
+    """`cold`: the model had to be loaded first. `turn`: its place among those who are at it."""
+
     model: CatalogModel
     engine: Engine
+    cold: bool
+    turn: Turn
+
+    def asked(self, name: str, longest_tokens: int) -> Asked:
+        """What the sums of the hour keep of this request. After it has ended."""
+        return Asked(name, self.cold, self.turn.waited_ms, longest_tokens)
 
 
 async def lease(ports: InferencePorts, asking: Asking, held: AsyncExitStack) -> Leased:
@@ -95,6 +106,7 @@ async def _one(
     ports: InferencePorts, asking: Asking, model_id: str, held: AsyncExitStack
 ) -> Leased:
     model = ports.catalog.get(model_id)
+    cold = ports.serving.residency.state(model_id) is not State.READY
     with attempting(Permission.MODEL_LOAD_JIT):
         may_load = grant(
             asking.actor, Permission.MODEL_LOAD_JIT, subject=model.id, access=ports.access
@@ -102,4 +114,12 @@ async def _one(
         engine = await held.enter_async_context(
             ports.serving.lease(may_load, model, sequences=asking.sequences)
         )
-    return Leased(model, engine)
+    return Leased(model, engine, cold, _turn(ports, model_id, asking.sequences, held))
+
+
+def _turn(ports: InferencePorts, model_id: str, sequences: int, held: AsyncExitStack) -> Turn:
+    at = ports.serving.residency.of(model_id)
+    slots = at.terms.slots if at.terms is not None else 1
+    turn = at.line.join(sequences, slots=slots, now=ports.clock.monotonic())
+    held.callback(lambda: at.line.leave(turn, ports.clock.monotonic()))
+    return turn

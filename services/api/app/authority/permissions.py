@@ -54,6 +54,11 @@ class Permission(StrEnum):
     GUARDRAILS_READ = "guardrails.read"
     GUARDRAILS_CHANGE = "guardrails.change"
     GUARDRAILS_PROPOSE = "guardrails.propose"
+    SNAPSHOT_READ = "snapshot.read"
+    PROPOSE = "advice.propose"
+    ADVICE_READ = "advice.read"
+    ADVICE_DECIDE = "advice.decide"
+    ADVICE_RUN = "advice.run"
     STATUS_READ = "status.read"
     RULES_READ = "rules.read"
 
@@ -99,7 +104,12 @@ ROLES: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.RUNS_READ: frozenset({_O, _P, _A}),
     Permission.GUARDRAILS_READ: frozenset({_O, _P, _A}),
     Permission.GUARDRAILS_CHANGE: frozenset({_O}),
-    Permission.GUARDRAILS_PROPOSE: frozenset({_O, _ADVISOR}),
+    Permission.GUARDRAILS_PROPOSE: frozenset({_O}),
+    Permission.SNAPSHOT_READ: frozenset({_O, _A, _ADVISOR}),
+    Permission.PROPOSE: frozenset({_ADVISOR}),
+    Permission.ADVICE_READ: frozenset({_O, _P, _A}),
+    Permission.ADVICE_DECIDE: frozenset({_O}),
+    Permission.ADVICE_RUN: frozenset({_O}),
     Permission.STATUS_READ: frozenset({_O, _P, _A}),
     Permission.RULES_READ: frozenset({_O, _P, _A}),
 }
@@ -144,6 +154,11 @@ ACTS: Final[Mapping[Permission, str]] = {
     Permission.GUARDRAILS_READ: "reading the guardrails and what they decided",
     Permission.GUARDRAILS_CHANGE: "changing the guardrails",
     Permission.GUARDRAILS_PROPOSE: "proposing a guardrail",
+    Permission.SNAPSHOT_READ: "reading the snapshot that advice is made from",
+    Permission.PROPOSE: "proposing something",
+    Permission.ADVICE_READ: "reading advice",
+    Permission.ADVICE_DECIDE: "accepting or dismissing advice",
+    Permission.ADVICE_RUN: "running an advisor",
     Permission.STATUS_READ: "reading the status",
     Permission.RULES_READ: "reading the rules",
 }
@@ -168,6 +183,8 @@ NEVER_FOR_SYSTEM: Final = frozenset(
         Permission.PROFILE_MANAGE,
         Permission.RULE_OVERRIDE,
         Permission.GUARDRAILS_PROPOSE,
+        Permission.PROPOSE,
+        Permission.ADVICE_DECIDE,
         Permission.ASK_DECIDE,
         Permission.ASK_WITHDRAW,
         Permission.ASK_EXECUTE,

@@ -1,10 +1,13 @@
 """What the authority needs from the world; `app.engines` and tests provide it."""
 
 from asyncio import Future
-from collections.abc import AsyncGenerator, Callable
-from typing import Protocol
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any, Protocol
 
 from app.authority.permissions import Grant
+from app.domain.actors import Actor
+from app.domain.advice.contained import Order, Outcome
+from app.domain.advice.frames import Answer, Question
 from app.domain.engine import LoadSpec, WorkerFacts
 from app.domain.generation import GenerationEvent, Sequence
 from app.domain.hub import HubFile, HubRevision
@@ -52,6 +55,16 @@ class EngineHost(Protocol):
         """Stop every worker."""
 
 
+class AdvisorHost(Protocol):
+    """Runs advisors, each in a child process behind walls. The only way to what they say."""
+
+    async def run(self, order: Order, answer: Callable[[Question], Awaitable[Answer]]) -> Outcome:
+        """Run one child to its end, or kill it; `answer` is asked for each of its questions.
+
+        Raises nothing on purpose: whatever a child does is an Outcome. Cancelling kills it.
+        """
+
+
 class MemoryProbe(Protocol):
     def read(self) -> MemoryReading:
         """A fresh reading of this machine's memory."""
@@ -95,9 +108,25 @@ class Hub(Protocol):
         them, and when it returns, all."""
 
 
-class Clock(Protocol):
+class Asks(Protocol):
+    """Where an act that needs an approval is asked for."""
+
+    async def ask(
+        self,
+        actor: Actor,
+        act: str,
+        params: Mapping[str, Any],
+        reason: str = "",
+        request_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Make an ask; ``id`` and ``state`` are in the answer."""
+
+
+class Calendar(Protocol):
     def utc_us(self) -> int:
         """Microseconds since the Unix epoch, UTC."""
 
+
+class Clock(Calendar, Protocol):
     def monotonic(self) -> float:
         """Seconds that never go back."""

@@ -1,7 +1,7 @@
 """Everything that only looks: the one place readers go through to see the authority's state."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from app.domain.feasibility import Fits
 from app.domain.models import CatalogModel
 from app.domain.refusals import InvalidRequest, ModelNotFound
 from app.domain.shapes import ModelShape
+from app.domain.terms import NEVER, OwnTerms, UsualTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class Reading:
     """The kind of approval profile that holds now."""
     guardrails: Callable[[], dict[str, Any]] = dict
     """Which guardrails are in force."""
+    advice: Callable[[], dict[str, Any]] = dict
+    """How many proposals wait, and the walls around advisors."""
     _facts: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False)
     """What never changes of a model, by its digest, so that no listing reads a file."""
 
@@ -120,14 +123,16 @@ class Reading:
         context: int | None,
         slots: int | None,
     ) -> dict[str, Any]:
-        """The server's own verdict on a load, with the arithmetic; nothing is loaded or evicted."""
+        """The server's own verdict on a load, with the arithmetic; nothing is loaded or evicted.
+
+        What is not said of its terms is what a load would take.
+        """
         grant(actor, Permission.MODEL_FIT, subject=model or path or "")
-        shape, max_context = await asyncio.to_thread(self._shape, model, path)
-        asked = self.installation
+        shape, usual = await asyncio.to_thread(self._shape, model, path)
         need = feasibility.need(
             shape,
-            context=context or min(max_context, asked.default_context),
-            slots=slots or asked.default_slots,
+            context=context or usual.context,
+            slots=slots or usual.slots,
             worker_base_bytes=self.serving.loading.worker_base_bytes,
         )
         verdict = await self.serving.admission.verdict(need)
@@ -162,6 +167,7 @@ class Reading:
             "uptime_s": round(self.clock.monotonic() - installation.started),
             "ledger": await asyncio.to_thread(self.standing),
             "guardrails": await asyncio.to_thread(self.guardrails),
+            "advice": await asyncio.to_thread(self.advice),
             "memory": await self._memory(),
             "models": [
                 residency_of(held, now=self.clock.monotonic())
@@ -182,16 +188,18 @@ class Reading:
             "reading_age_ms": round((now - reading.taken_at) * 1000),
         }
 
-    def _shape(self, model: str | None, path: str | None) -> tuple[ModelShape, int]:
+    def _shape(self, model: str | None, path: str | None) -> tuple[ModelShape, UsualTerms]:
         if (model is None) == (path is None):
             raise InvalidRequest("Name either a model or a path, and not both.", param="model")
         if model is not None:
-            return self.catalog.shape(model), self.catalog.get(model).max_context
+            return self.catalog.shape(model), self.serving.usual_terms(self.catalog.get(model))
         directory = Path(path or "")
         if not directory.is_absolute():
             raise InvalidRequest("Give the absolute path of the model's directory.", param="path")
         shape = inspect_directory(directory)
-        return shape, shape.max_context
+        known = self.installation
+        usual = UsualTerms(known.default_context, known.default_slots, NEVER)
+        return shape, usual.for_model(OwnTerms(), max_context=shape.max_context)
 
     def _read_facts(self, model: CatalogModel) -> dict[str, Any]:
         shape = self.catalog.shape(model.id)
@@ -227,12 +235,32 @@ class Reading:
             **described(model),
             "state": str(self.serving.residency.state(model.id)),
             "aliases": self.routing.aliases_of(model.id),
+            **said_of(model, self.serving, self.routing.aliases),
         }
 
 
 def described(model: CatalogModel) -> dict[str, Any]:
     """A catalog model as plain values. `licence`: what its author says; None: unknown."""
     return {**asdict(model), "trust": str(model.trust), "licence": model.licence or None}
+
+
+def said_of(
+    model: CatalogModel, serving: Serving, chains: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """What a load of the model gets, and the aliases that lead to it among others.
+
+    `terms`: what is set for it alone, None where the setting holds; `usual`: what comes of both;
+    `chains`: the models that such an alias tries, in turn.
+    """
+    return {
+        "terms": serving.own_terms(model.id).as_dict(),
+        "usual": serving.usual_terms(model).as_dict(),
+        "chains": {
+            alias: list(chain)
+            for alias, chain in sorted(chains.items())
+            if model.id in chain and len(chain) > 1
+        },
+    }
 
 
 def residency_of(held: Held, *, now: float | None = None) -> dict[str, Any]:

@@ -289,6 +289,45 @@ RULES: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        id="ADVICE",
+        tier=Tier.CRITICAL,
+        sentence="Advice cannot act. It sees facts without prompts, keys or names and returns "
+        "proposals, which are untrusted; nothing follows from one until a person accepts it, and "
+        "then feasibility, policy and approval decide as about any act of that person.",
+        enforced_in=(
+            ".importlinter",
+            "tools/boundary_rules.py",
+            "app.authority.advice.untrusted",
+            "app.authority.advice.accepting",
+            "app.authority.permissions",
+        ),
+        tests=(
+            f"{_CONTRACTS}::test_contract_bites",
+            "tests/architecture/test_boundary.py",
+            "tests/unit/advice/test_untrusted.py",
+            "tests/unit/advice/test_proposing.py",
+            "tests/e2e/test_advice.py",
+            "tests/e2e/test_bots.py",
+        ),
+    ),
+    Rule(
+        id="ADVISORS-KEY",
+        tier=Tier.CRITICAL,
+        sentence="An advisor's key reads the snapshot and proposes; every other route refuses it, "
+        "on record.",
+        enforced_in=("app.routers.door", "app.authority.permissions"),
+        tests=("tests/web/test_advisors_door.py", _ACCESS),
+    ),
+    Rule(
+        id="WALLED-IN",
+        tier=Tier.CRITICAL,
+        sentence="Advisors of this server run in a process of their own that can open, connect to "
+        "and start nothing; what one is seen to try is recorded, the server goes on, and a wall "
+        "that does not stand on a machine is said, not assumed.",
+        enforced_in=("app.walled", "app.engines.advisor_host", "app.engines.advisor_process"),
+        tests=("tests/hostile/test_reaching_the_authority.py", "tests/cli/test_cli_doctor.py"),
+    ),
+    Rule(
         id="VERIFIABLE",
         tier=Tier.CRITICAL,
         sentence="An event counts as recorded once it is durable, read back, under a checkpoint "

@@ -47,8 +47,9 @@ class Server:
             return _object_of(self._client.post(path, json=_given(body), timeout=timeout))
 
     def put(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """`body` is sent as it is: None in it forgets what was set."""
         with self._speaking():
-            return _object_of(self._client.put(path, json=_given(body) if body else None))
+            return _object_of(self._client.put(path, json=body and dict(body)))
 
     def delete(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         with self._speaking():

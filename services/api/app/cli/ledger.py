@@ -69,6 +69,7 @@ def show(
                 ("recomputed", recomputed),
                 ("verdict", "matches" if holds else "DOES NOT MATCH"),
                 ("included", str(proven.verdict)),
+                *_of_advice(body),
             ]
         )
         _say_context(event)
@@ -96,6 +97,24 @@ def canonical_bytes(body: Any) -> bytes:
 
 def leaf_hash(body: bytes) -> str:
     return hashlib.sha256(_LEAF_PREFIX + body).hexdigest()
+
+
+def _of_advice(body: bytes) -> list[tuple[str, str]]:
+    """Where an event is about a proposal: which, and the decision that it follows from."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        return []
+    found = pick(fields, "data") if isinstance(fields, dict) else None
+    named = (
+        ("proposal", pick(found or {}, "proposal"), "lmx advice show"),
+        ("decision", pick(found or {}, "decision_seq"), "lmx ledger show"),
+    )
+    return [
+        (label, f"{one_line(value)} ({command} {one_line(value)})")
+        for label, value, command in named
+        if isinstance(value, str | int)
+    ]
 
 
 def _names(body: bytes, seq: int) -> bool:

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from app.cli import (
+    advice,
     approvals,
     chat,
+    doctor,
     guardrails,
     keys,
     ledger,
@@ -64,6 +66,7 @@ def _root(
 
 app.command("serve")(serve.serve)
 app.command("status")(status.status)
+app.command("doctor")(doctor.doctor)
 app.command("setup")(setup.setup)
 app.command("chat")(chat.chat)
 app.add_typer(models.app)
@@ -71,6 +74,7 @@ app.add_typer(store.app)
 app.add_typer(keys.app)
 app.add_typer(approvals.app)
 app.add_typer(guardrails.app)
+app.add_typer(advice.app)
 app.add_typer(people.app)
 app.add_typer(runs.app)
 app.add_typer(ledger.app)

@@ -64,6 +64,8 @@ def show(name: ModelName, server: ServerUrl = SERVER, as_json: AsJson = False) -
             *((label.replace("_", " "), one_line(answer.get(label))) for label in plain),
             ("size", f"{size(answer.get('size_bytes'))} ({exact_bytes(answer.get('size_bytes'))})"),
             *_kind(pick(answer, "shape") or {}),
+            ("terms", annotations.shown_terms(answer)),
+            ("chains", annotations.shown_chains(answer)),
             ("licence", one_line(answer.get("licence"))),
             ("created", utc_seconds(answer.get("created"))),
             ("signature", _signature(answer)),

@@ -67,6 +67,12 @@ def show_fields(rows: Sequence[tuple[str, str]]) -> None:
     say(*text.fields(rows, width=width_of(sys.stdout)))
 
 
+def note_fields(rows: Sequence[tuple[str, str]]) -> None:
+    """As `show_fields`, about the result: to stderr."""
+    for line in text.fields(rows, width=width_of(sys.stderr)):
+        note(line)
+
+
 def width() -> int | None:
     """Columns of the terminal that results go to; None where there is none."""
     return width_of(sys.stdout)

@@ -256,8 +256,14 @@ def _told(answer: Mapping[str, Any], run: Mapping[str, Any]) -> list[tuple[str, 
         ("stands for", one_line(count) if count != 1 else "-"),
         ("plan", one_line(run.get("plan"))),
         ("ask", one_line(run.get("ask"))),
+        ("proposal", _proposal(run.get("proposal"))),
         ("request", one_line(run.get("request_id"))),
     ]
+
+
+def _proposal(found: Any) -> str:
+    name = one_line(found)
+    return f"{name} (lmx advice show {name})" if found else name
 
 
 def _lines(part: Any, path: str = "") -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from typing import Any
 from app.cli import output
 from app.cli.options import SERVER, AsJson, ServerUrl
 from app.cli.text import duration, one_line, pick, size, utc_seconds
+from app.cli.walls import in_short
 
 _COLUMNS = ("model", "state", "pinned", "memory", "context", "slots", "active", "queued", "idle")
 
@@ -44,6 +45,7 @@ def _facts(answer: dict[str, Any]) -> list[tuple[str, str]]:
         ("operator key", one_line(answer.get("operator_key_path"))),
         *_ledger(pick(answer, "ledger") or {}),
         *_guardrails(pick(answer, "guardrails") or {}),
+        *_advice(pick(answer, "advice") or {}),
         ("budget", memory.get("budget_bytes", "-")),
         ("promised", f"{memory.get('promised_untaken_bytes', '-')}, not yet taken"),
         ("available", f"{memory.get('available_bytes', '-')} of {memory.get('total_bytes', '-')}"),
@@ -85,6 +87,18 @@ def _guardrails(found: dict[str, Any]) -> list[tuple[str, str]]:
     tasks = found.get("tasks")
     count = "1 task decides" if tasks == 1 else f"{one_line(tasks)} tasks decide"
     return [("guardrails", f"version {one_line(found.get('version'))} is active, {count}")]
+
+
+def _advice(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """How many proposals wait for a person, and whether advisors are walled in."""
+    if not found:
+        return []
+    count, walls = found.get("open"), found.get("walls")
+    waiting = "1 proposal waits" if count == 1 else f"{one_line(count)} proposals wait"
+    return [
+        ("advice", f"{waiting} for a person (lmx advice ls)" if count else "nothing waits"),
+        ("walls", in_short(walls) if isinstance(walls, list) else "not looked at yet (lmx doctor)"),
+    ]
 
 
 def _trouble(sink: dict[str, Any]) -> str:

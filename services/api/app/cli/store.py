@@ -82,7 +82,7 @@ def restore(
     ],
     server: ServerUrl = SERVER,
 ) -> None:
-    """Put a deleted model back, whole, with its aliases, pin and note."""
+    """Put a deleted model back, whole, with its aliases, terms, pin and note."""
     from app.cli.connection import connected
 
     with connected(server) as authority:

@@ -102,10 +102,10 @@ Verdict = Fits | DoesNotFit
 
 
 def gib(count: int) -> str:
-    """Bytes as people read them; below 10 MiB in KiB, so that nothing small is shown as none."""
+    """Bytes as people read them; below 1 MiB in KiB, so that nothing small is shown as none."""
     if count >= GIB:
         return f"{count / GIB:.2f} GiB"
-    return f"{count / (1 << 20):.1f} MiB" if count >= 10 << 20 else f"{count / 1024:.1f} KiB"
+    return f"{count / (1 << 20):.1f} MiB" if count >= 1 << 20 else f"{count / 1024:.1f} KiB"
 
 
 def _arithmetic(need: Need) -> str:

@@ -17,7 +17,8 @@ class Refusal(Exception):
     refusal: acts that were refused are, malformed requests are not.
 
     `act` and `inputs` say what was attempted, where `attempting` was around it; `run` is the
-    SHA-256 of the attempt's run once the act itself has recorded one.
+    SHA-256 of the attempt's run once the act itself has recorded one; `proposal` is the one that
+    was accepted, where that is how the attempt came about.
     """
 
     code: ClassVar[str] = "refused"
@@ -39,6 +40,7 @@ class Refusal(Exception):
         self.act: str | None = None
         self.inputs: Mapping[str, Any] = {}
         self.run: str | None = None
+        self.proposal: str | None = None
 
 
 class RecordedRefusal(Refusal):

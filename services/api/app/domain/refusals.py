@@ -338,6 +338,43 @@ class GuardrailsNotFound(Refusal):
     code = "guardrails_not_found"
 
 
+# --- advice ---------------------------------------------------------------------------------
+
+
+class ProposalInvalid(RecordedRefusal):
+    """What was proposed cannot be read, or says what the snapshot does not; nothing was kept."""
+
+    code = "proposal_invalid"
+
+
+class TooManyProposals(RecordedRefusal):
+    code = "too_many_proposals"
+
+
+class ProposalNotFound(Refusal):
+    code = "proposal_not_found"
+
+
+class ProposalEnded(RecordedRefusal):
+    """It was accepted or dismissed already, or its time is over."""
+
+    code = "proposal_ended"
+
+
+class AdvisorNotFound(Refusal):
+    code = "advisor_not_found"
+
+
+class AdvisorBusy(Refusal):
+    code = "advisor_busy"
+
+
+class AdvisorContained(RecordedRefusal):
+    """An advisor tried what advice may not do, and was kept from it."""
+
+    code = "advisor_contained"
+
+
 # --- the server itself ----------------------------------------------------------------------
 
 

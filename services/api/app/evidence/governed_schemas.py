@@ -11,6 +11,7 @@ from app.evidence.common_fields import (
     MODEL,
     MODEL_FIELD,
     PLAN,
+    PROPOSAL,
     REASON,
     RUN,
 )
@@ -52,6 +53,7 @@ GOVERNED: Final[tuple[Schema, ...]] = (
         maybe(integer("approve_by_us", "UTC until which it can be approved")),
         maybe(integer("execute_by_us", "UTC until which it can be executed")),
         maybe(text("again_of", "the ask that this one asks again")),
+        maybe(PROPOSAL),
     ),
     schema(
         Kind.ASK_DECIDED,
@@ -149,9 +151,9 @@ GOVERNED: Final[tuple[Schema, ...]] = (
     ),
     schema(
         Kind.MODEL_CHANGED,
-        "What people say about a model changed: an alias, a pin, a note, a confirmation.",
+        "What people say about a model changed: alias, terms, pin, note or confirmation.",
         MODEL,
-        text("change", "`alias`, `pin`, `note` or `confirmation`"),
+        text("change", "`alias`, `terms`, `pin`, `note` or `confirmation`"),
         maybe(DIGEST),
         maybe(text("name", "the alias")),
         maybe(text("before", "what it was")),

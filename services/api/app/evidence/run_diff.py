@@ -26,7 +26,7 @@ SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "policy": ("policy",),
     "feasibility": ("feasibility",),
     "plan": ("plan", "plan_body"),
-    "approvals": ("approvals", "ask"),
+    "approvals": ("approvals", "ask", "proposal"),
     "versions": ("type", "versions", "boot_id"),
     "inputs": ("act", "subject", "actor", "inputs", "request_id"),
     "effect": ("effect",),

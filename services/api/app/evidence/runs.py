@@ -48,6 +48,8 @@ class Attempt:
     ask: str | None = None
     request_id: str | None = None
     count: int = 1
+    proposal: str | None = None
+    """The proposal that a person accepted, where that is how it came about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +91,6 @@ def run(attempt: Attempt, *, versions: Mapping[str, str], boot_id: str) -> Run:
         "started_us": attempt.started_us,
         "ended_us": attempt.ended_us,
     }
+    if attempt.proposal is not None:  # other runs' bytes are those of before there was advice
+        body["proposal"] = attempt.proposal
     return Run(orjson.dumps(body, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER))

@@ -7,6 +7,7 @@ removed, retyped or made required, or old events would stop meaning what they me
 from collections.abc import Mapping
 from typing import Any, Final
 
+from app.evidence.advice_schemas import ADVICE
 from app.evidence.common_fields import (
     ACT,
     AS_ACT,
@@ -16,6 +17,7 @@ from app.evidence.common_fields import (
     DIGEST,
     MODEL,
     PLAN,
+    PROPOSAL,
     REASON,
     RUN,
 )
@@ -133,6 +135,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             text("permission", "what was granted: asked for, or loaded on demand"),
             obj("feasibility", "what it needs and what the budget was, in bytes"),
             maybe(obj("policy", "the decision: outcome, rules fired, policy hash")),
+            maybe(PROPOSAL),
         ),
         schema(
             Kind.LOAD_OUTCOME,
@@ -155,6 +158,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             REASON,
             integer("resident_bytes", "memory its worker holds"),
             integer("in_flight", "answers that run"),
+            maybe(PROPOSAL),
         ),
         schema(
             Kind.UNLOAD_OUTCOME,
@@ -302,6 +306,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
         ),
         *GOVERNED,
         *GUARDRAILS,
+        *ADVICE,
     )
 )
 

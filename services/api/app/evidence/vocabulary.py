@@ -59,6 +59,9 @@ class Kind(StrEnum):
     GUARDRAILS_BOUND = "guardrails_bound"
     GUARDRAILS_ALERT = "guardrails_alert"
     GUARDRAILS_DIGEST = "guardrails_digest"
+    ADVICE_PROPOSED = "advice_proposed"
+    ADVICE_DECIDED = "advice_decided"
+    ADVICE_OUTCOME = "advice_outcome"
 
 
 OUTCOME_OF: Final[Mapping[Kind, Kind]] = {
@@ -120,6 +123,9 @@ ACTION: Final[Mapping[Kind, str]] = {
     Kind.GUARDRAILS_BOUND: "guardrails.bind",
     Kind.GUARDRAILS_ALERT: "guardrails.alert",
     Kind.GUARDRAILS_DIGEST: "guardrails.digest",
+    Kind.ADVICE_PROPOSED: "advice.propose",
+    Kind.ADVICE_DECIDED: "advice.decide",
+    Kind.ADVICE_OUTCOME: "advice.decide",
 }
 """What an event is filed under: an intent and its outcome share one action.
 

@@ -11,10 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.domain.refusals import Refusal
-from app.routers import health
+from app.routers import advisory, health
 from app.routers.anthropic import messages as anthropic_messages
 from app.routers.authority import (
     adoption,
+    advice,
     annotations,
     approvals,
     approvers,
@@ -34,6 +35,7 @@ from app.routers.authority import (
     store,
 )
 from app.routers.dependencies import Services, actor_of, request_id_of, services_of
+from app.routers.door import AdvisorsDoor
 from app.routers.edge import Edge
 from app.routers.errors import error_response, fault_of
 from app.routers.lmstudio import chat as lmstudio_chat
@@ -96,6 +98,8 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         approvals.router,
         guardrails.router,
         guardrails_decisions.router,
+        advice.router,
+        advisory.router,
         ledger.router,
         ledger_custody.router,
         ledger_exports.router,
@@ -105,6 +109,7 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         store.router,
     ):
         api.include_router(router)
+    api.add_middleware(AdvisorsDoor, services=services)
     api.add_middleware(
         Edge,
         allowed_hosts=services.allowed_hosts,

@@ -6,10 +6,12 @@ from typing import Annotated, Any, NoReturn, Protocol
 
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from app.domain.actors import ANONYMOUS, Actor
 from app.domain.refusals import Refusal
+from app.routers.advice_ports import Advising
 from app.routers.guardrails_ports import Guarding
 from app.routers.inference_ports import Computing, Inference, Responses
 from app.routers.metrics import Metrics
@@ -220,6 +222,7 @@ class Services:
     governance: Governance
     approvers: Approvers
     guarding: Guarding
+    advising: Advising
     refusals: RefusalRecorder
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
     metrics: Metrics
@@ -249,7 +252,7 @@ def name_subject(request: Request, subject: str) -> None:
     request.state.subject = subject
 
 
-def presented_key(request: Request) -> str | None:
+def presented_key(request: HTTPConnection) -> str | None:
     """The key in `Authorization: Bearer` or, without that, in `x-api-key`."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and secret.strip():

@@ -160,6 +160,19 @@ WIRE: Mapping[type[Refusal], Wire] = {
         "This id and version stand for something else", "Give it another id.", 409
     ),
     no.GuardrailsNotFound: _bad("Nothing like that in the guardrails", "See lmx guardrails.", 404),
+    no.ProposalInvalid: _bad(
+        "The proposal cannot be taken", "Correct what the message names.", 422
+    ),
+    no.TooManyProposals: Wire(
+        429, "rate_limit_error", "Too many proposals", "Wait until people decided on some.", 60
+    ),
+    no.ProposalNotFound: _bad("No such proposal", "See lmx advice ls.", 404),
+    no.ProposalEnded: _bad("The proposal is no longer open", "See lmx advice show ID.", 409),
+    no.AdvisorNotFound: _bad("No such advisor", "See lmx advice run --help.", 404),
+    no.AdvisorBusy: _server("The advisor is at work", "Ask again when it is done.", 409, 5),
+    no.AdvisorContained: _denied(
+        403, "Advice may not do this", "Propose it instead; a person decides."
+    ),
     no.AuditUnavailable: _server(
         "The ledger cannot be written", "Free disk space or repair LMX_HOME; nothing was done."
     ),

@@ -1,6 +1,7 @@
 """What the server counts for Prometheus: requests, refusals and tokens, never who or what text."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -51,13 +52,29 @@ class _LedgerCollector(Collector):
         yield lag
 
 
+class _AdviceCollector(Collector):
+    def __init__(self, waiting: Callable[[], int]) -> None:
+        self._waiting = waiting
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        with suppress(Refusal):
+            about = "Proposals of advisors that wait for a person."
+            yield GaugeMetricFamily("lmx_proposals_open", about, value=self._waiting())
+
+
 class Metrics:
     """One registry per server, so that two in one process (tests) don't share counts."""
 
-    def __init__(self, standing: Callable[[], Mapping[str, Any]] = dict) -> None:
-        """`standing`: how the ledger stands, asked when metrics are."""
+    def __init__(
+        self,
+        standing: Callable[[], Mapping[str, Any]] = dict,
+        waiting: Callable[[], int] = int,
+    ) -> None:
+        """`standing`: how the ledger stands, `waiting`: how many proposals wait, both asked when
+        metrics are."""
         self._registry = CollectorRegistry()
         self._registry.register(_LedgerCollector(standing))
+        self._registry.register(_AdviceCollector(waiting))
         self._requests = Counter(
             "lmx_requests", "Answered requests.", ["method", "route", "status"],
             registry=self._registry,

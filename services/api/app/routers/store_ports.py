@@ -1,9 +1,10 @@
 """What routes about models' files and the store are given, as types."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from app.domain.actors import Actor
+from app.domain.terms import UNCHANGED, Unchanged
 
 Json = dict[str, Any]
 
@@ -22,8 +23,19 @@ class Housekeeping(Protocol):
     def adopt(
         self, actor: Actor, program: str, what: str, name: str | None
     ) -> AsyncIterator[Json]: ...
-    async def put_alias(self, actor: Actor, model_id: str, alias: str) -> Json: ...
+    async def put_alias(
+        self, actor: Actor, model_id: str, alias: str, fallbacks: Sequence[str] = ()
+    ) -> Json: ...
     async def remove_alias(self, actor: Actor, model_id: str, alias: str) -> Json: ...
+    async def set_terms(
+        self,
+        actor: Actor,
+        model_id: str,
+        *,
+        context: int | Unchanged | None = UNCHANGED,
+        slots: int | Unchanged | None = UNCHANGED,
+        idle_s: int | Unchanged | None = UNCHANGED,
+    ) -> Json: ...
     async def pin(self, actor: Actor, model_id: str, *, pinned: bool) -> Json: ...
     async def note(self, actor: Actor, model_id: str, note: str) -> Json: ...
 

@@ -17,13 +17,8 @@ from app.authority.auditing.questions import Questions
 from app.authority.auditing.reporting import Reports
 from app.authority.auditing.runs import Runs
 from app.authority.auditing.standing import Standing
-from app.authority.computing import Computing
-from app.authority.execution import Execution
-from app.authority.guarding import Guarding
 from app.authority.guardrails.status import in_force
-from app.authority.inference import Inference
 from app.authority.keys import OperatorKey
-from app.authority.leasing import InferencePorts
 from app.authority.ledger.cosignatures import StoredCosignatures
 from app.authority.ledger.index import rebuild_of
 from app.authority.ledger.reasons import Reasons
@@ -31,7 +26,7 @@ from app.authority.ledger.tiles import StoredTiles
 from app.authority.lifecycle.equipment import Equipment, Limits
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Access
-from app.authority.ports import EngineHost, MemoryProbe
+from app.authority.ports import AdvisorHost, EngineHost, MemoryProbe
 from app.authority.reading import Installation, Reading
 from app.domain.refusals import AuditUnavailable
 from app.engines.memory_probe import SystemMemoryProbe
@@ -42,9 +37,10 @@ from app.routers.app import build_api
 from app.routers.dependencies import Services
 from app.routers.metrics import Metrics
 from app.settings import Settings
+from app.wiring.advising import Advised, advised, hosted
+from app.wiring.cases import Cases, cases
 from app.wiring.governing import Governing, governing, policy_of
 from app.wiring.guarding import Guarded, adopt_shipped, guarded
-from app.wiring.keeping import housekeeping
 from app.wiring.opening import (
     Authority,
     answering_model,
@@ -76,8 +72,9 @@ def wire(
     listening: str,
     host: EngineHost | None = None,
     probe: MemoryProbe | None = None,
+    advisors: AdvisorHost | None = None,
 ) -> Server:
-    """Open the state, record the start, and return the server; tests hand in a host and a probe.
+    """Open the state, record the start, and return the server; tests hand in hosts and a probe.
 
     Raises StartRefused or AuditUnavailable: then nothing answers.
     """
@@ -87,9 +84,8 @@ def wire(
     patience = Patience(load_s=settings.load_timeout_s, silence_s=settings.worker_silence_s)
     engine_host = host or WorkerHost(patience=patience, log=worker_said)
     memory = probe or SystemMemoryProbe()
-    guards = guarded(
-        settings, authority, memory, policy_of(settings.approvals), serving=lambda: serving
-    )
+    limits = _limits(settings)
+    guards = guarded(authority, memory, policy_of(settings.approvals), serving=lambda: serving)
     adopt_shipped(guards, authority)
     serving = Serving(
         Equipment(
@@ -98,8 +94,9 @@ def wire(
             host=engine_host,
             probe=memory,
             clock=authority.clock,
-            limits=_limits(settings),
+            limits=limits,
             policy=guards.policy,
+            own_terms=authority.annotations.own_terms,
         )
     )
     for model_id in quarantined_models(authority):
@@ -114,11 +111,33 @@ def wire(
         default_slots=settings.slots,
     )
     governed = governing(settings, authority, serving, memory, guards, home=home, version=version)
-    services = _services(
-        settings, authority, serving, memory, installation, governed=governed, guards=guards
+    made = cases(settings, authority, serving, governed, guards, home=home)
+    advice = advised(
+        settings,
+        authority,
+        serving,
+        memory,
+        governed,
+        guards,
+        made,
+        advisors or hosted(home),
+        home=home,
+        limits=limits,
     )
+    services = _services(
+        settings,
+        authority,
+        serving,
+        memory,
+        installation,
+        governed=governed,
+        guards=guards,
+        made=made,
+        advice=advice,
+    )
+    beside = running(settings, authority, serving, governed, guards, advice)
     return Server(
-        app=build_api(services, lifespan=running(settings, authority, serving, governed, guards)),
+        app=build_api(services, lifespan=beside),
         version=version,
         listening=listening,
         answering_model=answering_model(authority),
@@ -148,28 +167,10 @@ def _services(
     *,
     governed: Governing,
     guards: Guarded,
+    made: Cases,
+    advice: Advised,
 ) -> Services:
     access = Access(inference_needs_key=settings.inference_requires_key)
-    asked_of_models = InferencePorts(
-        catalog=authority.catalog,
-        routing=authority.routing,
-        serving=serving,
-        usage=authority.usage,
-        refusals=authority.refusals,
-        clock=authority.clock,
-        access=access,
-        timeout_s=settings.request_timeout_s,
-        asks=governed.ask_instead,
-        isolate_cache=settings.inference.isolate_cache,
-    )
-    execution = Execution(
-        catalog=authority.catalog,
-        serving=serving,
-        default_slots=settings.slots,
-        default_context=settings.default_context,
-        policy=governed.parts.policy,
-        asks=governed.ask_instead,
-    )
     reads = authority.reads
     proofs = Proofs(
         ledger=authority.ledger,
@@ -195,6 +196,7 @@ def _services(
         overrides=partial(overrides, authority.ledger, authority.clock),
         profile=lambda: str(governed.profiles.current().kind),
         guardrails=partial(in_force, guards.changing.standing),
+        advice=advice.standing,
     )
 
     async def ready() -> Mapping[str, bool]:
@@ -206,10 +208,10 @@ def _services(
 
     return Services(
         keys=authority.keys,
-        inference=Inference(asked_of_models),
-        computing=Computing(asked_of_models),
+        inference=made.inference,
+        computing=made.computing,
         responses=authority.responses,
-        execution=execution,
+        execution=made.execution,
         reading=reading,
         questions=Questions(
             ledger=authority.ledger,
@@ -242,25 +244,20 @@ def _services(
         proofs=proofs,
         governance=governed.governance,
         approvers=governed.approvers,
-        guarding=Guarding(guards.changing, guards.decisions, governed.governance, authority.clock),
+        guarding=made.guarding,
+        advising=advice.advising,
         custody=Custody(
             people=authority.people,
             ledger=authority.ledger,
             clock=authority.clock,
             note_read=reads.note,
         ),
-        housekeeping=housekeeping(
-            authority,
-            serving,
-            Path(installation.home),
-            asks=governed.governance,
-            policy=governed.parts.policy,
-        ),
+        housekeeping=made.housekeeping,
         pulling=governed.pulling,
         repairs=repairs(authority, serving, governed.pulling),
         refusals=authority.refusals,
         ready=ready,
-        metrics=Metrics(standing),
+        metrics=Metrics(standing, advice.waiting),
         version=installation.version,
         allowed_hosts=frozenset(settings.allowed_hosts),
         max_body_bytes=settings.max_body_bytes,

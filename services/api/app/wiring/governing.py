@@ -81,8 +81,6 @@ def governing(
             catalog=authority.catalog,
             serving=serving,
             probe=probe,
-            default_context=settings.default_context,
-            default_slots=settings.slots,
             ledger=ledger,
             clock=authority.clock,
             usage_digests=authority.usage_digests,

@@ -24,7 +24,7 @@ from app.authority.lifecycle.serving import Serving
 from app.authority.lifecycle.transitions import HOLDS_MEMORY
 from app.authority.policy.hard import HardPolicy
 from app.authority.ports import MemoryProbe
-from app.settings import TEMPLATES, Settings
+from app.settings import TEMPLATES
 from app.wiring.opening import Authority
 
 log = structlog.get_logger(__name__)
@@ -43,7 +43,6 @@ class Guarded:
 
 
 def guarded(
-    settings: Settings,
     authority: Authority,
     probe: MemoryProbe,
     hard: HardPolicy,
@@ -54,7 +53,7 @@ def guarded(
     ledger, clock = authority.ledger, authority.clock
     standing = Standing(ledger, authority.database)
     decisions = DecisionStore(authority.database)
-    observing = Observing(_sources(settings, authority, probe, serving), decisions)
+    observing = Observing(_sources(authority, probe, serving), decisions)
     alerts = Alerts(ledger)
     return Guarded(
         standing=standing,
@@ -75,13 +74,10 @@ def adopt_shipped(guards: Guarded, authority: Authority) -> None:
         log.info("guardrails_ship_anew", hint="lmx guardrails check config/guardrails.yaml")
 
 
-def _sources(
-    settings: Settings, authority: Authority, probe: MemoryProbe, serving: Callable[[], Serving]
-) -> Sources:
+def _sources(authority: Authority, probe: MemoryProbe, serving: Callable[[], Serving]) -> Sources:
     ledger, asks = authority.ledger, Asks(authority.ledger, authority.database)
     terms = Terms(
-        context=settings.default_context,
-        slots=settings.slots,
+        usual=lambda model: serving().usual_terms(model),
         worker_base_bytes=lambda: serving().loading.worker_base_bytes,
     )
     return Sources(

@@ -14,6 +14,7 @@ from app.authority.policy.admitting import NeedsApproval
 from app.domain.actors import SYSTEM
 from app.domain.refusals import AuditUnavailable, Refusal
 from app.settings import Settings
+from app.wiring.advising import Advised
 from app.wiring.governing import Governing
 from app.wiring.guarding import Guarded
 from app.wiring.opening import Authority
@@ -27,22 +28,25 @@ WATCH_S = 30.0
 DEADLINES_S = 5.0
 PURGES_S = 60.0
 DIGESTS_S = 30.0
+ADVICE_S = 60.0
 
 Lifespan = Callable[[object], AbstractAsyncContextManager[None]]
 
 
-def running(
+def running(  # noqa: PLR0917 - what runs
     settings: Settings,
     authority: Authority,
     serving: Serving,
     governed: Governing,
     guards: Guarded,
+    advice: Advised,
 ) -> Lifespan:
     """What runs beside the endpoint, and how it ends: models first, then the last record."""
 
     jobs = [
         *_jobs(authority),
         (DEADLINES_S, governed.parts.expire_due),
+        (DEADLINES_S, advice.expire_due),
         (settings.guardrails.tick_s, guards.ticking.tick),
         (DIGESTS_S, guards.digests.tick),
     ]
@@ -50,10 +54,12 @@ def running(
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         await governed.executing.recover()
+        await advice.accepting.recover()
         tasks = [
-            asyncio.create_task(serving.sweep_forever()),
+            asyncio.create_task(serving.idling.sweep_forever()),
             asyncio.create_task(_preload(settings, authority, serving, governed)),
             asyncio.create_task(_purge_due(authority, governed)),
+            asyncio.create_task(_advise(advice)),
             *(asyncio.create_task(_repeat(every_s, job)) for every_s, job in jobs),
         ]
         try:
@@ -63,6 +69,7 @@ def running(
                 task.cancel()
             await governed.executing.close()
             await serving.close()
+            await advice.accepting.close()  # a load that it began has ended by now
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.to_thread(_close, authority)
 
@@ -129,6 +136,28 @@ async def _purge_due(authority: Authority, governed: Governing) -> None:
             except Exception:
                 log.exception("purge_failed", trash=entry.id)
         await asyncio.sleep(PURGES_S)
+
+
+async def _advise(advice: Advised) -> None:
+    """Look once at the walls; again and again, let those advisors run whose time has come."""
+    await asyncio.sleep(ADVICE_S)
+    await _looked_at(advice)
+    while True:
+        try:
+            await advice.hosting.run_due()
+        except AuditUnavailable:
+            pass  # said in the log by the ledger
+        except Exception:
+            log.exception("job_failed", job="advice")
+        await asyncio.sleep(ADVICE_S)
+
+
+async def _looked_at(advice: Advised) -> None:
+    """So that the status says from then on which walls stand."""
+    try:
+        await advice.hosting.advisors()
+    except Exception:
+        log.exception("job_failed", job="advisors")
 
 
 def _close(authority: Authority) -> None:

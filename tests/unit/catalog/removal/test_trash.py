@@ -34,7 +34,7 @@ def test_a_deleted_model_is_restored_whole(attic: Attic) -> None:
     model = attic.take("a/b")
     before, names = attic.files(), inodes(attic.view(model))
     with attic.engine.begin() as connection:
-        connection.execute(text("INSERT INTO model_alias VALUES ('nick', 'a/b')"))
+        connection.execute(text("INSERT INTO model_alias (alias, model_id) VALUES ('nick', 'a/b')"))
     trash_id = attic.delete("a/b")
     assert attic.restore(trash_id) == model
     assert attic.files() == before

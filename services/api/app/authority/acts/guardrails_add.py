@@ -1,7 +1,6 @@
 """The act of letting an intent decide: compiled under the active document, shown, then bound.
 
-An advisor's key may ask for it, and for nothing else: a proposal is parsed, compiled and checked
-like any other intent, and a person approves what came of it.
+An advisor may propose one; it becomes an ask once a person accepts it, and that person asks.
 """
 
 import asyncio

@@ -18,8 +18,8 @@ from app.domain.actors import SYSTEM, Actor, Role
 from app.domain.feasibility import gib
 from app.domain.models import CatalogModel
 from app.domain.refusals import InvalidRequest, NotLoadable
+from app.domain.terms import MAX_SLOTS
 
-MAX_SLOTS: Final = 64
 _TERMS: Final = frozenset({"context", "slots", "pinned"})
 _PARAMS: Final = _TERMS | {"model", "on_demand"}
 
@@ -33,19 +33,10 @@ class ModelLoad:
     phrase = "yes, load NAME"
     asker_executes = False
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        serving: Serving,
-        probe: MemoryProbe,
-        default_context: int,
-        default_slots: int,
-    ) -> None:
+    def __init__(self, catalog: Catalog, serving: Serving, probe: MemoryProbe) -> None:
         self._catalog = catalog
         self._serving = serving
         self._probe = probe
-        self._context = default_context
-        self._slots = default_slots
 
     def draw(self, params: Mapping[str, Any], _actor: Actor) -> Drawn:
         """The load's terms and what it needs. Whether it fits at that moment is decided then."""
@@ -108,8 +99,9 @@ class ModelLoad:
         for name in params:
             if name not in known:
                 raise InvalidRequest(f"A load has no '{name[:64]}' here.", param=f"params.{name}")
-        context = params.get("context", min(model.max_context, self._context))
-        slots = params.get("slots", self._slots)
+        usual = self._serving.usual_terms(model)
+        context = params.get("context", usual.context)
+        slots = params.get("slots", usual.slots)
         pinned = params.get("pinned", False)
         if type(context) is not int or not 1 <= context <= model.max_context:
             raise InvalidRequest(

@@ -48,8 +48,6 @@ class Resources:
     catalog: Catalog
     serving: Serving
     probe: MemoryProbe
-    default_context: int
-    default_slots: int
     ledger: Ledger
     clock: Clock
     usage_digests: UsageDigests
@@ -65,7 +63,7 @@ KINDS: Final[tuple[Callable[[Resources], Act], ...]] = (
     lambda r: KeyCreate(r.keys, r.people),
     lambda r: KeyRevoke(r.keys, r.profiles),
     lambda r: ProfileLoosen(r.profiles),
-    lambda r: ModelLoad(r.catalog, r.serving, r.probe, r.default_context, r.default_slots),
+    lambda r: ModelLoad(r.catalog, r.serving, r.probe),
     lambda r: ModelPull(r.catalog, r.pulls),
     lambda r: ModelDelete(r.catalog, r.trash, r.serving, r.routing),
     lambda r: TrashPurge(r.trash),

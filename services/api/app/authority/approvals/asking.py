@@ -12,6 +12,7 @@ from app.authority.approvals.plans import Asked, Plan, plan
 from app.authority.approvals.records import made
 from app.authority.approvals.transitions import ENDED, Cause, State, after
 from app.authority.approvals.values import Ask
+from app.authority.ledger.accepted import named_for
 from app.authority.permissions import Permission, grant
 from app.authority.policy.decisions import Decision, Outcome, Question
 from app.domain.actors import Actor
@@ -56,6 +57,52 @@ class Asking:
         with attempting(kind, params=dict(params), reason=reason):
             grant(actor, permission or act.permission, subject=kind)
             return self._ask(actor, act, params, reason, again_of, request_id)
+
+    def may_ask(
+        self,
+        actor: Actor,
+        kind: str,
+        params: Mapping[str, Any],
+        reason: str = "",
+        *,
+        permission: Permission | None = None,
+    ) -> Ask:
+        """What `ask` would begin with, before anything is drawn; nothing is kept of it.
+
+        Raises what `ask` raises until then, and leaves no record of that either.
+        """
+        act = self.parts.act(kind)
+        with attempting(kind, params=dict(params), reason=reason):
+            grant(actor, permission or act.permission, subject=kind)
+            _check(params, reason)
+            self._check_room(actor)
+            ask = self._new(actor, act, params, reason, None)
+            _refuse_denied(self.parts.policy.outset(_first_question(ask, actor)))
+            return ask
+
+    def look(
+        self,
+        actor: Actor,
+        kind: str,
+        params: Mapping[str, Any],
+        reason: str = "",
+        *,
+        permission: Permission | None = None,
+    ) -> tuple[Plan, Decision]:
+        """The plan that `ask` would draw now, and what policy says of it; nothing is kept.
+
+        Raises what `ask` raises, and leaves no record of that either.
+        """
+        ask = self.may_ask(actor, kind, params, reason, permission=permission)
+        with attempting(kind, params=dict(params), reason=reason):
+            try:
+                drawn = self.parts.act(kind).draw(params, actor)
+            except NotFeasible as cannot:
+                raise RevisionRequired(str(cannot), details={"act": kind}) from cannot
+            ask = replace(ask, subject=drawn.subject, phrase=drawn.phrase)
+            policy = self.parts.policy.look(self.parts.question(ask, actor, drawn.as_dict()))
+            _refuse_denied(policy)
+            return plan(self._asked(ask, policy), drawn), policy
 
     def again(self, actor: Actor, ask_id: str, *, request_id: str | None = None) -> Ask:
         """Ask for the same once more, with a plan drawn now.
@@ -183,7 +230,8 @@ class Asking:
     ) -> Ask:
         profile = str(self.parts.profiles.current().kind)
         event = made(ask, planned, policy, profile=profile, by=actor, request_id=request_id)
-        self.parts.asks.add(ask, event)
+        told = replace(event, data={**event.data, **named_for(actor)})
+        self.parts.asks.add(ask, told)
         return ask
 
     def _blocked(
@@ -244,6 +292,11 @@ class Asking:
 def _first_question(ask: Ask, actor: Actor) -> Question:
     """Before anything is looked up: may this actor ask for such an act at all."""
     return Question(ask.act, actor, "", {"irreversible": True, "params": dict(ask.params)})
+
+
+def _refuse_denied(policy: Decision) -> None:
+    if policy.outcome is Outcome.DENY:
+        raise PolicyDenied(policy.why_not(), details={"policy": policy.as_dict()})
 
 
 def _check(params: Mapping[str, Any], reason: str) -> None:

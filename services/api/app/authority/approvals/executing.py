@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import structlog
 
@@ -25,6 +25,7 @@ from app.authority.ledger.stored import StoredEvent
 from app.authority.permissions import Permission, grant
 from app.authority.policy.decisions import Outcome
 from app.authority.policy.hard import MAY_BE_ASKED
+from app.authority.underway import Underway
 from app.authority.warrants import Warrant
 from app.authority.warrants.issuing import issue
 from app.domain.actors import SYSTEM, Actor
@@ -44,8 +45,6 @@ CLOSE_S: Final = 10.0
 _NEVER_BEGUN: Final = "The server ended after it was claimed and before anything was done."
 _NOTHING: Final = "It was claimed and could not be begun ({}): nothing was done."
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, slots=True)
 class Executed:
@@ -62,14 +61,14 @@ class Executing:
     parts: Parts
     deciding: Deciding
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _running: set["asyncio.Task[Any]"] = field(default_factory=set)
+    _underway: Underway = field(default_factory=lambda: Underway("execution_failed"))
 
     async def execute(self, actor: Actor, ask_id: str) -> Executed:
         """Do what was approved, once. Raises AskNotOpen for whoever comes second, PlanStale,
         PolicyDenied, AskExpired; then nothing was done."""
         with attempting(Permission.ASK_EXECUTE, ask=ask_id):
             grant(actor, Permission.ASK_EXECUTE, subject=ask_id)
-            return await self._to_its_end(self._execute(actor, ask_id))
+            return await self._underway.to_its_end(self._execute(actor, ask_id))
 
     async def recover(self) -> None:
         """At the start: finish or settle what an earlier run of the server had claimed."""
@@ -83,14 +82,11 @@ class Executing:
 
     async def purging(self, ask_id: str) -> Effect:
         """Take away for good what an approved act put in the trash, once its grace is over."""
-        return await self._to_its_end(self._purge(ask_id))
+        return await self._underway.to_its_end(self._purge(ask_id))
 
     async def close(self) -> None:
         """Wait for what is being executed, but not for ever: the next start settles the rest."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=CLOSE_S)
-        for task in tuple(self._running):
-            task.cancel()
+        await self._underway.close(CLOSE_S)
 
     @property
     def _sealing(self) -> Sealing:
@@ -223,18 +219,6 @@ class Executing:
         else:
             await asyncio.to_thread(self._sealing.seal, ask, SYSTEM, effect, found.seq)
         log.warning("act_finished_after_restart", ask=ask.id, outcome=effect.outcome)
-
-    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
-        task = asyncio.get_running_loop().create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
-
-    def _ended(self, task: "asyncio.Task[Any]") -> None:
-        self._running.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, Refusal):
-            log.error("execution_failed", error=repr(error))
 
 
 async def _performed(

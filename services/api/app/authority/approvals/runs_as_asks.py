@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from app.authority.approvals.acts import NotFeasible
 from app.authority.approvals.asking import Asking
+from app.authority.approvals.plans import Plan
 from app.authority.approvals.transitions import State
 from app.authority.approvals.values import Ask
 from app.authority.permissions import Permission
 from app.authority.policy.admitting import NeedsApproval, recorded
-from app.authority.policy.decisions import Question
+from app.authority.policy.decisions import Decision, Question
 from app.authority.policy.hard import LOAD_JIT, MAY_BE_ASKED, PULL, asked_as
 from app.domain.actors import SYSTEM, Role
 from app.domain.refusals import ApprovalRequired, RevisionRequired, TooManyAsks
@@ -55,6 +56,18 @@ class RunsAsAsks:
                 "act": ask.act,
                 "policy": recorded(question, needs.decision),
             },
+        )
+
+    def look(self, question: Question) -> Ask | tuple[Plan, Decision]:
+        """The ask that waits already, or the plan of the one that would be made; nothing is kept.
+
+        Raises what `refusal` raises.
+        """
+        return self._waiting(question) or self.asking.look(
+            question.actor,
+            asked_as(question.act),
+            params_of(question),
+            permission=_PERMISSION.get(question.act),
         )
 
     def _waiting(self, question: Question) -> Ask | None:

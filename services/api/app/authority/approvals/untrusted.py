@@ -30,6 +30,9 @@ _BLANK_RANGES: Final = (
     (0x1D159, 0x1D159),
     (0xE0000, 0xE0FFF),
 )
+_BLANKS: Final = frozenset(
+    chr(code) for first, last in _BLANK_RANGES for code in range(first, last + 1)
+)
 _BLANKS_AROUND: Final = re.compile(r"^ | $| {2}")
 _NAMED: Final = 5
 """How many odd letters of a name are listed."""
@@ -37,7 +40,7 @@ _NAMED: Final = 5
 
 def clean(text: str) -> str:
     """`text` on one line, every character of it to be seen: prose, in any script."""
-    if text.isascii() and text.isprintable() and "\\" not in text:
+    if "\\" not in text and not any(map(_needs_care, set(text))):
         return text
     return "".join(_shown(text, _hides))
 
@@ -98,9 +101,11 @@ def _hides(char: str) -> bool:
     if " " <= char <= "~":
         return False
     category = unicodedata.category(char)
-    if category in _UNSAFE or category == "Zs":
-        return True
-    return any(first <= ord(char) <= last for first, last in _BLANK_RANGES)
+    return category in _UNSAFE or category == "Zs" or char in _BLANKS
+
+
+def _needs_care(char: str) -> bool:
+    return _hides(char) or unicodedata.category(char) in _MARKS
 
 
 def _turns(char: str) -> bool:

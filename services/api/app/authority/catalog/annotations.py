@@ -1,4 +1,4 @@
-"""The only place that changes what people say about a model: its aliases, its pin and its note.
+"""The only place that changes what people say about a model: its aliases, terms, pin and note.
 
 An alias has no slash and a model's id has one, so neither hides the other. Every change is one
 transaction with its event and the model's next generation: a plan drawn before it is stale.
@@ -6,18 +6,22 @@ transaction with its event and the model's next generation: a plan drawn before 
 
 import re
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, Engine, text
 
+from app.authority.catalog import chains as chain_rows
+from app.authority.catalog import own_terms as term_rows
 from app.authority.catalog import records
+from app.authority.catalog.chains import MAX_CHAIN, Chain
 from app.authority.catalog.store import Catalog
 from app.authority.ledger.events import LedgerEvent
 from app.authority.permissions import Grant, Permission, require
 from app.domain.models import ALIAS
-from app.domain.refusals import InvalidRequest
+from app.domain.refusals import InvalidRequest, ModelNotFound
+from app.domain.terms import UNCHANGED, OwnTerms, Unchanged
 from app.evidence.vocabulary import Kind
 
 MAX_NOTE: Final = 500
@@ -27,12 +31,6 @@ MAX_ALIASES: Final = 32
 _ALIAS: Final = re.compile(ALIAS)
 # Letters and marks that cannot be seen; what Unicode calls control or format is not printable.
 _BLANKS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u2800\u3164\uffa0")
-_ALIASES: Final = text("SELECT alias, model_id FROM model_alias ORDER BY alias")
-_PUT_ALIAS: Final = text(
-    "INSERT INTO model_alias (alias, model_id) VALUES (:alias, :id)"
-    " ON CONFLICT (alias) DO UPDATE SET model_id = excluded.model_id"
-)
-_DROP_ALIAS: Final = text("DELETE FROM model_alias WHERE alias = :alias")
 _PIN: Final = text("UPDATE model SET pinned = :pinned WHERE id = :id")
 _NOTE: Final = text("UPDATE model SET note = :note WHERE id = :id")
 
@@ -48,7 +46,8 @@ class Change:
 
 
 class Annotations:
-    """`aliases` is what the database holds now. Every method may be called from any thread."""
+    """`aliases` and `terms` are what the database holds now. Every method may be called from any
+    thread."""
 
     def __init__(self, catalog: Catalog, engine: Engine, *, taken: Collection[str] = ()) -> None:
         """`taken`: names that `routing.yaml` gives; they are never given or moved here."""
@@ -56,55 +55,115 @@ class Annotations:
         self._engine = engine
         self._taken = frozenset(taken)
         self._changing = threading.Lock()
-        self._aliases: Mapping[str, str] = {}
+        self._chains: Mapping[str, Chain] = {}
+        self._terms: Mapping[str, OwnTerms] = {}
         self.refresh()
 
     @property
     def aliases(self) -> Mapping[str, str]:
-        """Alias to model id."""
-        return self._aliases
+        """Alias to the id of the model that it leads to first."""
+        return {alias: chain[0] for alias, chain in self._chains.items()}
+
+    @property
+    def terms(self) -> Mapping[str, OwnTerms]:
+        """What is set for single models, by id; a model for which nothing is set is not in it."""
+        return self._terms
+
+    def own_terms(self, model_id: str) -> OwnTerms:
+        """What is set for this model; of one that is not there, nothing."""
+        return self._terms.get(model_id, term_rows.NONE)
 
     def refresh(self) -> None:
-        """Read the aliases again, after somebody else (a deletion, a restore) changed the rows."""
-        with self._engine.connect() as connection:
-            self._aliases = aliases(connection)
+        """Read them again, after somebody else (a deletion, a restore) changed the rows."""
+        with self._changing, self._engine.connect() as connection:
+            self._chains = chain_rows.chains(connection)
+            self._terms = term_rows.own_terms(connection)
 
-    def chains(self) -> dict[str, tuple[str, ...]]:
-        """The aliases as routing takes them."""
-        return {alias: (model_id,) for alias, model_id in self._aliases.items()}
+    def chains(self) -> dict[str, Chain]:
+        """The aliases as routing takes them: all models they lead to, the first choice first."""
+        return dict(self._chains)
 
-    def put_alias(self, grant: Grant, model_id: str, alias: str) -> None:
-        """Let `alias` lead to the model; one that leads to another model is moved."""
+    def put_alias(
+        self, grant: Grant, model_id: str, alias: str, fallbacks: Sequence[str] = ()
+    ) -> None:
+        """Let `alias` lead to the model, and to `fallbacks` in turn where it cannot be loaded.
+
+        Whatever the alias led to before, it does not any more.
+        """
         require(grant, Permission.MODEL_CHANGE)
-        self._catalog.get(model_id)
+        chain = (model_id, *fallbacks)
         with self._changing:
-            self._refuse_alias(alias, model_id)
-            before = self._aliases.get(alias, "")
-            if before == model_id:
+            self.check_alias(model_id, alias, fallbacks)
+            before = self._chains.get(alias, ())
+            if before == chain:
                 return
-            change = Change("alias", before, model_id, alias)
+            change = Change("alias", chain_rows.words(before), chain_rows.words(chain), alias)
 
             def write(connection: Connection) -> None:
-                connection.execute(_PUT_ALIAS, {"alias": alias, "id": model_id})
-                if before:  # what was known of the model that loses the name is no longer true
-                    records.next_generation(connection, before)
+                chain_rows.put(connection, alias, chain)
+                # What was known of models that the name leads to, or led to, is no longer true.
+                for other in {*before, *chain} - {model_id}:
+                    if not records.next_generation(connection, other) and other in chain:
+                        raise ModelNotFound(
+                            f"{other} was just deleted. Name models that are there.", param="then"
+                        )
 
             self._record(grant, model_id, change, write)
-            self._aliases = {**self._aliases, alias: model_id}
+            self._chains = {**self._chains, alias: chain}
+
+    def check_alias(self, model_id: str, alias: str, fallbacks: Sequence[str] = ()) -> None:
+        """Raise what `put_alias` would."""
+        chain = (model_id, *fallbacks)
+        for known in chain:
+            self._catalog.get(known)
+        refuse_chain(chain)
+        self._refuse_alias(alias, model_id)
 
     def remove_alias(self, grant: Grant, model_id: str, alias: str) -> None:
         require(grant, Permission.MODEL_CHANGE)
         self._catalog.get(model_id)
         with self._changing:
-            if self._aliases.get(alias) != model_id:
+            before = self._chains.get(alias, ())
+            if before[:1] != (model_id,):
                 raise InvalidRequest(self._not_its_alias(model_id, alias), param="alias")
+
+            def write(connection: Connection) -> None:
+                chain_rows.put(connection, alias, ())
+                for other in before[1:]:
+                    records.next_generation(connection, other)
+
+            change = Change("alias", chain_rows.words(before), "", alias)
+            self._record(grant, model_id, change, write)
+            self._chains = {a: c for a, c in self._chains.items() if a != alias}
+
+    def set_terms(
+        self,
+        grant: Grant,
+        model_id: str,
+        *,
+        context: int | Unchanged | None = UNCHANGED,
+        slots: int | Unchanged | None = UNCHANGED,
+        idle_s: int | Unchanged | None = UNCHANGED,
+    ) -> None:
+        """Set what the model is loaded on where a load says nothing, and how long it may idle.
+
+        None: the setting holds again. What is not said stays. Raises InvalidRequest.
+        """
+        require(grant, Permission.MODEL_CHANGE)
+        with self._changing:
+            model, before = self._catalog.get(model_id), self.own_terms(model_id)
+            own = before.changed({"context": context, "slots": slots, "idle_s": idle_s})
+            term_rows.refuse(model, own)
+            if own == before:
+                return
             self._record(
                 grant,
                 model_id,
-                Change("alias", model_id, "", alias),
-                lambda connection: connection.execute(_DROP_ALIAS, {"alias": alias}),
+                Change("terms", str(before), str(own)),
+                lambda connection: term_rows.put(connection, model_id, own),
             )
-            self._aliases = {a: m for a, m in self._aliases.items() if a != alias}
+            terms = {**self._terms, model_id: own}
+            self._terms = {known: set_ for known, set_ in terms.items() if set_ != term_rows.NONE}
 
     def pin(self, grant: Grant, model_id: str, *, pinned: bool) -> None:
         """A pinned model is not deleted, and is not unloaded to make room once it is loaded."""
@@ -169,13 +228,14 @@ class Annotations:
                 f"{alias} is an alias of routing.yaml. Change it there, or choose another name.",
                 param="alias",
             )
-        known = {*self._taken, *self._aliases}
+        known = {*self._taken, *self._chains}
         if like := next((a for a in known if a != alias and a.lower() == alias.lower()), None):
             raise InvalidRequest(
                 f"{alias} is the alias {like} but for upper and lower case. Choose another name.",
                 param="alias",
             )
-        if sum(m == model_id for m in self._aliases.values()) >= MAX_ALIASES:
+        others = (chain for name, chain in self._chains.items() if name != alias)
+        if sum(chain[0] == model_id for chain in others) >= MAX_ALIASES:
             raise InvalidRequest(
                 f"{model_id} has {MAX_ALIASES} aliases, which is the most. Remove one first.",
                 param="alias",
@@ -187,9 +247,16 @@ class Annotations:
         return f"{alias[:120]!a} is no alias of {model_id}. lmx models show {model_id} lists them."
 
 
-def aliases(connection: Connection) -> dict[str, str]:
-    """Alias to model id, as the table has it."""
-    return {row.alias: row.model_id for row in connection.execute(_ALIASES)}
+def refuse_chain(chain: Chain) -> None:
+    """Raise InvalidRequest for one that is too long, or that tries a model twice."""
+    if len(chain) > MAX_CHAIN:
+        raise InvalidRequest(
+            f"{len(chain)} models are more than an alias leads to; name at most {MAX_CHAIN}.",
+            param="then",
+        )
+    twice = next((model_id for n, model_id in enumerate(chain) if model_id in chain[:n]), None)
+    if twice is not None:
+        raise InvalidRequest(f"{twice} is named twice. Name each model once.", param="then")
 
 
 def refuse_note(note: str) -> None:

@@ -85,6 +85,10 @@ class Catalog:
     def ids(self) -> set[str]:
         return set(self._models)
 
+    def came(self) -> dict[str, int]:
+        """When each model came, in seconds of UTC, by its id."""
+        return {model.id: model.created for model in self._models.copy().values()}
+
     def get(self, model_id: str) -> CatalogModel:
         """The model with exactly this id. Raises ModelNotFound."""
         found = self._models.get(model_id)

@@ -16,6 +16,8 @@ from typing import Any, Final
 BLOCK_BYTES: Final = 512
 """What st_blocks counts in, on every system."""
 MAX_DEPTH: Final = 8
+PLACES: Final[Mapping[str, str]] = {"store": "", "trash": "trash/", "cache": "caches/"}
+"""Folders of the state directory that are looked at, and how the survey calls their files."""
 NAMES_SHOWN: Final = 20
 
 
@@ -131,6 +133,12 @@ class Survey:
         }
 
 
+def survey_of(home: Path, owners: Iterable[Owner]) -> Survey:
+    """Of the state directory as it is now."""
+    seen = (file for folder, under in PLACES.items() for file in walk(home / folder, under))
+    return survey(seen, owners)
+
+
 def survey(seen: Iterable[Seen], owners: Iterable[Owner]) -> Survey:
     """Whose every file is. Pure."""
     known = tuple(owners)
@@ -152,6 +160,15 @@ def survey(seen: Iterable[Seen], owners: Iterable[Owner]) -> Survey:
             found.orphans.extend(name.path for name in names)
     found.orphans.sort()
     return found
+
+
+def volume_of(directory: Path) -> dict[str, int]:
+    """The volume of the store, in bytes; `free` is what this account may still take."""
+    status = os.statvfs(directory)
+    return {
+        "total_bytes": status.f_blocks * status.f_frsize,
+        "free_bytes": status.f_bavail * status.f_frsize,
+    }
 
 
 def walk(root: Path, prefix: str = "") -> Iterator[Seen]:
@@ -239,4 +256,15 @@ def _count_for(found: Survey, one: Seen, needed: set[str], *, elsewhere: bool) -
             use.elsewhere.add(one)
 
 
-__all__ = ["Bytes", "ModelUse", "Owner", "Seen", "Survey", "Use", "survey", "walk"]
+__all__ = [
+    "Bytes",
+    "ModelUse",
+    "Owner",
+    "Seen",
+    "Survey",
+    "Use",
+    "survey",
+    "survey_of",
+    "volume_of",
+    "walk",
+]

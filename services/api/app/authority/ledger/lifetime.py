@@ -131,7 +131,7 @@ def reconciled(intent: StoredEvent) -> LedgerEvent:
 def interrupted(intent: StoredEvent, ended_us: int) -> Attempt:
     """The run of an attempt that a restart closes: whoever began it, and what was begun with."""
     said = dict(intent.data)
-    permission, plan, ask, act = (said.pop(name, None) for name in _NAMED_APART)
+    permission, plan, ask, act, proposal = (said.pop(name, None) for name in _NAMED_APART)
     feasibility = said.pop("feasibility", None)
     return Attempt(
         act=str(permission or act or ACTION[Kind(intent.kind)]),
@@ -145,10 +145,11 @@ def interrupted(intent: StoredEvent, ended_us: int) -> Attempt:
         feasibility=feasibility,
         effect={"closed_by": "restart", "intent_boot_id": intent.boot_id},
         ask=ask,
+        proposal=proposal,
     )
 
 
-_NAMED_APART: Final = ("permission", "plan", "ask", "act")
+_NAMED_APART: Final = ("permission", "plan", "ask", "act", "proposal")
 
 
 def _demanded(intent: StoredEvent) -> dict[str, Any]:

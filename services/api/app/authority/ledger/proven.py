@@ -17,8 +17,17 @@ from app.evidence.merkle import ProofInvalid, Subtree, inclusion_proof, verify_i
 
 def proven(ledger: Ledger, plan: str) -> list[StoredEvent]:
     """The recorded events that name this plan, oldest first. Raises AuditUnavailable."""
+    return _proven(ledger, "plan", plan)
+
+
+def proven_of(ledger: Ledger, digest: str) -> list[StoredEvent]:
+    """The recorded events whose data has this digest, oldest first. Raises AuditUnavailable."""
+    return _proven(ledger, "digest", digest)
+
+
+def _proven(ledger: Ledger, name: reading.Named, value: str) -> list[StoredEvent]:
     with asking_directly(ledger.readers) as connection:
-        found = reading.of_plan(connection, plan)
+        found = reading.that_name(connection, name, value)
         note = ledger.checkpoint()  # taken after them: it covers whatever was acknowledged
         if note is None:
             return []

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import Connection, exists, func, select
 
@@ -15,11 +15,13 @@ _AT_ONCE: Final = 500
 
 _EVENT: Final = select(EVENT.c.seq, EVENT.c.event_id, EVENT.c.body, EVENT.c.leaf)
 _NUMBERED: Final = "SELECT seq, event_id, body, leaf FROM ledger_event WHERE seq IN"
-_OF_PLAN: Final = (
-    "SELECT seq, event_id, body, leaf FROM ledger_event WHERE seq IN"
-    " (SELECT seq FROM ledger_index WHERE plan = ?1 UNION ALL SELECT seq FROM ledger_event"
+Named = Literal["plan", "digest"]
+_THAT_NAME: Final[Mapping[Named, str]] = {
+    name: "SELECT seq, event_id, body, leaf FROM ledger_event WHERE seq IN"  # noqa: S608
+    f" (SELECT seq FROM ledger_index WHERE {name} = ?1 UNION ALL SELECT seq FROM ledger_event"
     " WHERE seq > (SELECT COALESCE(MAX(seq), 0) FROM ledger_index)) ORDER BY seq"
-)
+    for name in get_args(Named)
+}
 _INTENTS: Final = [str(kind) for kind in OUTCOME_OF]
 _OUTCOMES: Final = [str(kind) for kind in OUTCOME_OF.values()]
 
@@ -65,10 +67,10 @@ def numbered(connection: Connection, seqs: Sequence[int]) -> list[StoredEvent]:
     return [found[seq] for seq in seqs if seq in found]
 
 
-def of_plan(connection: sqlite3.Connection, plan: str) -> list[StoredEvent]:
-    """Return every event that names this plan, oldest first, indexed already or not."""
-    found = [StoredEvent(*row) for row in connection.execute(_OF_PLAN, (plan,))]
-    return [event for event in found if event.data.get("plan") == plan]
+def that_name(connection: sqlite3.Connection, name: Named, value: str) -> list[StoredEvent]:
+    """Return every event that names this, oldest first, indexed already or not."""
+    found = [StoredEvent(*row) for row in connection.execute(_THAT_NAME[name], (value,))]
+    return [event for event in found if event.data.get(name) == value]
 
 
 def size(connection: Connection) -> int:

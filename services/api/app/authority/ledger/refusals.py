@@ -161,6 +161,7 @@ def _attempt(event: LedgerEvent, refusal: Refusal, now_us: int) -> Attempt:
         ask=_text_or_none(details.get("ask")),
         plan=_digest_or_none(details.get("plan")),
         request_id=event.request_id,
+        proposal=refusal.proposal,
     )
 
 

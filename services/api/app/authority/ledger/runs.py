@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from app.authority.ledger.accepted import accepted_for
 from app.authority.ledger.events import LedgerEvent
 from app.evidence.runs import Attempt, Run, run
 from app.evidence.vocabulary import ACTION
@@ -25,6 +26,15 @@ class RunMaker:
         self._boot_id = boot_id
 
     def make(self, attempt: Attempt) -> Run:
+        """The run; of an attempt that somebody began by accepting advice it names the proposal."""
+        begun_by = accepted_for(attempt.actor)
+        if begun_by is None:
+            return self._run(attempt)
+        made = self._run(replace(attempt, proposal=begun_by.proposal))
+        begun_by.runs.append(made.digest)
+        return made
+
+    def _run(self, attempt: Attempt) -> Run:
         return run(attempt, versions=self._versions, boot_id=self._boot_id)
 
     def attached(self, event: LedgerEvent, attempt: Attempt) -> LedgerEvent:

@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.failures import audit_unavailable
+from app.authority.ledger.hour_use import HOUR_US, forget
 from app.authority.ledger.retention import DAY_US
 from app.authority.ledger.store import Ledger
 from app.authority.ledger.tables import USAGE
@@ -30,7 +31,6 @@ from app.authority.warrants import Warrant, require_warrant
 from app.domain.actors import SYSTEM, Actor
 from app.evidence.vocabulary import Kind
 
-HOUR_US: Final = 3_600_000_000
 PRUNE_EVERY_S: Final = 86_400.0
 REMOVAL: Final = "state_removal"
 """The act that deletes rows before they are old by the settings."""
@@ -168,6 +168,7 @@ class UsageDigests:
                 connection.exec_driver_sql("DELETE FROM usage WHERE id = ?", [(i,) for i in ids])
             pruned += len(ids)
             _LOG.info("%d old rows of usage were deleted", len(ids))
+        forget(self._engine, until_us)
         return pruned
 
     def _prunable(self, until_us: int) -> list[int]:

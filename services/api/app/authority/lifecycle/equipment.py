@@ -1,6 +1,7 @@
 """What the lifecycle works with: its ports, the ledger, the catalog and its limits."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.authority.catalog import Catalog
@@ -9,6 +10,8 @@ from app.authority.ledger.store import Ledger
 from app.authority.policy.decisions import PolicyDecisionPoint
 from app.authority.policy.hard import HardPolicy
 from app.authority.ports import Clock, EngineHost, MemoryProbe
+from app.domain.models import CatalogModel
+from app.domain.terms import OwnTerms, UsualTerms
 from app.evidence.runs import Attempt
 
 
@@ -36,6 +39,15 @@ class Equipment:
     limits: Limits
     policy: PolicyDecisionPoint = field(default_factory=HardPolicy)
     """Asked at the moment a load or an unload begins, so that no use case can go around it."""
+
+    own_terms: Callable[[str], OwnTerms] = lambda _: OwnTerms()
+    """What people set for a model, by id. May be called from any thread, and reads no disk."""
+
+    def usual_terms(self, model: CatalogModel) -> UsualTerms:
+        """What a load of this model gets where it says nothing, as things are set now."""
+        limits = self.limits
+        usual = UsualTerms(limits.default_context, limits.slots, limits.idle_ttl_s)
+        return usual.for_model(self.own_terms(model.id), max_context=model.max_context)
 
     async def record(self, event: LedgerEvent) -> int:
         """Append durably and return the sequence number; raises `AuditUnavailable`."""

@@ -1,6 +1,6 @@
 """Which idle models make room for another. Pure: decides, never acts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.authority.feasibility import BUDGET_PERCENT
@@ -65,8 +65,13 @@ def choose_evictions(shortfall_bytes: int, residents: Sequence[Resident]) -> Evi
     return Eviction(tuple(r.model_id for r in chosen), freed)
 
 
-def idle_too_long(residents: Sequence[Resident], *, now: float, ttl_s: float) -> tuple[str, ...]:
-    """Evictable models unused for `ttl_s` seconds or more; none when `ttl_s` is not positive."""
-    if ttl_s <= 0:
-        return ()
-    return tuple(r.model_id for r in residents if r.evictable and now - r.last_used >= ttl_s)
+def idle_too_long(
+    residents: Sequence[Resident], *, now: float, ttl_s: Callable[[str], float]
+) -> tuple[str, ...]:
+    """Evictable models unused for as many seconds as `ttl_s` says of their id, or more.
+
+    None of which it says a number that is not positive.
+    """
+    return tuple(
+        r.model_id for r in residents if r.evictable and 0 < ttl_s(r.model_id) <= now - r.last_used
+    )

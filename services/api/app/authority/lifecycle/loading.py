@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.authority import feasibility
+from app.authority.ledger.accepted import named_for
 from app.authority.ledger.events import LedgerEvent
 from app.authority.lifecycle.admission import Admission
 from app.authority.lifecycle.equipment import Equipment
@@ -229,6 +230,7 @@ def _intent(asked: LoadAsked, spec: LoadSpec, fits: Fits) -> LedgerEvent:
             "permission": str(asked.grant.permission),
             "feasibility": fits.as_dict(),
             "policy": dict(asked.policy),
+            **named_for(asked.grant.actor),
         },
     )
 

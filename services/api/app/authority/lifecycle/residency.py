@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from app.authority.lifecycle.crashes import CrashRecord
 from app.authority.lifecycle.eviction import Resident
+from app.authority.lifecycle.queueing import Line
 from app.authority.lifecycle.transitions import HOLDS_MEMORY, Cause, State, after
 from app.authority.ports import Engine
 from app.domain.refusals import QueueFull
@@ -45,6 +46,7 @@ class Held:
     crashes: CrashRecord = field(default_factory=CrashRecord)
     last_failure: str | None = None
     attempt: Attempt | None = None
+    line: Line = field(default_factory=Line)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     beginning: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by whoever asks policy whether a load may begin: one at a time, others join its load."""

@@ -11,10 +11,15 @@ from app.authority.ledger.events import LedgerEvent
 from app.authority.lifecycle.admission import Admission
 from app.authority.lifecycle.crashes import CrashRecord
 from app.authority.lifecycle.equipment import Equipment
-from app.authority.lifecycle.eviction import idle_too_long
+from app.authority.lifecycle.idling import Idling
 from app.authority.lifecycle.leaving import Leaving, Use
 from app.authority.lifecycle.loading import LoadAsked, Loading
 from app.authority.lifecycle.losses import Losses, quarantined
+from app.authority.lifecycle.refusing import (
+    refuse_absent,
+    refuse_crashing,
+    refuse_other_terms,
+)
 from app.authority.lifecycle.residency import Attempt, Held, Residency, Terms, wait_for_change
 from app.authority.lifecycle.transitions import HOLDS_MEMORY, MAY_BEGIN, Cause, State
 from app.authority.lifecycle.unloading import Unloading
@@ -30,16 +35,13 @@ from app.domain.refusals import (
     AuditUnavailable,
     LoadCancelled,
     LoadFailed,
-    ModelBusy,
-    ModelNotLoaded,
     Refusal,
     ShuttingDown,
 )
+from app.domain.terms import OwnTerms, UsualTerms
 from app.evidence.vocabulary import Kind
 
 log = structlog.get_logger(__name__)
-
-IDLE_SWEEP_S = 5.0
 
 T = TypeVar("T")
 
@@ -55,6 +57,7 @@ class Serving:
         self.admission = Admission(equipment, self.residency, self._evict)
         self.loading = Loading(equipment, self.admission)
         self.leaving = Leaving(self.residency, self._take_out)
+        self.idling = Idling(equipment, self.residency, self._evict)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
 
@@ -71,11 +74,12 @@ class Serving:
         """
         require(grant, Permission.MODEL_LOAD_JIT)
         held = self.residency.of(model.id)
-        limits = self._equipment.limits
-        slots = held.terms.slots if held.terms is not None else limits.slots
-        held.enter(sequences, slots=slots, queue_limit=limits.queue_limit)
+        loaded = held.terms if held.engine is not None else None
+        slots = (loaded or self._default_terms(model)).slots
+        limit = self._equipment.limits.queue_limit
+        held.enter(sequences, slots=slots, queue_limit=limit)
         try:
-            engine = await self._ensure_ready(grant, held, model, self._default_terms(model))
+            engine = await self._ensure_ready(grant, held, model, None)
         except BaseException:
             held.leave(waiting=sequences, now=self._equipment.clock.monotonic())
             raise
@@ -101,7 +105,7 @@ class Serving:
         *,
         warrant: Warrant | None = None,
     ) -> Held:
-        """Bring a model into memory on `terms` (None: the defaults) and return when it is ready.
+        """Bring a model into memory on `terms` (None: its usual ones) and return when it is ready.
 
         With a warrant, what policy wanted a person for was approved and is not asked again.
         Raises NeedsApproval, or a Refusal.
@@ -112,12 +116,8 @@ class Serving:
         held = self.residency.of(model.id)
         wanted = terms or self._default_terms(model)
         await self._ensure_ready(grant, held, model, wanted, warrant)
-        have = held.terms
-        if have is not None and (wanted.context, wanted.slots) != (have.context, have.slots):
-            raise ModelBusy(
-                f"{model.id} is loaded with context {have.context} and {have.slots} slots. "
-                f"Unload it first to load it with other ones: lmx models unload {model.id}"
-            )
+        if held.terms is not None:
+            refuse_other_terms(model.id, held.terms, wanted)
         if wanted.pinned and not held.pinned:
             await self._equipment.record(
                 LedgerEvent(kind=Kind.MODEL_PINNED_RESIDENT, actor=grant.actor, subject=model.id)
@@ -131,14 +131,9 @@ class Serving:
         question = Question(UNLOAD, grant.actor, model_id)
         policy = await asyncio.to_thread(admit, self._equipment.policy, question)
         held = self.residency.of(model_id)
-        match held.state:
-            case State.READY:
-                held.pinned = False
-                return await self._take_out(held, grant.actor, "asked", policy)
-            case State.LOADING | State.DRAINING | State.UNLOADING:
-                raise ModelBusy(f"{model_id} is {held.state}. Ask again when it is done.")
-            case _:
-                raise ModelNotLoaded(f"{model_id} is not loaded ({held.state}).")
+        refuse_absent(model_id, held.state)
+        held.pinned = False
+        return await self._take_out(held, grant.actor, "asked", policy)
 
     def keep(self, grant: Grant, model_id: str, *, pinned: bool) -> None:
         """A model that is in memory is kept there, or may make room again. On the event loop."""
@@ -147,6 +142,14 @@ class Serving:
         if held.state in HOLDS_MEMORY:
             held.pinned = pinned
             held.wake()
+
+    def usual_terms(self, model: CatalogModel) -> UsualTerms:
+        """What a load of the model gets where it says nothing. May be called from any thread."""
+        return self._equipment.usual_terms(model)
+
+    def own_terms(self, model_id: str) -> OwnTerms:
+        """What people set for the model. May be called from any thread."""
+        return self._equipment.own_terms(model_id)
 
     def use_of(self, model_id: str) -> Use:
         """How a model is used now. May be called from any thread."""
@@ -165,21 +168,6 @@ class Serving:
     def quarantined_before(self, model_id: str) -> None:
         """At start: the ledger says that this model was in quarantine when the server ended."""
         self.residency.of(model_id).state = State.QUARANTINED
-
-    async def unload_idle(self, *, ttl_s: float) -> None:
-        """Unload every model that nobody has used for `ttl_s` seconds."""
-        now = self._equipment.clock.monotonic()
-        for model_id in idle_too_long(self.residency.ready(), now=now, ttl_s=ttl_s):
-            try:
-                await self._evict(self.residency.of(model_id), "idle")
-            except AuditUnavailable as refusal:
-                log.warning("idle_unload_refused", model=model_id, reason=refusal.message)
-
-    async def sweep_forever(self) -> None:
-        """Run `unload_idle` every few seconds until cancelled."""
-        while True:
-            await asyncio.sleep(IDLE_SWEEP_S)
-            await self.unload_idle(ttl_s=self._equipment.limits.idle_ttl_s)
 
     async def close(self) -> None:
         """Stop everything: no new loads, running attempts abandoned, workers stopped, recorded."""
@@ -201,21 +189,18 @@ class Serving:
     # --- private ----------------------------------------------------------------------------
 
     def _default_terms(self, model: CatalogModel) -> Terms:
-        limits = self._equipment.limits
-        return Terms(
-            context=min(model.max_context, limits.default_context),
-            slots=limits.slots,
-            pinned=model.pinned,
-        )
+        usual = self.usual_terms(model)
+        return Terms(context=usual.context, slots=usual.slots, pinned=model.pinned)
 
     async def _ensure_ready(
         self,
         grant: Grant,
         held: Held,
         model: CatalogModel,
-        terms: Terms,
+        terms: Terms | None,
         warrant: Warrant | None = None,
     ) -> Engine:
+        """`terms`: of a load, where one is needed; None: its usual ones, as they are then."""
         while True:
             if self._closing:
                 raise ShuttingDown("The server is stopping. Ask again when it is back.")
@@ -230,7 +215,8 @@ class Serving:
                 case State.QUARANTINED:
                     raise quarantined(held)
                 case _:
-                    await self._begin_if_allowed(grant, held, model, terms, warrant)
+                    wanted = terms or self._default_terms(model)
+                    await self._begin_if_allowed(grant, held, model, wanted, warrant)
 
     async def _begin_if_allowed(
         self,
@@ -271,13 +257,7 @@ class Serving:
 
     def _begin(self, asked: LoadAsked) -> None:
         held = asked.held
-        wait_s = held.crashes.wait_s(now=self._equipment.clock.monotonic())
-        if wait_s > 0:
-            raise LoadFailed(
-                f"{held.model_id} crashed {held.crashes.consecutive} times in a row "
-                f"({held.last_failure}). It may be started again in {wait_s} s.",
-                retry_after_s=wait_s,
-            )
+        refuse_crashing(held, now=self._equipment.clock.monotonic())
         held.move(Cause.LOAD)
         held.attempt = Attempt(self._keep(self._load(asked)), asked.abandoned)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from app.authority.ledger.accepted import named_for
 from app.authority.ledger.events import LedgerEvent
 from app.authority.lifecycle.equipment import Equipment
 from app.authority.lifecycle.residency import Held
@@ -34,11 +35,12 @@ class Unloading:
         Raises AuditUnavailable, in which case the model is ready again.
         """
         freed = held.resident_bytes
+        inputs = {"reason": reason, "resident_bytes": freed, "in_flight": held.running}
         event = LedgerEvent(
             kind=Kind.UNLOAD_INTENT,
             actor=actor,
             subject=held.model_id,
-            data={"reason": reason, "resident_bytes": freed, "in_flight": held.running},
+            data={**inputs, **named_for(actor)},
         )
         started_us = self._equipment.clock.utc_us()
         try:
@@ -57,7 +59,7 @@ class Unloading:
             outcome="unloaded",
             started_us=started_us,
             ended_us=self._equipment.clock.utc_us(),
-            inputs=dict(event.data),
+            inputs=inputs,
             policy=policy,
             effect=measured,
         )

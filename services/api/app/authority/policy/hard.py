@@ -54,15 +54,12 @@ what was pulled leaves quarantine: before that nobody can know whether a signatu
 
 DESTROYS: Final = frozenset({"model_delete", "cache_purge", "trash_purge", "state_removal"})
 KEYS: Final = frozenset({"key_create", "key_revoke"})
-PROPOSAL: Final = "guardrails_add"
-"""The one act that an advisor's key may ask for; nobody's key does it without an approval."""
-
 CONTROLS: Final = frozenset(
     {
         "profile_loosen",
         "rule_override",
         "guardrails_activate",
-        PROPOSAL,
+        "guardrails_add",
         "guardrails_rebind",
         "guardrails_retire",
     }
@@ -110,11 +107,6 @@ def on_demand(question: Question) -> bool:
     if question.act != LOAD or "params" not in question.facts:
         return question.act == LOAD_JIT
     return fact(question, "params", dict).get("on_demand", False) is True
-
-
-def proposed(question: Question) -> bool:
-    """Whether an advisor asks for the one thing that it may ask for: a person approves it."""
-    return question.act == PROPOSAL and Role.ADVISOR in question.actor.roles
 
 
 def asked_as(act: str) -> str:
@@ -204,15 +196,14 @@ def rules(configured: _Configuration) -> tuple[HardRule, ...]:
         HardRule(
             "advisors-never-act",
             deny,
-            "An advisor's key proposes and never acts.",
-            lambda q: Role.ADVISOR in q.actor.roles and q.act != PROPOSAL,
+            "An advisor's key proposes; it never acts and never asks.",
+            lambda q: Role.ADVISOR in q.actor.roles,
         ),
         HardRule(
             "only-operators-and-approvers-act",
             deny,
-            "Without an operator's or an approver's key nothing is done but a load on demand; an "
-            "advisor's proposes guardrails.",
-            lambda q: not on_demand(q) and not proposed(q) and not _ACT & q.actor.roles,
+            "Without an operator's or an approver's key nothing is done but a load on demand.",
+            lambda q: not on_demand(q) and not _ACT & q.actor.roles,
         ),
         HardRule(
             "the-anonymous-never-act",

@@ -90,6 +90,20 @@ class Purge(Strict):
     reason: Reason = ""
 
 
+class Alias(Strict):
+    """`then`: models that are tried in turn where the one before cannot be loaded."""
+
+    then: Annotated[list[Name], Field(max_length=64)] = Field(default_factory=list)
+
+
+class Terms(Strict):
+    """What is left out stays as it is; null: the setting holds again. `idle_s` 0: for ever."""
+
+    context: Tokens | None = None
+    slots: Slots | None = None
+    idle_s: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+
+
 class Pin(Strict):
     pinned: bool
 

@@ -144,7 +144,7 @@ async def show_task(task: TaskId, services: UseCases, actor: Keyholder) -> Respo
 async def add_task(
     body: given.Add, request: Request, response: Response, services: UseCases, actor: Keyholder
 ) -> _Plain:
-    """Ask for a new task. An advisor's key may: from it, this is a proposal.
+    """Ask for a new task.
 
     The intent is compiled at once and refused where it cannot be. The answer is the ask: nothing
     decides before it is approved. 200 with `task` where exactly that is bound already.

@@ -37,11 +37,15 @@ def only(*allowed: str) -> Callable[[Request], None]:
             if name not in allowed or names.count(name) > 1:
                 wrong = "is no parameter here" if name not in allowed else "is given twice"
                 raise InvalidRequest(
-                    f"{name[:60]}: {wrong}. Allowed, once each, are: {', '.join(allowed)}.",
+                    f"{name[:60]}: {wrong}. Allowed, once each, are: {_names(allowed)}.",
                     param=name[:100],
                 )
 
     return refuse_others
+
+
+def _names(allowed: Sequence[str]) -> str:
+    return ", ".join(allowed) or "none"
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -99,6 +99,9 @@ EFFECT: Final[Mapping[Kind, Loss | None]] = {
     Kind.GUARDRAILS_BOUND: None,
     Kind.GUARDRAILS_ALERT: None,
     Kind.GUARDRAILS_DIGEST: None,
+    Kind.ADVICE_PROPOSED: None,
+    Kind.ADVICE_DECIDED: None,
+    Kind.ADVICE_OUTCOME: None,
 }
 """What events of a kind took away; None: nothing."""
 

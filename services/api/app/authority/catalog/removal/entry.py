@@ -48,7 +48,10 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """`rows` holds the catalog's rows as they were: model, artifact, model_alias."""
+    """`rows` holds the catalog's rows as they were: model, artifact, model_alias, model_terms.
+
+    An alias is among them where it led to the model first, or fell back to it.
+    """
 
     id: str
     ask: str

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, text
 
+from app.authority.catalog import chains
 from app.authority.catalog.removal.entry import Entry, parse
 from app.authority.catalog.removal.handles import Identity
 
@@ -18,7 +19,12 @@ LIVE: Final = ("trashed", "partial", "purging")
 _OF_MODEL: Final = {
     "model": text("SELECT * FROM model WHERE id = :id"),
     "artifact": text("SELECT * FROM artifact WHERE model_id = :id ORDER BY path"),
-    "model_alias": text("SELECT * FROM model_alias WHERE model_id = :id ORDER BY alias"),
+    # `fallbacks` is a JSON list of ids, and none of those needs escaping.
+    "model_alias": text(
+        "SELECT * FROM model_alias WHERE model_id = :id"
+        """ OR instr(fallbacks, '"' || :id || '"') > 0 ORDER BY alias"""
+    ),
+    "model_terms": text("SELECT * FROM model_terms WHERE model_id = :id"),
 }
 _RECEIPTS: Final = text(
     "SELECT sha256, ino, size FROM receipt"
@@ -43,10 +49,11 @@ _USED: Final = text(
 _ALL_USED: Final = text("SELECT DISTINCT sha256 FROM artifact WHERE adopted_path IS NULL")
 _VIEWED: Final = text("SELECT EXISTS (SELECT 1 FROM model WHERE digest = :digest)")
 _DELETE: Final = (
-    text("DELETE FROM model_alias WHERE model_id = :id"),
+    text("DELETE FROM model_terms WHERE model_id = :id"),
     text("DELETE FROM artifact WHERE model_id = :id"),
     text("DELETE FROM model WHERE id = :id"),
 )
+_MODEL_IDS: Final = text("SELECT id FROM model")
 _FORGET: Final = text(
     "DELETE FROM receipt WHERE sha256 = :sha256"
     " AND NOT EXISTS (SELECT 1 FROM artifact WHERE artifact.sha256 = :sha256)"
@@ -166,7 +173,8 @@ def find(connection: Connection, trash_id: str) -> tuple[Trashed, Entry] | None:
 
 
 def put(connection: Connection, entry: Entry, *, now_us: int, purge_after_us: int) -> None:
-    """The model's rows go and the entry's row comes."""
+    """The model's rows go, aliases lead on to the next model they name; the entry's row comes."""
+    chains.leave(connection, entry.model_id)
     for statement in _DELETE:
         connection.execute(statement, {"id": entry.model_id})
     for sha256 in {file.sha256 for file in entry.files}:
@@ -186,13 +194,18 @@ def put(connection: Connection, entry: Entry, *, now_us: int, purge_after_us: in
 
 
 def put_back(connection: Connection, entry: Entry, *, now_us: int) -> None:
-    """The model's rows as they were, one generation on; an alias that leads elsewhere stays so."""
+    """The model's rows as they were, one generation on; aliases that people changed stay so."""
     for row in entry.rows["model"]:
         _insert(connection, "model", {**row, "generation": int(row["generation"]) + 1})
-    for row in entry.rows["artifact"]:
-        _insert(connection, "artifact", row)
-    for row in entry.rows["model_alias"]:
-        _insert(connection, "model_alias", row, "ON CONFLICT (alias) DO NOTHING")
+    for table in ("artifact", "model_terms"):
+        for row in entry.rows.get(table, ()):  # an entry of an earlier release has no terms
+            _insert(connection, table, row)
+    left = {
+        row["alias"]: chains.chain_of(row["model_id"], row.get("fallbacks", "[]"))
+        for row in entry.rows["model_alias"]
+    }
+    known = connection.execute(_MODEL_IDS).scalars().all()
+    chains.come_back(connection, entry.model_id, left, known)
     set_state(connection, entry.id, "restored", freed_bytes=None, ended_us=now_us)
 
 
@@ -208,11 +221,11 @@ def set_state(
     connection.execute(_SET_STATE, {"id": trash_id, **values})
 
 
-def _insert(connection: Connection, table: str, row: Mapping[str, Any], then: str = "") -> None:
+def _insert(connection: Connection, table: str, row: Mapping[str, Any]) -> None:
     """`row` was read from this table; a column that this release does not have fails here."""
     names = _columns(row)
     values = ", ".join(f":{name}" for name in names)
-    statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values}) {then}"  # noqa: S608
+    statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})"  # noqa: S608
     connection.execute(text(statement), dict(row))
 
 

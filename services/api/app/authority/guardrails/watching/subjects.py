@@ -21,6 +21,7 @@ from app.authority.ports import MemoryProbe
 from app.domain.models import CatalogModel
 from app.domain.refusals import ModelNotFound
 from app.domain.shapes import Format, ModelShape
+from app.domain.terms import UsualTerms
 
 DAY_US: Final = 86_400_000_000
 _FORMATS: Final = {Format.MLX: "safetensors", Format.GGUF: "gguf"}
@@ -31,8 +32,7 @@ _ENDINGS: Final = (("gguf", ".gguf"), ("safetensors", ".safetensors"))
 class Terms:
     """What a load is given where it says nothing, and what a worker takes before it loads."""
 
-    context: int
-    slots: int
+    usual: Callable[[CatalogModel], UsualTerms]
     worker_base_bytes: Callable[[], int]
 
 
@@ -96,11 +96,11 @@ class Subject:
         if self.model is None or self.shape is None:
             return None
         terms = self.models.terms
-        usual = min(self.model.max_context, terms.context)
+        usual = terms.usual(self.model)
         need = feasibility.need(
             self.shape,
-            context=self.term("context", usual),
-            slots=self.term("slots", terms.slots),
+            context=self.term("context", usual.context),
+            slots=self.term("slots", usual.slots),
             worker_base_bytes=terms.worker_base_bytes(),
         )
         return need.total_bytes
