@@ -172,6 +172,29 @@ class ResponseSettings(BaseModel):
     keep_hours: Annotated[int, Field(ge=1, le=8_760)] = 24
 
 
+class KeyLimits(BaseModel):
+    """What one key may ask for; 0: as much as there is room for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    concurrent: Annotated[int, Field(ge=0, le=10_000)] = 0
+    per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+
+class LimitSettings(KeyLimits):
+    """How much is held at once, and how long a slow client is waited for.
+
+    `concurrent`, `per_minute`: for each key, and for all who use none together; `keys` says it for
+    a key by its name. Authority routes, probes and reads of the ledger are never limited by them.
+    """
+
+    keys: Annotated[dict[str, KeyLimits], Field(max_length=256)] = {}
+    connections: Annotated[int, Field(ge=16, le=100_000)] = 4096
+    header_timeout_s: Annotated[float, Field(ge=1, le=600)] = 15
+    body_timeout_s: Annotated[float, Field(ge=1, le=600)] = 30
+    read_timeout_s: Annotated[float, Field(ge=1, le=3_600)] = 120
+
+
 def _is_loopback(host: str | None) -> bool:
     try:
         return ip_address(host or "").is_loopback
@@ -203,6 +226,7 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(8 << 20, ge=1024, le=1 << 30)
     inference: InferenceSettings = InferenceSettings()
     responses: ResponseSettings = ResponseSettings()
+    limits: LimitSettings = LimitSettings()
     ledger: LedgerSettings = LedgerSettings()
     approvals: ApprovalSettings = ApprovalSettings()
     guardrails: GuardrailsSettings = GuardrailsSettings()

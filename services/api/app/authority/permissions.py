@@ -59,6 +59,9 @@ class Permission(StrEnum):
     ADVICE_READ = "advice.read"
     ADVICE_DECIDE = "advice.decide"
     ADVICE_RUN = "advice.run"
+    BACKUP_RECORD = "backup.record"
+    CONFIG_READ = "config.read"
+    CONFIG_RELOAD = "config.reload"
     STATUS_READ = "status.read"
     RULES_READ = "rules.read"
 
@@ -110,6 +113,9 @@ ROLES: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.ADVICE_READ: frozenset({_O, _P, _A}),
     Permission.ADVICE_DECIDE: frozenset({_O}),
     Permission.ADVICE_RUN: frozenset({_O}),
+    Permission.BACKUP_RECORD: frozenset({_O}),
+    Permission.CONFIG_READ: frozenset({_O, _A}),
+    Permission.CONFIG_RELOAD: frozenset({_O}),
     Permission.STATUS_READ: frozenset({_O, _P, _A}),
     Permission.RULES_READ: frozenset({_O, _P, _A}),
 }
@@ -159,6 +165,9 @@ ACTS: Final[Mapping[Permission, str]] = {
     Permission.ADVICE_READ: "reading advice",
     Permission.ADVICE_DECIDE: "accepting or dismissing advice",
     Permission.ADVICE_RUN: "running an advisor",
+    Permission.BACKUP_RECORD: "putting a backup on record",
+    Permission.CONFIG_READ: "reading the configuration",
+    Permission.CONFIG_RELOAD: "reloading the configuration",
     Permission.STATUS_READ: "reading the status",
     Permission.RULES_READ: "reading the rules",
 }
@@ -185,6 +194,8 @@ NEVER_FOR_SYSTEM: Final = frozenset(
         Permission.GUARDRAILS_PROPOSE,
         Permission.PROPOSE,
         Permission.ADVICE_DECIDE,
+        Permission.BACKUP_RECORD,
+        Permission.CONFIG_RELOAD,
         Permission.ASK_DECIDE,
         Permission.ASK_WITHDRAW,
         Permission.ASK_EXECUTE,

@@ -375,6 +375,27 @@ class AdvisorContained(RecordedRefusal):
     code = "advisor_contained"
 
 
+# --- holding load, keeping the state --------------------------------------------------------
+
+
+class RateLimited(Refusal):
+    """A key asks more often, or more at once, than the settings allow it."""
+
+    code = "too_many_requests"
+
+
+class ConfigInvalid(RecordedRefusal):
+    """The configuration cannot be used as it is written; what was in force stays."""
+
+    code = "config_invalid"
+
+
+class BackupRefused(RecordedRefusal):
+    """What is said of a backup is not what this ledger says; nothing was recorded of it."""
+
+    code = "backup_refused"
+
+
 # --- the server itself ----------------------------------------------------------------------
 
 

@@ -37,6 +37,7 @@ from app.evidence.fields import (
 )
 from app.evidence.governed_schemas import GOVERNED
 from app.evidence.guardrails_schemas import GUARDRAILS
+from app.evidence.operating_schemas import OPERATING
 from app.evidence.vocabulary import Kind
 
 __all__ = ["SCHEMAS", "InvalidData", "check_data", "check_outcome"]
@@ -66,6 +67,8 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
             text("config_digest", "SHA-256 of the settings, as canonical JSON"),
             maybe(obj("overrides", "settings that leave a promise, by the promise's id")),
             maybe(integer("adopted", "events of a crash that the signer had not yet signed")),
+            maybe(text("safe_mode", "set where the last starts crashed: why nothing is loaded")),
+            maybe(integer("clock_behind_s", "set where the clock is behind the last event")),
         ),
         schema(Kind.SHUTDOWN, "The server stopped in order.", "the boot id", REASON),
         schema(
@@ -307,6 +310,7 @@ SCHEMAS: Final[Mapping[Kind, Schema]] = by_kind(
         *GOVERNED,
         *GUARDRAILS,
         *ADVICE,
+        *OPERATING,
     )
 )
 

@@ -62,6 +62,11 @@ class Kind(StrEnum):
     ADVICE_PROPOSED = "advice_proposed"
     ADVICE_DECIDED = "advice_decided"
     ADVICE_OUTCOME = "advice_outcome"
+    BACKUP_MADE = "backup_made"
+    STATE_RESTORED = "state_restored"
+    SCHEMA_UPGRADED = "schema_upgraded"
+    KEY_RECOVERED = "key_recovered"
+    CONFIG_RELOADED = "config_reloaded"
 
 
 OUTCOME_OF: Final[Mapping[Kind, Kind]] = {
@@ -126,6 +131,11 @@ ACTION: Final[Mapping[Kind, str]] = {
     Kind.ADVICE_PROPOSED: "advice.propose",
     Kind.ADVICE_DECIDED: "advice.decide",
     Kind.ADVICE_OUTCOME: "advice.decide",
+    Kind.BACKUP_MADE: "state.backup",
+    Kind.STATE_RESTORED: "state.restore",
+    Kind.SCHEMA_UPGRADED: "state.upgrade",
+    Kind.KEY_RECOVERED: "key.recover",
+    Kind.CONFIG_RELOADED: "config.reload",
 }
 """What an event is filed under: an intent and its outcome share one action.
 

@@ -173,6 +173,15 @@ WIRE: Mapping[type[Refusal], Wire] = {
     no.AdvisorContained: _denied(
         403, "Advice may not do this", "Propose it instead; a person decides."
     ),
+    no.RateLimited: Wire(
+        429, "rate_limit_error", "The key asks too much", "Wait as Retry-After says.", 1
+    ),
+    no.ConfigInvalid: _bad(
+        "The configuration cannot be used", "Correct the lines named: lmx config check.", 422
+    ),
+    no.BackupRefused: _bad(
+        "The backup is not of this ledger", "Make a new one: lmx backup create.", 409
+    ),
     no.AuditUnavailable: _server(
         "The ledger cannot be written", "Free disk space or repair LMX_HOME; nothing was done."
     ),

@@ -102,6 +102,13 @@ EFFECT: Final[Mapping[Kind, Loss | None]] = {
     Kind.ADVICE_PROPOSED: None,
     Kind.ADVICE_DECIDED: None,
     Kind.ADVICE_OUTCOME: None,
+    Kind.BACKUP_MADE: None,
+    Kind.STATE_RESTORED: Loss(
+        "what was recorded after the backup; the replaced state was kept beside", TYPED
+    ),
+    Kind.SCHEMA_UPGRADED: None,
+    Kind.KEY_RECOVERED: Loss("the keys that it replaces", TYPED),
+    Kind.CONFIG_RELOADED: None,
 }
 """What events of a kind took away; None: nothing."""
 
