@@ -115,7 +115,7 @@ def _serving(authority: Authority, host: FakeEngineHost, settings: Settings) -> 
             host=host,
             probe=SystemMemoryProbe(),
             clock=authority.clock,
-            limits=limits,
+            limits_now=lambda: limits,
         )
     )
 

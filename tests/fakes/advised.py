@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -26,6 +26,7 @@ from app.authority.ledger.tiles import StoredTiles
 from app.authority.lifecycle.equipment import Equipment
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Permission, grant
+from app.configuration.current import Current
 from app.domain.actors import Actor
 from app.evidence.decision_proof import decision_proof
 from app.settings import LedgerSettings, Settings
@@ -181,7 +182,7 @@ def _opened(home: Path, settings: Settings, total_gib: int) -> Advised:
             host=host,
             probe=memory,
             clock=clock,
-            limits=_limits(settings),
+            limits_now=partial(_limits, Current(settings)),
             policy=guards.policy,
             own_terms=authority.annotations.own_terms,
         )

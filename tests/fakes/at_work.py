@@ -151,7 +151,9 @@ def _opened(house: House, home: Path) -> AtWork:
     decisions, alerts, host = DecisionStore(office.engine), Alerts(office.ledger), FakeEngineHost()
     observing = Observing(sources, decisions)
     policy = GuardedPolicy(HardPolicy(), house.standing, observing, alerts, clock)
-    serving = Serving(Equipment(catalog, office.ledger, host, memory, clock, LIMITS, policy))
+    serving = Serving(
+        Equipment(catalog, office.ledger, host, memory, clock, lambda: LIMITS, policy)
+    )
     act = ModelLoad(catalog, serving, memory)
     parts = replace(office.parts, policy=policy, acts={**office.parts.acts, act.kind: act})
     deciding = Deciding(parts, Challenges(clock))

@@ -118,7 +118,7 @@ def build_house(directory: Path, limits: Limits = LIMITS) -> House:
     memory = FixedMemory(clock, total_bytes=64 * GIB, used_bytes=lambda: _used(host))
     own: dict[str, OwnTerms] = {}
     equipment = Equipment(
-        *(catalog, ledger, host, memory, clock, limits),
+        *(catalog, ledger, host, memory, clock, lambda: limits),
         own_terms=lambda model_id: own.get(model_id, OwnTerms()),
     )
     return House(Serving(equipment), host, memory, clock, ledger, catalog, models, own)

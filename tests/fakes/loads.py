@@ -81,7 +81,7 @@ def open_works(
     memory = FixedMemory(office.clock, total_bytes=total_bytes, used_bytes=lambda: 0)
     own: dict[str, OwnTerms] = {}
     equipment = Equipment(
-        *(catalog, office.ledger, host, memory, office.clock, LIMITS, policy),
+        *(catalog, office.ledger, host, memory, office.clock, lambda: LIMITS, policy),
         own_terms=lambda model_id: own.get(model_id, OwnTerms()),
     )
     serving = Serving(equipment)

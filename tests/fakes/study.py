@@ -90,7 +90,7 @@ async def open_study(home: Path) -> AsyncIterator[Study]:
         clock=house.clock,
         readers=house.ledger.readers,
         database=database,
-        limits=LIMITS,
+        limits_now=lambda: LIMITS,
         goals={"default": 700},
         home=home,
     )

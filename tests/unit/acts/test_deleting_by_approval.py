@@ -46,7 +46,9 @@ async def test_one_approval_deletes_and_after_the_grace_purges(tmp_path: Path) -
             )
         )
         memory = FixedMemory(clock, total_bytes=GIB, used_bytes=lambda: 0)
-        serving = Serving(Equipment(catalog, ledger, FakeEngineHost(), memory, clock, LIMITS))
+        serving = Serving(
+            Equipment(catalog, ledger, FakeEngineHost(), memory, clock, lambda: LIMITS)
+        )
         act = ModelDelete(catalog, trash, serving, Routing({}))
         parts = replace(office.parts, acts={act.kind: act})
         deciding = Deciding(parts, Challenges(clock))

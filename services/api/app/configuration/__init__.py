@@ -1,1 +1,1 @@
-"""`config.yaml`: what it may hold, where each value comes from, and what may change while serving."""
+"""`config.yaml`: what it may hold, where a value comes from, and what may change while serving."""

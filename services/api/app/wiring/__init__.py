@@ -28,6 +28,7 @@ from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Access
 from app.authority.ports import AdvisorHost, EngineHost, MemoryProbe
 from app.authority.reading import Installation, Reading
+from app.configuration.current import Current
 from app.domain.refusals import AuditUnavailable
 from app.engines.memory_probe import SystemMemoryProbe
 from app.engines.supervisor import WorkerHost
@@ -84,7 +85,8 @@ def wire(
     patience = Patience(load_s=settings.load_timeout_s, silence_s=settings.worker_silence_s)
     engine_host = host or WorkerHost(patience=patience, log=worker_said)
     memory = probe or SystemMemoryProbe()
-    limits = _limits(settings)
+    current = Current(settings)
+    limits_now = partial(_limits, current)
     guards = guarded(authority, memory, policy_of(settings.approvals), serving=lambda: serving)
     adopt_shipped(guards, authority)
     serving = Serving(
@@ -94,7 +96,7 @@ def wire(
             host=engine_host,
             probe=memory,
             clock=authority.clock,
-            limits=limits,
+            limits_now=limits_now,
             policy=guards.policy,
             own_terms=authority.annotations.own_terms,
         )
@@ -122,7 +124,7 @@ def wire(
         made,
         advisors or hosted(home),
         home=home,
-        limits=limits,
+        limits_now=limits_now,
     )
     services = _services(
         settings,
@@ -145,7 +147,8 @@ def wire(
     )
 
 
-def _limits(settings: Settings) -> Limits:
+def _limits(current: Current) -> Limits:
+    settings = current.settings
     return Limits(
         default_context=settings.default_context,
         slots=settings.slots,

@@ -1,6 +1,7 @@
 """Puts advice together: what it is made from, who takes it, what accepting calls, who runs it."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def advised(  # noqa: PLR0917 - the parts it joins
     host: AdvisorHost,
     *,
     home: Path,
-    limits: Limits,
+    limits_now: Callable[[], Limits],
 ) -> Advised:
     catalog, ledger, clock = authority.catalog, authority.ledger, governed.parts.clock
     proposals = Proposals(ledger, authority.database)
@@ -80,7 +81,7 @@ def advised(  # noqa: PLR0917 - the parts it joins
         clock=authority.clock,
         readers=ledger.readers,
         database=authority.database,
-        limits=limits,
+        limits_now=limits_now,
         goals=settings.advice.goals,
         home=home,
     )

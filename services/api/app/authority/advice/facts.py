@@ -4,7 +4,7 @@ A fixed number of queries, however many models there are. Reads files' names and
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -56,7 +56,7 @@ class Facts:
     clock: Clock
     readers: Engine
     database: Engine
-    limits: Limits
+    limits_now: Callable[[], Limits]
     goals: Mapping[str, int]
     """By alias: milliseconds within which 95 of 100 first tokens should come."""
     home: Path
@@ -97,7 +97,7 @@ class Facts:
         return Taken(facts, asked.use)
 
     def _host(self, survey: Survey) -> HostFacts:
-        reading = self.probe.read()
+        reading, limits = self.probe.read(), self.limits_now()
         volume = volume_of(self.home / "store")
         return HostFacts(
             memory_total_bytes=reading.total_bytes,
@@ -112,10 +112,10 @@ class Facts:
             orphan_bytes=survey.uses[Use.ORPHANS].allocated,
             download_bytes=survey.uses[Use.DOWNLOADS].allocated,
             cache_bytes=survey.uses[Use.CACHES].allocated,
-            default_context=self.limits.default_context,
-            default_slots=self.limits.slots,
-            idle_ttl_s=_whole(self.limits.idle_ttl_s),
-            queue_limit=self.limits.queue_limit,
+            default_context=limits.default_context,
+            default_slots=limits.slots,
+            idle_ttl_s=_whole(limits.idle_ttl_s),
+            queue_limit=limits.queue_limit,
         )
 
     def _model(self, model: CatalogModel, known: "_Known") -> ModelFacts:

@@ -36,12 +36,18 @@ class Equipment:
     host: EngineHost
     probe: MemoryProbe
     clock: Clock
-    limits: Limits
+    limits_now: Callable[[], Limits]
+    """Asked each time, so that settings which are read anew count at once."""
+
     policy: PolicyDecisionPoint = field(default_factory=HardPolicy)
     """Asked at the moment a load or an unload begins, so that no use case can go around it."""
 
     own_terms: Callable[[str], OwnTerms] = lambda _: OwnTerms()
     """What people set for a model, by id. May be called from any thread, and reads no disk."""
+
+    @property
+    def limits(self) -> Limits:
+        return self.limits_now()
 
     def usual_terms(self, model: CatalogModel) -> UsualTerms:
         """What a load of this model gets where it says nothing, as things are set now."""
