@@ -4,16 +4,17 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from app.authority.ledger.events import Stamp, canonical_body
-from app.cli import text
+from app.cli import text, version
 from app.cli.ledger import canonical_bytes, leaf_hash
-from app.cli.main import app
+from app.cli.tree import COMMANDS as ENTRIES
+from app.cli.tree import app
 from app.evidence.merkle import leaf_hash as ledgers_leaf_hash
 from tests.cli.runs import Run, environment
 from tests.fakes.authority_http import MODEL, FakeAuthority, answer_of, event_of
@@ -44,7 +45,7 @@ def _leaves(command: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
         yield from _leaves(child, (*names, name))
 
 
-COMMANDS = list(_leaves(typer.main.get_command(app)))
+COMMANDS = list(_leaves(app))
 
 
 @pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
@@ -148,20 +149,59 @@ def test_the_page_of_commands_is_up_to_date() -> None:
     assert made.stdout.decode() == (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 
 
-def test_help_loads_neither_http_nor_the_server() -> None:
+HEAVY = "httpx rich pydantic app.main fastapi sqlalchemy rfc8785 mlx cryptography jinja2".split()
+
+
+def test_no_help_of_any_command_loads_http_the_server_or_pydantic() -> None:
+    """In one interpreter, one after the other: what any of them loads stays loaded."""
+    pages = [[*names, "--help"] for names in COMMANDS]
     probe = (
-        "import sys; from app.cli.main import main; main(['--help']); "
-        "late = {'httpx', 'rich', 'app.main', 'fastapi', 'sqlalchemy', 'rfc8785'}; "
-        "print(sorted(late & sys.modules.keys()), file=sys.stderr)"
+        f"import io, sys, contextlib; from app.cli.main import main; out = io.StringIO()\n"
+        f"for page in {pages!r}:\n with contextlib.redirect_stdout(out): main(page)\n"
+        f"print(sorted({HEAVY!r} & sys.modules.keys()), out.getvalue().count('Usage:'))"
+    ).replace(repr(HEAVY), f"set({HEAVY!r})")
+    ended = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, env=environment(), check=True
+    )
+    assert (ended.stderr, ended.stdout) == (b"", f"[] {len(COMMANDS)}\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "least"),
+    [(["--version"], {"typer", "app.cli.output", "re"}), (["--help"], {"app.cli.models"})],
+    ids=str,
+)
+def test_what_begins_loads_no_more_than_it_needs(arguments: list[str], least: set[str]) -> None:
+    probe = (
+        f"import sys; from app.cli.main import main; main({arguments!r}); "
+        f"print({least!r} & sys.modules.keys(), file=sys.stderr)"
     )
     ended = subprocess.run(
         [sys.executable, "-c", probe], capture_output=True, env=environment(), check=True
     )
-    assert ended.stderr == b"[]\n"
+    assert ended.stderr == b"set()\n"
+
+
+def test_a_wrong_name_is_met_with_a_near_one_at_every_level(lmx: Run) -> None:
+    assert "Did you mean 'models'?" in lmx("modls").err
+    assert "Did you mean 'show'?" in lmx("models", "shw").err
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_what_is_said_of_a_command_fits_a_narrow_terminal(name: str) -> None:
+    said = ENTRIES[name].said
+    assert len(said) < 48
+    assert said.endswith(".")
 
 
 def test_the_version_is_printed(lmx: Run) -> None:
-    assert lmx("--version").out.startswith("lmx ")
+    assert lmx("--version").out == f"{version.sentence()}\n"
+    assert lmx("--version", "models").out == f"{version.sentence()}\n"
+
+
+def test_the_version_is_what_the_installation_says() -> None:
+    assert version.installed(sys.path) == installed_version("lmx-authority")
+    assert version.installed(["/nowhere", "/dev/null"]) == ""
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import typer
 
-from app.cli.main import app
 from app.cli.outcomes import MEANINGS
+from app.cli.tree import app
 
 _WIDTH: Final = 88
 
@@ -37,12 +37,10 @@ person types in a terminal; nothing skips it. Where somebody else has to approve
 
 def render() -> str:
     """The whole page, the same on every machine."""
-    root = typer.main.get_command(app)
     exits = [f"| {code.value} | {meaning} |" for code, meaning in MEANINGS.items()]
     parts = [_INTRODUCTION, "| exit code | |\n|---|---|\n" + "\n".join(exits) + "\n"]
     parts += [
-        f"## `{' '.join(names)}`\n\n```text\n{page}\n```\n"
-        for names, page in _pages(root, ("lmx",))
+        f"## `{' '.join(names)}`\n\n```text\n{page}\n```\n" for names, page in _pages(app, ("lmx",))
     ]
     return "\n".join(parts)
 
