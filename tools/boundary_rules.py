@@ -156,7 +156,7 @@ RULES: Final = (
         instead="take the value as a parameter, from app.settings.",
         check=reads_environment,
         except_in=(
-            APP + "settings.py",
+            APP + "settings/__init__.py",
             APP + "cli/",  # another program: a client, with its own LMX_URL and LMX_KEY
             APP + "engines/process.py",  # hands a chosen part of it to the worker
             WORKER,

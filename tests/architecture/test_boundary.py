@@ -129,7 +129,7 @@ INNOCENT = [
     (USE_CASE, "try:\n    act()\nexcept Exception:\n    log()\n    raise"),
     (ROUTER, "from importlib.metadata import version\nfrom importlib import resources"),
     (ROUTER, "from importlib.util import find_spec"),
-    (APP + "settings.py", "import os\nos.environ.get('LMX_HOME')"),
+    (APP + "settings/__init__.py", "import os\nos.environ.get('LMX_HOME')"),
     (GRANT_MAKER, "Grant(actor, permission)"),
     (APP + "engines/worker/loading.py", "load(path, trust_remote_code=False)"),
     ("tests/test_short.py", "import importlib\neval('1')\n"),
