@@ -1,5 +1,6 @@
 """Logs persist, rotate, and belong to their owner alone."""
 
+import errno
 import logging
 import os
 import stat
@@ -9,8 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from app import observability
-from app.observability import configure_logging
+from app.observability import configure_logging, lines_lost, logs
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +28,8 @@ def _restored() -> Iterator[None]:
 def test_a_log_rotates_by_size_and_keeps_a_few(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(observability, "MAX_LOG_BYTES", 2_000)
-    monkeypatch.setattr(observability, "KEPT_LOGS", 2)
+    monkeypatch.setattr(logs, "MAX_LOG_BYTES", 2_000)
+    monkeypatch.setattr(logs, "KEPT_LOGS", 2)
     path = tmp_path / "logs" / "server.log"
     configure_logging(path)
     for number in range(200):
@@ -77,3 +77,26 @@ def test_on_a_full_disk_lines_are_lost_and_the_terminal_stays_quiet(
     assert isinstance(handler, logging.FileHandler)
     with Path(os.devnull).open("wb") as room:  # the disk has room again, to close it
         os.dup2(room.fileno(), handler.stream.fileno())
+
+
+def test_a_log_that_cannot_rotate_grows_to_twice_its_size_and_then_loses_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logs, "MAX_LOG_BYTES", 1_000)
+    path = tmp_path / "server.log"
+    configure_logging(path)
+    log = structlog.get_logger("app")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "rename", full)
+        for number in range(40):
+            log.info("line", number=number)
+    lost = lines_lost()
+    assert 0 < lost < 40
+    log.info("room again")
+    assert lines_lost() == lost
+    assert "room again" in path.read_text()
+    assert capsys.readouterr().err == ""

@@ -1,5 +1,6 @@
 """No secret gets into a log: by value, nested, in messages, from libraries and in tracebacks."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from app.observability import (
     recorded_path,
     redact,
     redact_text,
+    within_request,
 )
 
 OURS = "lmx_0badcafe_" + "Zz9_-" * 8 + "abc"
@@ -27,6 +29,14 @@ SECRETS = [
     "sk-abcdefgh12345678",
     "hf_abcdefghijklmnop",
     "ghp_abcdefghijklmnop1234",
+    "github_pat_11ABCDEFG0123456789abcdef",
+    "glpat-abcdefghijklmnop1234",
+    "xoxb-123456789012-abcdefghijkl",
+    "sk_live_abcdefghijkl1234",
+    "AKIAIOSFODNN7EXAMPLE",
+    "ASIAIOSFODNN7EXAMPLE",
+    "AIzaSyA-abcdefghijklmnopqrstuvwxyz01234",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
 ]
 HARMLESS = {
     "completion_tokens": 128,
@@ -37,6 +47,15 @@ HARMLESS = {
     "model": "lmx/starter",
     "key_id": "0badcafe",
     "message": "task-12345678 asks lmx_server about risk-assessment",
+    "said": "token: 31, max_tokens=256 completion_tokens=128 token_ids=[1, 2]",
+    "token": 12,
+    "first_token": 0.25,
+    "plan": "sha256:" + "0badcafe" * 8,
+    "request_id": "0badcafe" * 4,
+    "image": "model:tag@sha256:" + "ab" * 32,
+    "revision": "lab/model-4bit@q4_k_m",
+    "address": "http://127.0.0.1:1234/v1/models?limit=5",
+    "at": "12:30:05",
 }
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -77,8 +96,85 @@ def test_what_a_header_carries_is_found_by_its_scheme(header: str) -> None:
     assert "Accept: */*" in shown
 
 
+CANARY = "c4n4ry"
+BEHIND_A_NAME = [
+    "password={}",
+    "PASSWORD: {}",
+    "db_password='{}'",
+    "api_key={}&limit=5",
+    "?token={}#top",
+    "hf_token = {}",
+    "client_secret={}",
+    "AWS_SECRET_ACCESS_KEY={}",
+    "x-api-key: {}",
+    "Authorization: Token {}",
+    "Authorization: {}",
+    "Cookie: a=1; session={}; b=2",
+    "password%3D{}",
+    '{{"password": "{}", "n": 1}}',
+    '{{"Api-Key":"two words {}"}}',
+    '{{"password": "never closed {}',
+    '{{\\"secret\\": \\"{}\\"}}',
+    "{{'passphrase': 'x \\' {}'}}",
+    "[(b'authorization', b'{}'), (b'accept', b'*/*')]",
+    "api_keys: ['{}', '{}']",
+    "https://grace:{}@example.org/x",
+    "https://{}@example.org/x",
+    "postgres://u:{}@[::1]/db",
+    "curl -u grace:{} grace:{}@example.org".replace("grace:{} ", ""),
+    "-----BEGIN PRIVATE KEY-----\nMIIE{}\n-----END PRIVATE KEY-----",
+    "-----BEGIN EC PRIVATE KEY----- {} and it never ends",
+    "Proxy-Authorization: Negotiate {}",
+]
+
+
+@pytest.mark.parametrize("text", BEHIND_A_NAME)
+def test_a_secret_without_a_shape_is_found_by_what_stands_before_it(text: str) -> None:
+    said = text.replace("{{", "{").replace("}}", "}").replace("{}", CANARY)
+    assert CANARY in said
+    assert CANARY not in redact_text(said)
+
+
+def test_what_is_around_a_secret_stays() -> None:
+    assert redact_text(f"GET /v1/x?api_key={CANARY}&limit=5") == (
+        f"GET /v1/x?api_key={REDACTED}&limit=5"
+    )
+    assert redact_text(f"https://u:{CANARY}@h/p") == f"https://{REDACTED}@h/p"
+    assert redact_text(f"password={CANARY} then 12 tokens") == f"password={REDACTED} then 12 tokens"
+
+
 @pytest.mark.parametrize(
-    "field", ["authorization", "Authorization", "x-api-key", "PASSWORD", "secret"]
+    "part",
+    ["password", 'password="', "\\", "://", "a:", "-----BEGIN ", "eyJaaaaaaa", "api-", "secret=[",
+     "bearer ", " ", '"', "a.b-c+", "token=1", "'"],
+)  # fmt: skip
+def test_no_text_makes_it_slow(part: str) -> None:
+    """What is not linear takes hours for these, and never comes here."""
+    hostile = part * (120_000 // len(part))
+    assert len(redact_text(hostile)) <= len(hostile) + 120_000
+
+
+def test_a_name_and_its_value_may_come_as_a_pair() -> None:
+    headers = [(b"Authorization", CANARY.encode()), ("x-api-key", CANARY), ("accept", "*/*")]
+    shown = redact({"headers": headers})
+    assert CANARY not in repr(shown)
+    assert shown["headers"][2] == ["accept", "*/*"]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "authorization",
+        "Authorization",
+        "x-api-key",
+        "PASSWORD",
+        "secret",
+        "hub_token",
+        "Set-Cookie",
+        "db-password",
+        "aws_secret_access_key",
+        "token",
+    ],
 )
 def test_a_field_that_holds_a_secret_is_hidden_whatever_its_value(field: str) -> None:
     assert redact({"headers": {field: "plain words"}}) == {"headers": {field: REDACTED}}
@@ -142,6 +238,35 @@ def test_an_access_log_names_the_path_and_not_the_query(lines: Lines) -> None:
     )
     (line,) = lines()
     assert line["event"] == '127.0.0.1:1 - "GET /v1/models HTTP/1.1" 200'
+
+
+def test_a_text_without_end_is_cut_where_no_half_secret_is_left(lines: Lines) -> None:
+    structlog.get_logger("app").info("long", said=("x " * 16_380) + OURS + " y" * 100_000)
+    (line,) = lines()
+    assert len(line["said"]) < 40_000
+    assert "more characters" in line["said"]
+    assert OURS[:20] not in line["said"]
+
+
+async def test_a_line_names_the_request_until_that_is_over(lines: Lines) -> None:
+    log, library = structlog.get_logger("app"), logging.getLogger("library")
+    over = asyncio.Event()
+
+    async def outlives() -> None:
+        log.info("during")
+        await over.wait()
+        log.info("after")
+
+    with within_request("r1"):
+        task = asyncio.create_task(outlives())
+        await asyncio.to_thread(library.info, "on a thread")
+        log.info("its own", request_id="r2")
+    over.set()
+    await task
+    ours = [line for line in lines() if line["logger"] != "asyncio"]
+    assert {line["event"]: line.get("request_id") for line in ours} == {
+        "during": "r1", "on a thread": "r1", "its own": "r2", "after": None
+    }  # fmt: skip
 
 
 def test_a_line_cannot_be_forged_from_within(lines: Lines) -> None:
