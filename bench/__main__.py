@@ -24,6 +24,7 @@ BENCHMARKS = {
     "constrained": "answers under a JSON schema beside free ones",
     "remembered": "prompts whose beginning was read before",
     "authority": "the authority's own work before the first token",
+    "cli_start": "how soon `lmx` answers without a server",
     "footprint": "idle memory and start of the server",
     "approvals": "an ask on its whole way, racing executors, the plan of a deletion",
     "guardrails": "compiling an intent, deciding, deciding again, what a change concerns",
