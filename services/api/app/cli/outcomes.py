@@ -56,6 +56,7 @@ BY_CODE: Final[Mapping[str, ExitCode]] = {
     "origin_not_allowed": _REFUSED,
     "invalid_request": _USAGE,
     "request_too_large": _USAGE,
+    "head_too_large": _USAGE,
     "context_length_exceeded": _USAGE,
     "model_not_found": _FAILED,
     "job_not_found": _FAILED,

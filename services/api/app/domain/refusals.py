@@ -41,6 +41,12 @@ class RequestTooLarge(Refusal):
     code = "request_too_large"
 
 
+class HeadTooLarge(Refusal):
+    """The first line or the headers of a request are larger than any client has a use for."""
+
+    code = "head_too_large"
+
+
 class ContextLengthExceeded(Refusal):
     code = "context_length_exceeded"
 

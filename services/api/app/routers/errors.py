@@ -47,6 +47,7 @@ WIRE: Mapping[type[Refusal], Wire] = {
     ),
     no.InvalidRequest: _bad("The request is malformed", "Correct the field named in `param`."),
     no.RequestTooLarge: _bad("The body is too large", "Send less, or raise max_body_bytes.", 413),
+    no.HeadTooLarge: _bad("The headers are too large", "Send fewer or shorter headers.", 431),
     no.ContextLengthExceeded: _bad(
         "The prompt is longer than the context", "Shorten it, or load with a longer context."
     ),

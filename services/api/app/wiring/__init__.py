@@ -35,13 +35,16 @@ from app.engines.supervisor import WorkerHost
 from app.engines.worker_engine import Patience
 from app.evidence.notes import VerifierKey
 from app.routers.app import build_api
+from app.routers.connections import Connection, protocol
 from app.routers.dependencies import Services
 from app.routers.metrics import Metrics
+from app.routers.patience import IDLE_S
 from app.settings import Settings
 from app.wiring.advising import Advised, advised, hosted
 from app.wiring.cases import Cases, cases
 from app.wiring.governing import Governing, governing, policy_of
 from app.wiring.guarding import Guarded, adopt_shipped, guarded
+from app.wiring.holding import client_patience
 from app.wiring.opening import (
     Authority,
     answering_model,
@@ -64,6 +67,10 @@ class Server:
     listening: str
     answering_model: str
     operator_key: OperatorKey
+    safe_mode: str
+    protocol: type[Connection]
+    """What holds its connections."""
+    idle_s: float = IDLE_S
 
 
 def wire(
@@ -74,13 +81,15 @@ def wire(
     host: EngineHost | None = None,
     probe: MemoryProbe | None = None,
     advisors: AdvisorHost | None = None,
+    safe_mode: str = "",
 ) -> Server:
     """Open the state, record the start, and return the server; tests hand in hosts and a probe.
 
+    `safe_mode`: why no model is loaded unless an operator says so, or "".
     Raises StartRefused or AuditUnavailable: then nothing answers.
     """
     version = installed_version("lmx-authority")
-    authority = open_authority(settings, home=home, version=version)
+    authority = open_authority(settings, home=home, version=version, safe_mode=safe_mode)
     import_bundled(authority)
     patience = Patience(load_s=settings.load_timeout_s, silence_s=settings.worker_silence_s)
     engine_host = host or WorkerHost(patience=patience, log=worker_said)
@@ -99,6 +108,7 @@ def wire(
             limits_now=limits_now,
             policy=guards.policy,
             own_terms=authority.annotations.own_terms,
+            safe_mode=safe_mode,
         )
     )
     for model_id in quarantined_models(authority):
@@ -111,6 +121,7 @@ def wire(
         started=authority.clock.monotonic(),
         default_context=settings.default_context,
         default_slots=settings.slots,
+        safe_mode=safe_mode,
     )
     governed = governing(settings, authority, serving, memory, guards, home=home, version=version)
     made = cases(settings, authority, serving, governed, guards, home=home)
@@ -144,6 +155,8 @@ def wire(
         listening=listening,
         answering_model=answering_model(authority),
         operator_key=authority.operator_key,
+        safe_mode=safe_mode,
+        protocol=protocol(partial(client_patience, current)),
     )
 
 

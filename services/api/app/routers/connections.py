@@ -1,0 +1,336 @@
+"""The only place that holds connections: uvicorn's protocol, with an end to every wait.
+
+A client that sends no head, no body or does not read is let go; a head has a size; where more
+connections are held than there is room for, those that ask nothing make room. None of this looks at
+a request whose client keeps up: it costs that one a few assignments.
+"""
+
+import asyncio
+import resource
+import uuid
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from app.domain.refusals import (
+    HeadTooLarge,
+    InvalidRequest,
+    RateLimited,
+    Refusal,
+    RequestTimeout,
+)
+from app.routers.errors import error_response, fault_of
+from app.routers.patience import (
+    RESERVED_CONNECTIONS,
+    Awaits,
+    Patience,
+    Seen,
+    Verdict,
+    is_reserved,
+    judged,
+    most_connections,
+    place_in_yielding,
+)
+
+MAX_TARGET_BYTES = 16 << 10
+MAX_HEAD_BYTES = 64 << 10
+MAX_HEADERS = 128
+MAX_PIPELINED = 16
+LOOKS_EVERY_S = 1.0
+
+
+class _Reading(Enum):
+    NOTHING = 0
+    HEAD = 1
+    BODY = 2
+
+
+class _Refused(Exception):
+    """Leaves the parser's callbacks; httptools turns it into an error of its own."""
+
+
+class Watch:
+    """Looks at every connection once a second, and makes room where there is none."""
+
+    def __init__(self, patience: Callable[[], Patience]) -> None:
+        self._patience = patience
+        self._held: dict[Connection, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def hold(self, connection: "Connection") -> bool:
+        """Take it in; False where it is one too many even so."""
+        room = most_connections(self._patience().connections, _open_files())
+        if len(self._held) >= room:
+            self._make_room(connection.loop.time(), max(1, room // 16))
+        connection.crowded = len(self._held) >= room
+        if len(self._held) >= room + RESERVED_CONNECTIONS:
+            return False
+        self._held[connection] = None
+        if self._timer is None:
+            self._timer = connection.loop.call_later(LOOKS_EVERY_S, self._tick, connection.loop)
+        return True
+
+    def forget(self, connection: "Connection") -> None:
+        self._held.pop(connection, None)
+
+    def look(self, now: float) -> None:
+        """Let go of whoever was waited for long enough."""
+        patience = self._patience()
+        for connection in tuple(self._held):
+            connection.suffer(judged(connection.seen(now), patience))
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        self.look(loop.time())
+        if self._held:
+            self._timer = loop.call_later(LOOKS_EVERY_S, self._tick, loop)
+
+    def _make_room(self, now: float, count: int) -> None:
+        """`count` at once: looking at all of them for each newcomer would be a flood's gain."""
+        places = [(place_in_yielding(one.seen(now)), one) for one in self._held]
+        yielding = sorted(((place, id(one), one) for place, one in places if place is not None))
+        for _, _, connection in yielding[:count]:
+            self.forget(connection)
+            connection.suffer(Verdict.CUT)
+
+
+class Connection(HttpToolsProtocol):
+    """One client's connection. `watch` is set by `protocol`, for all of one server."""
+
+    watch: Watch
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.crowded = False
+        self._answers = self.app
+        self._running: RequestResponseCycle | None = None
+        self._reading = _Reading.NOTHING
+        self._began = False
+        self._deaf = False
+        self._refusal: Refusal | None = None
+        self._since = self._last_byte = self._unread_since = self.loop.time()
+        self._head_bytes = self._headers = self._body_bytes = self._unread = 0
+
+    # --- what uvicorn calls ---------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if not self.watch.hold(self):
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.watch.forget(self)
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self.pipeline.clear()
+        self._leave_running()
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # answered like any other request: nothing here is upgraded to
+        except httptools.HttpParserError:
+            self._refuse(self._refusal or InvalidRequest("The request is not valid HTTP/1.1."))
+            return
+        if self._reading is _Reading.HEAD:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(_too_large(f"{MAX_HEAD_BYTES:,} bytes"))
+
+    def shutdown(self) -> None:
+        """The server stops: whoever has not said what they want is not waited for."""
+        if self._reading is _Reading.BODY and not self._is_owed:
+            self.transport.close()
+        else:
+            super().shutdown()
+
+    # --- what the parser calls ------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._began:
+            self._since = self.loop.time()
+        self._began = True
+        self._reading = _Reading.HEAD
+        self._head_bytes = self._headers = self._body_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > MAX_TARGET_BYTES:
+            self._stop(_too_large(f"{MAX_TARGET_BYTES:,} bytes in its first line"))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers += 1
+        self._head_bytes += len(name) + len(value)
+        if self._headers > MAX_HEADERS:
+            self._stop(_too_large(f"{MAX_HEADERS} headers"))
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._stop(_too_large(f"{MAX_HEAD_BYTES:,} bytes"))
+        if self._reading is _Reading.HEAD:  # what follows a body in chunks is no header
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._stop(InvalidRequest("Wait for answers: too many requests were sent at once."))
+        refused = self.crowded and not is_reserved(self.url.decode("ascii", "replace"))
+        self.app = _crowded if refused else self._answers
+        super().on_headers_complete()
+        if self.crowded:
+            self.cycle.keep_alive = False
+        self._reading = _Reading.BODY
+        self._head_bytes = 0
+        self._since = self._last_byte = self.loop.time()
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._body_bytes += len(body)
+        self._last_byte = self.loop.time()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._reading = _Reading.NOTHING
+        self._since = self.loop.time()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._since = self.loop.time()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle  # with pipelined requests this is not `self.cycle`
+        super()._start_asgi_task(cycle, app)
+
+    # --- what the watch calls -------------------------------------------------------------------
+
+    def seen(self, now: float) -> Seen:
+        """How it looks now. Called about once a second: that is how unread bytes are noticed."""
+        unread = self.transport.get_write_buffer_size()
+        if not unread or unread < self._unread:
+            self._unread_since = now
+        self._unread = unread
+        awaits = self._awaits()
+        if awaits is Awaits.ANSWER:
+            self._since = self._last_byte = now  # what it sends meanwhile does not count
+        return Seen(
+            awaits,
+            for_s=now - self._since,
+            quiet_s=now - self._last_byte,
+            unread_s=now - self._unread_since,
+            body_bytes=self._body_bytes,
+            said_something=self._began,
+        )
+
+    def suffer(self, verdict: Verdict) -> None:
+        match verdict:
+            case Verdict.TOLD:
+                rest = self._awaits().value
+                self._refuse(RequestTimeout(f"Request timeout: {rest} did not come in time."))
+            case Verdict.CLOSE:
+                self.transport.close()
+            case Verdict.CUT:
+                self.transport.abort()
+            case Verdict.WAIT:
+                pass
+
+    # --- private --------------------------------------------------------------------------------
+
+    @property
+    def _is_owed(self) -> bool:
+        """Whether a request has come whole and its answer has not yet gone."""
+        running = self._running
+        if running is None or running.response_complete:
+            return False
+        return running is not self.cycle or self._reading is not _Reading.BODY
+
+    def _awaits(self) -> Awaits:
+        if self._is_owed:
+            return Awaits.ANSWER
+        if self._deaf:
+            return Awaits.END
+        if self._reading is _Reading.BODY:
+            answered = self._running is not None and self._running.response_complete
+            return Awaits.END if answered else Awaits.BODY
+        return Awaits.HEAD if self._reading is _Reading.HEAD or not self._began else Awaits.NEXT
+
+    def _stop(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+        raise _Refused
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Hear nothing further. What was asked before is still answered, else this is."""
+        self._deaf = True
+        self.pipeline.clear()
+        running = self._running
+        if self._is_owed and running is not None:
+            running.keep_alive = False
+            return
+        if self.transport.is_closing():
+            return
+        begun = running is not None and running.response_started and not running.response_complete
+        self._leave_running()
+        if begun:
+            self.transport.abort()
+            return
+        self.flow.resume_reading()
+        self._since = self.loop.time()
+        self.transport.write(_last_word(refusal, self._path))
+        self.transport.write_eof()
+
+    @property
+    def _path(self) -> str:
+        return getattr(self, "url", b"").decode("ascii", "replace")
+
+    def _leave_running(self) -> None:
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
+
+
+def protocol(patience: Callable[[], Patience]) -> type[Connection]:
+    """The class that uvicorn makes connections of; `patience` is asked again and again."""
+    return type("WatchedConnection", (Connection,), {"watch": Watch(patience)})
+
+
+async def _crowded(scope: Any, receive: Any, send: Any) -> None:
+    refusal = RateLimited("Too many connections are open. Ask again in a second.", retry_after_s=1)
+    await _answer(refusal, scope["path"])(scope, receive, send)
+
+
+def _answer(refusal: Refusal, path: str) -> Any:
+    request_id = uuid.uuid4().hex
+    response = error_response(fault_of(refusal), path=path, request_id=request_id)
+    response.headers["x-request-id"] = request_id
+    response.headers["cache-control"] = "no-store"
+    response.headers["connection"] = "close"
+    return response
+
+
+def _last_word(refusal: Refusal, path: str) -> bytes:
+    """A whole answer, for a request that never became one."""
+    response = _answer(refusal, path)
+    head = b"".join(b"%b: %b\r\n" % header for header in response.raw_headers)
+    return STATUS_LINE[response.status_code] + head + b"\r\n" + bytes(response.body)
+
+
+def _too_large(limit: str) -> HeadTooLarge:
+    return HeadTooLarge(
+        f"The request's head is larger than {limit}. Send fewer or shorter headers."
+    )
+
+
+def _open_files() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 20 if soft == resource.RLIM_INFINITY else soft

@@ -1,0 +1,267 @@
+"""Connections whose client is slow, says too much, or never says anything."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from app.routers.connections import Connection, protocol
+from app.routers.patience import Patience
+from tests.fakes.transport import FakeTransport
+
+PATIENCE = Patience(header_s=15, body_s=30, read_s=120, idle_s=120, connections=20)
+GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n"
+
+
+@dataclass
+class At:
+    """A server whose answers wait for `gate`, and one client of it."""
+
+    kind: type[Connection]
+    config: Config
+    gate: asyncio.Event
+    paths: list[str]
+    gone: list[str]
+
+    def connect(self) -> tuple[Connection, FakeTransport]:
+        connection, transport = self.kind(self.config, ServerState(), {}), FakeTransport()
+        connection.connection_made(transport)
+        return connection, transport
+
+    def after(self, seconds: float) -> None:
+        """Look as the watch does each second, for so long."""
+        now = asyncio.get_running_loop().time()
+        for second in range(int(seconds) + 1):
+            self.kind.watch.look(now + second)
+
+
+@pytest.fixture
+async def at() -> At:
+    return serving(lambda: PATIENCE)
+
+
+def serving(patience: Callable[[], Patience]) -> At:
+    gate = asyncio.Event()
+    gate.set()
+    paths: list[str] = []
+    gone: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        message = await receive()
+        while message["type"] == "http.request" and message["more_body"]:
+            message = await receive()
+        if message["type"] == "http.disconnect":
+            gone.append(scope["path"])
+            return
+        paths.append(scope["path"])
+        await gate.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"fine", "more_body": False})
+
+    config = Config(app, http=protocol(patience), ws="none", lifespan="off", log_config=None)
+    config.load()
+    kind: Any = config.http_protocol_class
+    return At(kind, config, gate, paths, gone)
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_who_says_nothing_is_let_go_without_a_word(at: At) -> None:
+    _, transport = at.connect()
+    at.after(16)
+    assert transport.closed
+    assert transport.sent == b""
+
+
+@pytest.mark.parametrize(
+    "sent", [b"G", b"GET / HTTP/1.1\r\nhost:", POST, POST + b"12345", b"\r\n\r\nGET"]
+)
+async def test_half_a_request_is_answered_408_and_not_waited_for(at: At, sent: bytes) -> None:
+    connection, transport = at.connect()
+    connection.data_received(sent)
+    await settled()
+    at.after(31)
+    await settled()
+    assert transport.sent.startswith(b"HTTP/1.1 408 ")
+    assert b'"code": "request_timeout"' in transport.sent
+    assert b"x-request-id: " in transport.sent
+    assert transport.ended
+    assert at.paths == []
+
+
+async def test_after_the_last_word_nothing_is_heard_and_the_connection_ends(at: At) -> None:
+    connection, transport = at.connect()
+    connection.data_received(b"GET")
+    at.after(15)
+    connection.data_received(b" / HTTP/1.1\r\n\r\n")
+    await settled()
+    assert at.paths == []
+    assert not transport.aborted
+    at.after(4)
+    assert transport.aborted
+
+
+async def test_who_waits_for_an_answer_is_never_too_slow(at: At) -> None:
+    at.gate.clear()
+    connection, transport = at.connect()
+    connection.data_received(POST + b"1234567890")
+    await settled()
+    at.after(1000)
+    at.gate.set()
+    await settled()
+    assert transport.sent.startswith(b"HTTP/1.1 200 ")
+    assert not transport.is_closing()
+
+
+async def test_an_answer_that_nobody_reads_is_thrown_away(at: At) -> None:
+    connection, transport = at.connect()
+    connection.data_received(GET)
+    await settled()
+    transport.unread = 50_000
+    at.after(119)
+    transport.unread = 49_000
+    at.after(119)
+    assert not transport.aborted
+    at.after(122)
+    assert transport.aborted
+
+
+async def test_a_kept_connection_is_held_for_its_time_and_blank_lines_do_not_lengthen_it(
+    at: At,
+) -> None:
+    connection, transport = at.connect()
+    connection.data_received(GET)
+    await settled()
+    at.after(100)
+    connection.data_received(b"\r\n")
+    assert not transport.closed
+    at.after(122)
+    assert transport.closed
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /" + b"a" * (17 << 10) + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 129 + b"\r\n",
+        b"GET / HTTP/1.1\r\na: " + b"b" * (65 << 10) + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\na: " + b"b" * (65 << 10),
+    ],
+)
+async def test_a_head_that_is_too_large_is_told_so(at: At, sent: bytes) -> None:
+    connection, transport = at.connect()
+    for begin in range(0, len(sent), 4096):
+        connection.data_received(sent[begin : begin + 4096])
+    await settled()
+    assert transport.sent.startswith(b"HTTP/1.1 431 ")
+    assert b'"code": "head_too_large"' in transport.sent
+    assert at.paths == []
+
+
+async def test_what_is_no_http_is_told_so(at: At) -> None:
+    connection, transport = at.connect()
+    connection.data_received(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    assert transport.sent.startswith(b"HTTP/1.1 400 ")
+    assert b'"code": "invalid_request"' in transport.sent
+
+
+async def test_what_follows_a_body_in_chunks_is_no_header(at: At) -> None:
+    connection, transport = at.connect()
+    connection.data_received(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n")
+    connection.data_received(b"0\r\nauthorization: Bearer stolen\r\n\r\n")
+    await settled()
+    assert transport.sent.startswith(b"HTTP/1.1 200 ")
+    assert [name for name, _ in connection.scope["headers"]] == [b"transfer-encoding"]
+
+
+async def test_requests_sent_at_once_are_answered_in_order_and_are_bounded(at: At) -> None:
+    connection, transport = at.connect()
+    connection.data_received(GET * 10)
+    for _ in range(20):
+        await settled()
+    assert transport.sent.count(b"HTTP/1.1 200 ") == 10
+    at.gate.clear()
+    connection.data_received(GET * 40)
+    at.gate.set()
+    for _ in range(20):
+        await settled()
+    assert transport.sent.count(b"HTTP/1.1 200 ") == 11
+    assert transport.closed
+
+
+async def test_a_client_that_left_is_noticed_by_the_request_that_runs_and_not_by_a_later_one(
+    at: At,
+) -> None:
+    connection, _ = at.connect()
+    connection.data_received(POST + GET.join([b"1234567890", b""]))
+    running = connection._running
+    assert running is not None
+    connection.connection_lost(None)
+    assert running.disconnected
+    assert not connection.pipeline
+    await settled()
+    assert at.gone == ["/"]
+
+
+async def test_a_body_that_is_sent_on_after_its_refusal_is_not_read_for_ever(at: At) -> None:
+    connection, transport = at.connect()
+    connection.data_received(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n")
+    await connection.cycle.send({"type": "http.response.start", "status": 413, "headers": []})
+    await connection.cycle.send({"type": "http.response.body", "body": b""})
+    connection.data_received(b"1\r\na\r\n")
+    at.after(3)
+    assert transport.aborted
+
+
+async def test_where_there_is_no_room_those_who_ask_nothing_make_it(
+    at: At, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = [at.connect()[1] for _ in range(20)]
+    loop = asyncio.get_running_loop()
+    later = loop.time() + 5
+    monkeypatch.setattr(loop, "time", lambda: later, raising=False)
+    connection, transport = at.connect()
+    assert sum(one.aborted for one in first) == 1
+    connection.data_received(GET)
+    await settled()
+    assert transport.sent.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_where_all_wait_for_answers_only_operators_are_let_in(at: At) -> None:
+    at.gate.clear()
+    busy = [at.connect() for _ in range(20)]
+    for connection, _ in busy:
+        connection.data_received(GET)
+    await settled()
+    client, refused = at.connect()
+    client.data_received(b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 0\r\n\r\n")
+    operator, told = at.connect()
+    at.gate.set()
+    operator.data_received(b"GET /authority/status HTTP/1.1\r\n\r\n")
+    await settled()
+    assert refused.sent.startswith(b"HTTP/1.1 429 ")
+    assert b"retry-after: 1" in refused.sent
+    assert refused.closed
+    assert told.sent.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_past_the_reserve_nobody_is_let_in(at: At) -> None:
+    transports = [at.connect()[1] for _ in range(90)]
+    assert [one.aborted for one in transports] == [False] * 84 + [True] * 6
+
+
+async def test_a_change_of_the_settings_holds_for_who_is_there_already() -> None:
+    now = [PATIENCE]
+    server = serving(lambda: now[0])
+    _, transport = server.connect()
+    now[0] = replace(PATIENCE, header_s=2)
+    server.after(3)
+    assert transport.closed
