@@ -67,7 +67,6 @@ class Server:
     listening: str
     answering_model: str
     operator_key: OperatorKey
-    safe_mode: str
     protocol: type[Connection]
     """What holds its connections."""
     idle_s: float = IDLE_S
@@ -81,15 +80,13 @@ def wire(
     host: EngineHost | None = None,
     probe: MemoryProbe | None = None,
     advisors: AdvisorHost | None = None,
-    safe_mode: str = "",
 ) -> Server:
     """Open the state, record the start, and return the server; tests hand in hosts and a probe.
 
-    `safe_mode`: why no model is loaded unless an operator says so, or "".
     Raises StartRefused or AuditUnavailable: then nothing answers.
     """
     version = installed_version("lmx-authority")
-    authority = open_authority(settings, home=home, version=version, safe_mode=safe_mode)
+    authority = open_authority(settings, home=home, version=version)
     import_bundled(authority)
     patience = Patience(load_s=settings.load_timeout_s, silence_s=settings.worker_silence_s)
     engine_host = host or WorkerHost(patience=patience, log=worker_said)
@@ -108,7 +105,6 @@ def wire(
             limits_now=limits_now,
             policy=guards.policy,
             own_terms=authority.annotations.own_terms,
-            safe_mode=safe_mode,
         )
     )
     for model_id in quarantined_models(authority):
@@ -121,7 +117,6 @@ def wire(
         started=authority.clock.monotonic(),
         default_context=settings.default_context,
         default_slots=settings.slots,
-        safe_mode=safe_mode,
     )
     governed = governing(settings, authority, serving, memory, guards, home=home, version=version)
     made = cases(settings, authority, serving, governed, guards, home=home)
@@ -155,7 +150,6 @@ def wire(
         listening=listening,
         answering_model=answering_model(authority),
         operator_key=authority.operator_key,
-        safe_mode=safe_mode,
         protocol=protocol(partial(client_patience, current)),
     )
 
