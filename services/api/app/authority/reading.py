@@ -37,6 +37,8 @@ class Installation:
     started: float
     default_context: int
     default_slots: int
+    safe_mode: str = ""
+    """Why no model is loaded unless an operator says so, or ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Reading:
     """Which guardrails are in force."""
     advice: Callable[[], dict[str, Any]] = dict
     """How many proposals wait, and the walls around advisors."""
+    glance: Callable[[], Mapping[str, Any]] = dict
+    """Who uses which model, what waits and what was refused last."""
     _facts: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False)
     """What never changes of a model, by its digest, so that no listing reads a file."""
 
@@ -165,12 +169,17 @@ class Reading:
             "profile": await asyncio.to_thread(self.profile),
             "operator_key_path": installation.operator_key_path,
             "uptime_s": round(self.clock.monotonic() - installation.started),
+            "safe_mode": installation.safe_mode or None,
             "ledger": await asyncio.to_thread(self.standing),
             "guardrails": await asyncio.to_thread(self.guardrails),
             "advice": await asyncio.to_thread(self.advice),
+            **await asyncio.to_thread(self.glance),
             "memory": await self._memory(),
             "models": [
-                residency_of(held, now=self.clock.monotonic())
+                {
+                    **residency_of(held, now=self.clock.monotonic()),
+                    "aliases": self.routing.aliases_of(held.model_id),
+                }
                 for held in self.serving.residency.all()
             ],
         }

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from app.authority.acts.rule_override import overrides
 from app.authority.auditing.custody import Custody
 from app.authority.auditing.exports import Exports
+from app.authority.auditing.glance import Glance
 from app.authority.auditing.proofs import Proofs
 from app.authority.auditing.questions import Questions
 from app.authority.auditing.reporting import Reports
@@ -40,6 +41,7 @@ from app.routers.dependencies import Services
 from app.routers.metrics import Metrics
 from app.routers.patience import IDLE_S
 from app.settings import Settings
+from app.wiring import restoring
 from app.wiring.advising import Advised, advised, hosted
 from app.wiring.cases import Cases, cases
 from app.wiring.governing import Governing, governing, policy_of
@@ -67,6 +69,7 @@ class Server:
     listening: str
     answering_model: str
     operator_key: OperatorKey
+    safe_mode: str
     protocol: type[Connection]
     """What holds its connections."""
     idle_s: float = IDLE_S
@@ -80,13 +83,15 @@ def wire(
     host: EngineHost | None = None,
     probe: MemoryProbe | None = None,
     advisors: AdvisorHost | None = None,
+    safe_mode: str = "",
 ) -> Server:
     """Open the state, record the start, and return the server; tests hand in hosts and a probe.
 
+    `safe_mode`: why no model is loaded unless an operator says so, or "".
     Raises StartRefused or AuditUnavailable: then nothing answers.
     """
     version = installed_version("lmx-authority")
-    authority = open_authority(settings, home=home, version=version)
+    authority = open_authority(settings, home=home, version=version, safe_mode=safe_mode)
     import_bundled(authority)
     patience = Patience(load_s=settings.load_timeout_s, silence_s=settings.worker_silence_s)
     engine_host = host or WorkerHost(patience=patience, log=worker_said)
@@ -105,6 +110,7 @@ def wire(
             limits_now=limits_now,
             policy=guards.policy,
             own_terms=authority.annotations.own_terms,
+            safe_mode=safe_mode,
         )
     )
     for model_id in quarantined_models(authority):
@@ -117,8 +123,10 @@ def wire(
         started=authority.clock.monotonic(),
         default_context=settings.default_context,
         default_slots=settings.slots,
+        safe_mode=safe_mode,
     )
     governed = governing(settings, authority, serving, memory, guards, home=home, version=version)
+    restoring.follow_up(authority.restored, governed.parts)
     made = cases(settings, authority, serving, governed, guards, home=home)
     advice = advised(
         settings,
@@ -150,6 +158,7 @@ def wire(
         listening=listening,
         answering_model=answering_model(authority),
         operator_key=authority.operator_key,
+        safe_mode=safe_mode,
         protocol=protocol(partial(client_patience, current)),
     )
 
@@ -207,6 +216,7 @@ def _services(
         profile=lambda: str(governed.profiles.current().kind),
         guardrails=partial(in_force, guards.changing.standing),
         advice=advice.standing,
+        glance=Glance(authority.ledger, authority.clock),
     )
 
     async def ready() -> Mapping[str, bool]:
