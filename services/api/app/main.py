@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from app.configuration.reading import load_settings
 from app.domain.refusals import Refusal, StartRefused
 from app.home import hold_home, prepare_home
 from app.observability import configure_logging
-from app.settings import DEFAULT_PORT, Settings, home_directory, load_settings
+from app.settings import DEFAULT_PORT, Settings, home_directory
 
 if TYPE_CHECKING:
     from app.wiring import Server

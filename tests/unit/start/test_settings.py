@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from app.configuration.reading import load_settings
 from app.domain.refusals import StartRefused
-from app.settings import TEMPLATES, Settings, home_directory, load_settings
+from app.settings import TEMPLATES, Settings, home_directory
 
 
 def write(home: Path, text: str) -> Path:

@@ -4,9 +4,8 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, field_validator
 
-from app.domain.refusals import StartRefused
 from app.settings.sections import (
     STRICT,
     AdviceSettings,
@@ -21,7 +20,6 @@ from app.settings.sections import (
     SinkSettings,
     is_loopback,
 )
-from app.strict_yaml import UnreadableYaml, read_mapping
 
 __all__ = [
     "DEFAULT_PORT",
@@ -38,7 +36,6 @@ __all__ = [
     "Settings",
     "SinkSettings",
     "home_directory",
-    "load_settings",
 ]
 
 DEFAULT_PORT = 1234
@@ -152,22 +149,3 @@ class Settings(BaseModel):
 def home_directory() -> Path:
     """`$LMX_HOME`, by default `~/.lmx`."""
     return Path(os.environ.get("LMX_HOME") or "~/.lmx").expanduser().absolute()
-
-
-def load_settings(home: Path, *, port: int | None = None) -> Settings:
-    """Read `home/config.yaml` over the defaults; raises StartRefused naming every bad entry."""
-    path = home / "config.yaml"
-    try:
-        values = read_mapping(path) if path.exists() else {}
-    except UnreadableYaml as error:
-        raise StartRefused(str(error)) from None
-    if port is not None:
-        values["port"] = port
-    try:
-        return Settings.model_validate(values)
-    except ValidationError as error:
-        lines = (
-            f"  {'.'.join(str(part) for part in e['loc']) or 'file'}: {e['msg']}"
-            for e in error.errors()
-        )
-        raise StartRefused(f"{path} cannot be used:\n" + "\n".join(lines)) from None
