@@ -43,6 +43,7 @@ from app.database import REVISIONS, migrate, open_engine
 from app.domain.actors import SYSTEM
 from app.domain.refusals import Refusal
 from app.settings import DEFAULT_PORT, TEMPLATES, LedgerSettings, Settings
+from app.wiring import restoring
 from app.wiring.versions import versions_of
 
 log = structlog.get_logger(__name__)
@@ -72,10 +73,13 @@ class Authority:
     reads: ReadRecorder
     watching: Watching
     responses: Responses
+    restored: restoring.Pending | None
+    """What was put back from a backup before this start."""
 
 
 def open_authority(settings: Settings, *, home: Path, version: str) -> Authority:
     """Migrate, check the ledger's guards, record genesis or boot, close open intents."""
+    restoring.finish(home)
     path = home / "lmx.db"
     migrate(path)
     database = open_engine(path)
@@ -97,6 +101,7 @@ def open_authority(settings: Settings, *, home: Path, version: str) -> Authority
         home / "operator.key", account=getpass.getuser(), genesis=genesis
     )
     record_opening(opened)
+    restored = restoring.record(home, ledger, keys)
     ledger.append(_boot(settings, boot_id, version, adopted=opened.adopted))
     ledger.reconcile()
     known = known_models([TEMPLATES / "models.yaml", home / "models.yaml"])
@@ -147,6 +152,7 @@ def open_authority(settings: Settings, *, home: Path, version: str) -> Authority
             Keeping(frozenset(settings.responses.keep_for), settings.responses.keep_hours),
             Access(inference_needs_key=settings.inference_requires_key),
         ),
+        restored=restored,
     )
 
 

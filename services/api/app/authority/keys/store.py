@@ -2,7 +2,7 @@
 
 import hmac
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -153,6 +153,29 @@ class Keys:
                 rows.end(connection, ended)
             self._hold(ended, self._held[key.id].digest)
         return ended
+
+    def revoke_again(
+        self, ids: Iterable[str], event: Callable[[tuple[str, ...]], LedgerEvent]
+    ) -> tuple[str, ...]:
+        """End keys that were ended in the state which a restore replaced, even the last operator's.
+
+        `event(ids that were active)` is recorded in the same transaction, also without any.
+        """
+        with self._changing:
+            now_us = self._clock.utc_us()
+            found = (held for key_id in ids if (held := self._held.get(key_id)) is not None)
+            ended = [
+                (replace(held.key, revoked_us=now_us, revoked_by=SYSTEM.id), held.digest)
+                for held in found
+                if held.key.active
+            ]
+            revoked = tuple(key.id for key, _ in ended)
+            with self._ledger.recording(event(revoked)) as connection:
+                for key, _ in ended:
+                    rows.end(connection, key)
+            for key, digest in ended:
+                self._hold(key, digest)
+        return revoked
 
     def revocable(self, key_id: str) -> Key:
         """The key of this id if it may be ended; KeyNotFound or Forbidden says why not."""
