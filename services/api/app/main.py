@@ -3,23 +3,30 @@
 import asyncio
 import errno
 import gc
+import os
+import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
+import structlog
 import uvicorn
 
 from app.configuration.reading import load_settings
 from app.domain.refusals import Refusal, StartRefused
-from app.home import hold_home, prepare_home
+from app.home import Finding, hold_home, prepare_home
 from app.observability import configure_logging
-from app.settings import DEFAULT_PORT, Settings, home_directory
+from app.settings import DEFAULT_PORT, Settings, home_directory, supervisor_address
+from app.starts import WINDOW_S, Starts
 
 if TYPE_CHECKING:
     from app.wiring import Server
+
+log = structlog.get_logger(__name__)
 
 GRACEFUL_SHUTDOWN_S = 10
 
@@ -27,21 +34,71 @@ GRACEFUL_SHUTDOWN_S = 10
 def serve(home: Path | None = None, port: int | None = None) -> int:
     """Run the server until it is told to stop; returns the process's exit code."""
     place = home or home_directory()
+    starts = Starts(place)
+    signal.signal(signal.SIGTERM, _interrupted)  # while it starts it ends as with Ctrl-C
     try:
-        prepare_home(place)
+        warnings = prepare_home(place)
         settings = load_settings(place, port=port)
         with hold_home(place), bind(settings) as listener:
-            from app.wiring import wire  # all of the server: late, so that a no comes at once
-
-            configure_logging(place / "logs" / "server.log", settings.log_level)
-            server = wire(settings, home=place, listening=_url(listener))
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                return runner.run(_run(server, listener, settings))
+            raise_open_files()
+            code = _serve(place, settings, listener, starts, warnings)
     except Refusal as refusal:
         print(f"lmx: {refusal.message}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0
+    return code
+
+
+def _serve(
+    home: Path,
+    settings: Settings,
+    listener: socket.socket,
+    starts: Starts,
+    warnings: Sequence[Finding],
+) -> int:
+    """Serve from a state directory that is held. What ends otherwise than told to is a crash."""
+    start = starts.begin()
+    try:
+        from app.wiring import wire  # all of the server: late, so that a no comes at once
+
+        configure_logging(home / "logs" / "server.log", settings.log_level)
+        for finding in warnings:
+            log.warning("state_directory", why=finding.why, do=finding.do)
+            print(f"lmx: warning: {finding.why} {finding.do}", file=sys.stderr)
+        if start.unknown:
+            log.warning("starts_not_known", why=start.unknown)
+        if start.safe_mode:
+            log.error("safe_mode", why=start.safe_mode)
+        server = wire(settings, home=home, listening=_url(listener), safe_mode=start.safe_mode)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            code = runner.run(_run(server, listener, settings, starts))
+    except (Refusal, KeyboardInterrupt):
+        starts.ended_well()
+        raise
+    if code == 0:
+        starts.ended_well()
+    return code
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def raise_open_files() -> int:
+    """Let this process open as many files as it ever may; returns how many.
+
+    The usual soft limit (macOS: 256) is less than the connections that six bots keep open.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in (hard, 65_536, 10_240):  # macOS has a lower limit of its own than it says
+        try:
+            if wanted != soft and (soft < wanted or wanted == resource.RLIM_INFINITY):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            break
+        except (ValueError, OSError):
+            continue
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -67,7 +124,9 @@ def _why_not(settings: Settings, error: OSError) -> str:
     return f"{settings.host}:{settings.port} cannot be bound: {error.strerror or error}."
 
 
-async def _run(server: "Server", listener: socket.socket, settings: Settings) -> int:
+async def _run(
+    server: "Server", listener: socket.socket, settings: Settings, starts: Starts
+) -> int:
     config = uvicorn.Config(
         server.app,
         log_config=None,
@@ -81,7 +140,9 @@ async def _run(server: "Server", listener: socket.socket, settings: Settings) ->
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
         timeout_keep_alive=round(server.idle_s),
     )
-    http = _Announcing(config, _banner(server, settings))
+    http = _Announcing(config, _banner(server, settings), starts)
+    loop = asyncio.get_running_loop()
+    loop.call_later(WINDOW_S, lambda: loop.run_in_executor(None, starts.ended_well))
     # uvicorn, once it has stopped in good order, sends itself the signal that it was stopped with.
     signal.signal(signal.SIGTERM, lambda *_: None)
     gc.collect()
@@ -91,16 +152,48 @@ async def _run(server: "Server", listener: socket.socket, settings: Settings) ->
 
 
 class _Announcing(uvicorn.Server):
-    """Prints the banner once requests are answered, not before."""
+    """Prints the banner once requests are answered, not before, and ends when it is told to."""
 
-    def __init__(self, config: uvicorn.Config, banner: str) -> None:
+    def __init__(self, config: uvicorn.Config, banner: str, starts: Starts) -> None:
         super().__init__(config)
         self._banner = banner
+        self._starts = starts
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             print(self._banner, flush=True)
+            tell_supervisor("READY=1")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Once told: answers end, then models, then the last record. Told again: at once.
+
+        At once is as after `kill -9`: workers end with this process, and the next start finds
+        the ledger as it was. Nobody who says so twice is a crash.
+        """
+        if self.should_exit:
+            self._starts.ended_well()
+            os.write(2, b"lmx: Told to stop again: ended at once, answers were cut off.\n")
+            os._exit(1)
+        tell_supervisor("STOPPING=1")
+        super().handle_exit(sig, frame)
+
+
+def tell_supervisor(state: str) -> None:
+    """Say it to systemd where it started this (sd_notify(3)); nothing follows where it cannot hear.
+
+    The name of its socket is kept from workers by the unit (NotifyAccess=main).
+    """
+    address = supervisor_address()
+    if not address.startswith(("/", "@")):
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as door:
+            door.sendto(state.encode(), address)
+    except OSError as error:
+        log.warning("supervisor_not_told", state=state, reason=str(error))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -116,16 +209,30 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+_SAFE_MODE = """
+
+SAFE MODE: no model is loaded unless an operator says so.
+  Why:   {why}
+  Look:  {log}
+  Load:  lmx models load NAME
+  Leave: stop the server in good order and start it again.
+"""
+
+
 def _banner(server: "Server", settings: Settings) -> str:
     url, model = server.listening, server.answering_model
     note = ""
     if settings.port != DEFAULT_PORT:
         note = f"  (not port {DEFAULT_PORT}: recorded as an override of G-DEPLOY-02)"
     key_note = f"  ({server.operator_key.note})" if server.operator_key.note else ""
+    safe_mode = ""
+    if server.safe_mode:
+        log_path = server.operator_key.path.parent / "logs" / "server.log"
+        safe_mode = _SAFE_MODE.format(why=server.safe_mode, log=log_path)
     question = "What is LMX Authority?"
     message = f'{{"role": "user", "content": "{question}"}}'
     return f"""
-LMX Authority {server.version} listens on {url}{note}
+LMX Authority {server.version} listens on {url}{note}{safe_mode}
 Model answering: {model}
 
 Ask it with curl:

@@ -149,3 +149,8 @@ class Settings(BaseModel):
 def home_directory() -> Path:
     """`$LMX_HOME`, by default `~/.lmx`."""
     return Path(os.environ.get("LMX_HOME") or "~/.lmx").expanduser().absolute()
+
+
+def supervisor_address() -> str:
+    """The socket by which systemd, where it started this process, is told how it is; or ""."""
+    return os.environ.get("NOTIFY_SOCKET", "")

@@ -5,10 +5,11 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 from sqlalchemy import Engine as Database
@@ -48,6 +49,9 @@ from app.wiring.versions import versions_of
 
 log = structlog.get_logger(__name__)
 
+CLOCK_BEHIND_S = 2
+"""Less is how clocks are kept right; more was set by somebody, or is an empty battery."""
+
 CHECKOUT = TEMPLATES.parent
 """Paths in `config/models.yaml` are relative to it."""
 
@@ -77,7 +81,9 @@ class Authority:
     """What was put back from a backup before this start."""
 
 
-def open_authority(settings: Settings, *, home: Path, version: str) -> Authority:
+def open_authority(
+    settings: Settings, *, home: Path, version: str, safe_mode: str = ""
+) -> Authority:
     """Migrate, check the ledger's guards, record genesis or boot, close open intents."""
     restoring.finish(home)
     path = home / "lmx.db"
@@ -102,7 +108,12 @@ def open_authority(settings: Settings, *, home: Path, version: str) -> Authority
     )
     record_opening(opened)
     restored = restoring.record(home, ledger, keys)
-    ledger.append(_boot(settings, boot_id, version, adopted=opened.adopted))
+    found = {
+        "adopted": opened.adopted,
+        **({"safe_mode": safe_mode} if safe_mode else {}),
+        **_behind(opened.last_us, clock.utc_us()),
+    }
+    ledger.append(_boot(settings, boot_id, version, found))
     ledger.reconcile()
     known = known_models([TEMPLATES / "models.yaml", home / "models.yaml"])
     catalog = Catalog(
@@ -194,7 +205,20 @@ def _genesis(version: str, install_id: str) -> Callable[[str, NewPerson], Ledger
     return event
 
 
-def _boot(settings: Settings, boot_id: str, version: str, *, adopted: int) -> LedgerEvent:
+def _behind(last_us: int, now_us: int) -> dict[str, int]:
+    """How far the clock is behind the last event, where it is. Its number says what came later."""
+    behind_s = -((now_us - last_us) // 1_000_000)
+    if behind_s < CLOCK_BEHIND_S:
+        return {}
+    log.warning(
+        "clock_behind",
+        seconds=behind_s,
+        do="Set the clock right. Events keep their order by number; times go back here.",
+    )
+    return {"clock_behind_s": behind_s}
+
+
+def _boot(settings: Settings, boot_id: str, version: str, found: Mapping[str, Any]) -> LedgerEvent:
     """The start and, as evidence under `config_digest`, the settings that were in force."""
     configured = settings.model_dump(mode="json")
     canonical = json.dumps(configured, sort_keys=True, separators=(",", ":")).encode()
@@ -205,7 +229,7 @@ def _boot(settings: Settings, boot_id: str, version: str, *, adopted: int) -> Le
         pid=os.getpid(),
         rules_digest=rules_digest(),
         config_digest=hashlib.sha256(canonical).hexdigest(),
-        extra={"overrides": overrides, "adopted": adopted},
+        extra={"overrides": overrides, **found},
     )
     return replace(event, evidence=(canonical,))
 

@@ -58,6 +58,8 @@ class Opened:
     sink_changes: tuple[SinkChange, ...]
     adopted: int
     """Events that an earlier run committed and had not signed when it ended."""
+    last_us: int
+    """When the last event was recorded that was there, by the clock of then; 0: there was none."""
 
 
 def open_ledger(
@@ -109,6 +111,7 @@ def _opened(
         reserve.restore()
     ledger = Ledger(engine, clock, boot_id, Keeping(signer, kept, reserve), versions=versions)
     ledger.check_guards()
+    last_us = ledger.latest_us()
     if genesis:
         # Recorded before a copy that began anew is filled: a start that ends in between leaves
         # either the record, or a copy that is found missing again.
@@ -117,7 +120,7 @@ def _opened(
     ledger.seal()
     _settle_rotation(ledger, signer)
     new_key = not ledger.events(kind=Kind.SIGNING_KEY_CREATED, limit=1)
-    return Opened(ledger, install_id, new_key, tuple(changes), adopted)
+    return Opened(ledger, install_id, new_key, tuple(changes), adopted, last_us)
 
 
 def record_opening(opened: Opened) -> None:

@@ -45,6 +45,9 @@ class Equipment:
     own_terms: Callable[[str], OwnTerms] = lambda _: OwnTerms()
     """What people set for a model, by id. May be called from any thread, and reads no disk."""
 
+    safe_mode: str = ""
+    """Why no model is loaded unless an operator says so, or "": see `app.starts`."""
+
     @property
     def limits(self) -> Limits:
         return self.limits_now()

@@ -2,6 +2,8 @@
 
 from app.authority.lifecycle.residency import Held, Terms
 from app.authority.lifecycle.transitions import State
+from app.authority.permissions import Grant, Permission
+from app.domain.actors import SYSTEM
 from app.domain.refusals import LoadFailed, ModelBusy, ModelNotLoaded
 
 _MOVING = frozenset({State.LOADING, State.DRAINING, State.UNLOADING})
@@ -21,6 +23,19 @@ def refuse_other_terms(model_id: str, have: Terms, wanted: Terms) -> None:
         raise ModelBusy(
             f"{model_id} is loaded with context {have.context} and {have.slots} slots. "
             f"Unload it first to load it with other ones: lmx models unload {model_id}"
+        )
+
+
+def refuse_in_safe_mode(grant: Grant, model_id: str, *, why: str) -> None:
+    """Raise LoadFailed for a load that no person asked for. `why`: of safe mode, "" outside it.
+
+    What crashed this server may have been a load: bots that ask again at once would bring it back.
+    """
+    if why and (grant.permission is Permission.MODEL_LOAD_JIT or grant.actor == SYSTEM):
+        raise LoadFailed(
+            f"{model_id} is not loaded: this server is in safe mode. {why} "
+            f"An operator may load it (lmx models load {model_id}), or stop the server in good "
+            "order and start it again, which ends safe mode."
         )
 
 

@@ -18,6 +18,7 @@ from app.authority.lifecycle.losses import Losses, quarantined
 from app.authority.lifecycle.refusing import (
     refuse_absent,
     refuse_crashing,
+    refuse_in_safe_mode,
     refuse_other_terms,
 )
 from app.authority.lifecycle.residency import Attempt, Held, Residency, Terms, wait_for_change
@@ -234,6 +235,8 @@ class Serving:
         async with held.beginning:
             if held.state not in MAY_BEGIN:
                 return
+            if warrant is None:
+                refuse_in_safe_mode(grant, model.id, why=self._equipment.safe_mode)
             try:
                 policy = await self._allowed(grant, model, terms, warrant)
             except NeedsApproval:
