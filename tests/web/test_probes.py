@@ -43,12 +43,12 @@ async def test_requests_refusals_and_tokens_are_counted(client: httpx.AsyncClien
         'lmx_requests_total{method="POST",route="/v1/chat/completions",status="404"} 1.0',
         'lmx_requests_total{method="GET",route="unmatched",status="404"} 1.0',
         'lmx_refusals_total{code="model_not_found"} 1.0',
-        'lmx_tokens_total{kind="completion"} 6.0',
-        'lmx_tokens_total{kind="prompt"} 3.0',
+        'lmx_tokens_total{kind="completion",model="lab/echo"} 6.0',
+        'lmx_tokens_total{kind="prompt",model="lab/echo"} 3.0',
         "lmx_first_token_seconds_count 1.0",
     ):
         assert line in text
-    for secret in (CLIENT_KEY, "key:client", "lab/echo", "secret-path"):
+    for secret in (CLIENT_KEY, "key:client", "secret-path", "no/pe"):
         assert secret not in text
 
 

@@ -13,6 +13,7 @@ from app.authority.ledger.reserve import DiskWatch
 from app.authority.ledger.watching import Watching
 from app.database import open_engine
 from app.domain.refusals import AuditUnavailable
+from app.routers.measuring.looking import Looks
 from app.routers.metrics import Metrics
 from tests.fakes import events
 from tests.fakes.database import connections_closed, fresh_database
@@ -67,7 +68,7 @@ def test_a_copy_that_cannot_be_written_is_named_with_the_reason(ledger: Ledger) 
 
 def test_metrics_count_how_the_ledger_stands(ledger: Ledger) -> None:
     ledger.append(events.boot())
-    shown = Metrics(standing(ledger, {"size": 1})).render().decode()
+    shown = Metrics(Looks(ledger=standing(ledger, {"size": 1}))).render().decode()
     assert "lmx_ledger_events 1.0" in shown
     assert "lmx_ledger_available 1.0" in shown
     assert "lmx_ledger_held_outside 1.0" in shown
@@ -78,17 +79,17 @@ def test_metrics_of_a_ledger_that_cannot_be_read_say_so() -> None:
     def unreadable() -> Mapping[str, Any]:
         raise AuditUnavailable("The database cannot be read.")
 
-    assert "lmx_ledger_available 0.0" in Metrics(unreadable).render().decode()
+    assert "lmx_ledger_available 0.0" in Metrics(Looks(ledger=unreadable)).render().decode()
 
 
 def test_metrics_leave_out_the_proposals_that_cannot_be_counted() -> None:
     def unreadable() -> int:
         raise AuditUnavailable("The database cannot be read.")
 
-    shown = Metrics(waiting=unreadable).render().decode()
+    shown = Metrics(Looks(proposals=unreadable)).render().decode()
     assert "lmx_proposals_open" not in shown
     assert "lmx_ledger_available" in shown
-    assert "lmx_proposals_open 3.0" in Metrics(waiting=lambda: 3).render().decode()
+    assert "lmx_proposals_open 3.0" in Metrics(Looks(proposals=lambda: 3)).render().decode()
 
 
 def test_a_disk_that_fills_up_is_on_record_once(

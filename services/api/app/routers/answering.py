@@ -164,6 +164,7 @@ class Answer(Response):
         finally:
             await generation.aclose()
             self._services.metrics.generated(
+                model=generation.model_id,
                 prompt_tokens=self._tally.prompt_tokens(generation),
                 completion_tokens=self._tally.completion_tokens,
             )
@@ -215,7 +216,9 @@ class Answer(Response):
             )
         else:
             log.error("request %s failed while streaming", request.request_id, exc_info=error)
-        return writer.failing(fault_of(error, path=scope["path"]))
+        fault = fault_of(error, path=scope["path"])
+        scope["state"]["code"] = fault.code  # for the log: its status is 200
+        return writer.failing(fault)
 
     def _count(self, events: Sequence[Event]) -> None:
         if events and not self._tally.began:

@@ -131,4 +131,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
             request_id=request_id,
         )
     fault = fault_of(error, method=request.method, path=path)
+    request.state.code = fault.code
+    if not isinstance(error, Refusal):
+        services_of(request).metrics.refused(fault.code)
     return error_response(fault, path=path, request_id=request_id)

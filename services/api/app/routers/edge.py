@@ -1,7 +1,12 @@
-"""The outermost layer: each request gets an id, a judged `Host` and `Origin`, a bounded body."""
+"""The outermost layer: each request gets an id, a judged `Host` and `Origin`, a bounded body.
+
+The id is ours alone: one that a client sends is not read, so that nobody can write into another
+request's lines of the log.
+"""
 
 import logging
 import re
+import time
 import uuid
 from collections.abc import Iterable
 
@@ -9,9 +14,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.domain.refusals import InvalidRequest, Refusal, RequestTooLarge
+from app.observability import within_request
 from app.routers.errors import error_response, fault_of
 from app.routers.hosts import accepted_host, check_origin
+from app.routers.measuring.ended import Ended
+from app.routers.measuring.naming import method_of
 from app.routers.metrics import Metrics
+from app.routers.request_log import RequestLog
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +44,7 @@ class Edge:
         self._allowed_hosts = frozenset(allowed_hosts)
         self._max_body_bytes = max_body_bytes
         self._metrics = metrics
+        self._log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -46,13 +56,21 @@ class Edge:
         answer = _Answer(send, request_id=uuid.uuid4().hex)
         scope.setdefault("state", {})["request_id"] = answer.request_id
         asked = _with_a_body(scope)
-        try:
-            await self._admitted(asked, receive, answer)
-        except Exception as error:  # noqa: BLE001 - the last place that can answer at all
-            await _failed(error, asked, receive, answer)
-        finally:
-            route = getattr(asked.get("route"), "path", "unmatched")
-            self._metrics.answered(method=_method(scope), route=route, status=answer.status)
+        began, surface = time.perf_counter(), self._metrics.began(scope["path"])
+        with within_request(answer.request_id):
+            try:
+                await self._admitted(asked, receive, answer)
+            except Exception as error:  # noqa: BLE001 - the last place that can answer at all
+                await self._failed(error, asked, receive, answer)
+            finally:
+                ended = Ended(
+                    method_of(scope["method"]),
+                    getattr(asked.get("route"), "path", "unmatched"),
+                    answer.status,
+                    time.perf_counter() - began,
+                )
+                self._metrics.answered(ended, surface)
+                self._log.ended(ended, scope["state"])
 
     async def _admitted(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         headers = Headers(scope=scope)
@@ -68,6 +86,20 @@ class Edge:
         body = await _read(receive, headers.get("content-length"), self._max_body_bytes)
         if body is not None:
             await self._app(scope, _replayed(body, receive), answer.send)
+
+    async def _failed(
+        self, error: Exception, scope: Scope, receive: Receive, answer: "_Answer"
+    ) -> None:
+        fault = fault_of(error)
+        scope["state"]["code"] = fault.code
+        if isinstance(error, Refusal):
+            self._metrics.refused(error.code)
+        else:
+            log.error("request %s failed", answer.request_id, exc_info=error)
+        if answer.started:
+            return  # the server closes a connection whose answer did not end
+        response = error_response(fault, path=scope["path"], request_id=answer.request_id)
+        await response(scope, receive, answer.send)
 
 
 class _Answer:
@@ -90,16 +122,6 @@ class _Answer:
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
         await self._send(message)
-
-
-async def _failed(error: Exception, scope: Scope, receive: Receive, answer: _Answer) -> None:
-    if not isinstance(error, Refusal):
-        log.error("request %s failed", answer.request_id, exc_info=error)
-    if answer.started:
-        return  # the server closes a connection whose answer did not end
-    fault = fault_of(error)
-    response = error_response(fault, path=scope["path"], request_id=answer.request_id)
-    await response(scope, receive, answer.send)
 
 
 async def _read(receive: Receive, content_length: str | None, limit: int) -> bytes | None:
@@ -153,9 +175,3 @@ def _check_encoding(encoding: str | None) -> None:
 def _with_a_body(scope: Scope) -> Scope:
     """HEAD is answered as GET; the HTTP server, which keeps its own scope, leaves the body out."""
     return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
-
-
-def _method(scope: Scope) -> str:
-    """The method as a label: an invented one must not become a new time series."""
-    known = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-    return scope["method"] if scope["method"] in known else "other"

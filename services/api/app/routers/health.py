@@ -1,5 +1,6 @@
 """Probes: alive, ready, counted; and what stands at the root."""
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter
@@ -47,5 +48,8 @@ async def ready(services: UseCases) -> JSONResponse:
 
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(services: UseCases) -> Response:
-    """Prometheus counters, without names of people, keys or models."""
-    return Response(services.metrics.render(), media_type=CONTENT_TYPE)
+    """Prometheus counters, without names of people or keys.
+
+    Models are named where /v1/models shows them to everybody.
+    """
+    return Response(await asyncio.to_thread(services.metrics.render), media_type=CONTENT_TYPE)

@@ -1,108 +1,160 @@
-"""What the server counts for Prometheus: requests, refusals and tokens, never who or what text."""
+"""What the server counts for Prometheus: numbers, never who or what text."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from app.domain.refusals import Refusal
+from app.routers.errors import WIRE
+from app.routers.measuring.ended import Ended
+from app.routers.measuring.looking import Looks, looked
+from app.routers.measuring.naming import SURFACES, Models, surface_of
+from app.routers.measuring.series import COUNTERS, HISTOGRAMS, SERIES, Series, Type
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
-_LEDGER_GAUGES: Final[Mapping[str, tuple[str, Callable[[Mapping[str, Any]], object]]]] = {
-    "lmx_ledger_events": ("Events in the ledger.", lambda now: now["size"]),
-    "lmx_ledger_available": ("1 while it can be written.", lambda now: now["available"]),
-    "lmx_ledger_held_outside": (
-        "Events under the newest checkpoint that a witness cosigned.",
-        lambda now: (now["held_outside"] or {}).get("size", 0),
-    ),
-    "lmx_ledger_disk_warning_percent": (
-        "The level of fullness that the volume has passed: 75, 90, or 0.",
-        lambda now: now["disk_warning_percent"] or 0,
-    ),
-    "lmx_ledger_reserve_in_use": (
-        "1 while the disk is full and only what must be written is.",
-        lambda now: now["reserve"]["in_use"],
-    ),
+_BY_NAME: Final[Mapping[str, Series]] = {series.name: series for series in SERIES}
+_LOOKED_AT: Final = frozenset({"lmx_log_lines_lost_total", "process_cpu_seconds_total"})
+"""Counters that somebody else counts."""
+_FROM_THE_START: Final[Mapping[str, tuple[str, ...]]] = {
+    "lmx_refusals_total": tuple(sorted(refusal.code for refusal in WIRE)),
+    "lmx_loads_total": ("loaded", "failed", "abandoned"),
+    "lmx_unloads_total": ("asked", "idle", "evicted", "shutdown", "other"),
+    "lmx_request_seconds": tuple(dict.fromkeys(surface for _, surface in SURFACES)),
 }
+"""Shown as 0 before the first: an increase from nothing is none to Prometheus."""
 
-
-class _LedgerCollector(Collector):
-    def __init__(self, standing: Callable[[], Mapping[str, Any]]) -> None:
-        self._standing = standing
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        try:
-            now = self._standing()
-        except Refusal:
-            now = {}
-        if not now:
-            yield GaugeMetricFamily("lmx_ledger_available", "1 while it can be written.", value=0)
-            return
-        for name, (about, value) in _LEDGER_GAUGES.items():
-            yield GaugeMetricFamily(name, about, value=float(value(now)))  # type: ignore[arg-type]
-        lag = GaugeMetricFamily("lmx_ledger_sink_lag", "Events a copy lacks.", labels=["required"])
-        for required in (True, False):
-            lags = [sink["lag"] for sink in now["sinks"] if sink["required"] is required]
-            lag.add_metric([str(required).lower()], max(lags, default=0))
-        yield lag
-
-
-class _AdviceCollector(Collector):
-    def __init__(self, waiting: Callable[[], int]) -> None:
-        self._waiting = waiting
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        with suppress(Refusal):
-            about = "Proposals of advisors that wait for a person."
-            yield GaugeMetricFamily("lmx_proposals_open", about, value=self._waiting())
+_no_created_series: Callable[[], None] = disable_created_metrics
+_no_created_series()  # a second series for each counter, which nobody reads
 
 
 class Metrics:
-    """One registry per server, so that two in one process (tests) don't share counts."""
+    """One registry per server, so that two in one process (tests) don't share counts.
 
-    def __init__(
-        self,
-        standing: Callable[[], Mapping[str, Any]] = dict,
-        waiting: Callable[[], int] = int,
-    ) -> None:
-        """`standing`: how the ledger stands, `waiting`: how many proposals wait, both asked when
-        metrics are."""
+    Counting may be done on any thread, and costs a microsecond or two.
+    """
+
+    def __init__(self, looks: Looks | None = None, *, named: bool = True) -> None:
+        """`named`: whether everybody may read the ids of models."""
+        self.looks = looks or Looks()
+        self.models = Models(named=named)
         self._registry = CollectorRegistry()
-        self._registry.register(_LedgerCollector(standing))
-        self._registry.register(_AdviceCollector(waiting))
-        self._requests = Counter(
-            "lmx_requests", "Answered requests.", ["method", "route", "status"],
+        self._registry.register(_Looked(self))
+        self._rendering = threading.Lock()
+        counted = (one for one in COUNTERS if one.name not in _LOOKED_AT)
+        self._counters = {one.name: _counter(one, self._registry) for one in counted}
+        self._histograms = {one.name: _histogram(one, self._registry) for one in HISTOGRAMS}
+        self._under_way = Gauge(
+            "lmx_requests_in_progress",
+            _BY_NAME["lmx_requests_in_progress"].about,
+            ["surface"],
             registry=self._registry,
-        )  # fmt: skip
-        self._refusals = Counter(
-            "lmx_refusals", "Refused requests, by code.", ["code"], registry=self._registry
         )
-        self._tokens = Counter(
-            "lmx_tokens", "Tokens read and generated.", ["kind"], registry=self._registry
-        )
-        self._first = Histogram(
-            "lmx_first_token_seconds", "From the request to the first text of its answer.",
-            buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
-            registry=self._registry,
-        )  # fmt: skip
+        for surface in _FROM_THE_START["lmx_request_seconds"]:
+            self._under_way.labels(surface)
 
-    def answered(self, *, method: str, route: str, status: int) -> None:
-        self._requests.labels(method, route, str(status)).inc()
+    # --- requests ---------------------------------------------------------------------------
+
+    def began(self, path: str) -> str:
+        """A request has come; returns its surface, to be given back when it has ended."""
+        surface = surface_of(path)
+        self._under_way.labels(surface).inc()
+        return surface
+
+    def answered(self, ended: Ended, surface: str) -> None:
+        self._under_way.labels(surface).dec()
+        requests = self._counters["lmx_requests_total"]
+        requests.labels(ended.method, ended.route, str(ended.status)).inc()
+        self._histograms["lmx_request_seconds"].labels(surface).observe(ended.seconds)
 
     def refused(self, code: str) -> None:
-        self._refusals.labels(code).inc()
+        self._counters["lmx_refusals_total"].labels(code).inc()
 
-    def generated(self, *, prompt_tokens: int, completion_tokens: int) -> None:
-        self._tokens.labels("prompt").inc(prompt_tokens)
-        self._tokens.labels("completion").inc(completion_tokens)
+    def generated(self, *, model: str, prompt_tokens: int, completion_tokens: int) -> None:
+        tokens, label = self._counters["lmx_tokens_total"], self.models.label(model)
+        tokens.labels("prompt", label).inc(prompt_tokens)
+        tokens.labels("completion", label).inc(completion_tokens)
 
     def first_token(self, seconds: float) -> None:
-        self._first.observe(seconds)
+        self._histograms["lmx_first_token_seconds"].observe(seconds)
+
+    # --- models -----------------------------------------------------------------------------
+
+    def used(self, *, model: str, outcome: str, seconds: float, waited_s: float | None) -> None:
+        """A request left its model. `seconds`: since its first text; `waited_s`: for its turn."""
+        label = self.models.label(model)
+        self._counters["lmx_answers_total"].labels(label, outcome).inc()
+        self._counters["lmx_generation_seconds_total"].labels(label).inc(seconds)
+        if waited_s is not None:
+            self._histograms["lmx_queue_wait_seconds"].observe(waited_s)
+
+    def loaded(self, outcome: str, seconds: float | None) -> None:
+        self._counters["lmx_loads_total"].labels(outcome).inc()
+        if seconds is not None:
+            self._histograms["lmx_load_seconds"].observe(seconds)
+
+    def unloaded(self, reason: str) -> None:
+        word = reason.split(" ", 1)[0]
+        known = _FROM_THE_START["lmx_unloads_total"]
+        self._counters["lmx_unloads_total"].labels(word if word in known else "other").inc()
+
+    def lost(self) -> None:
+        self._counters["lmx_worker_losses_total"].inc()
+
+    def quarantined(self) -> None:
+        self._counters["lmx_quarantines_total"].inc()
+
+    # --- asked for --------------------------------------------------------------------------
 
     def render(self) -> bytes:
-        return generate_latest(self._registry)
+        """The text that Prometheus reads. Blocks for a few small queries, one caller at a time."""
+        with self._rendering:
+            return generate_latest(self._registry)
+
+
+class _Looked(Collector):
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def describe(self) -> Iterator[Metric]:
+        """So that nothing is looked at before somebody asks."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        families: dict[str, Any] = {}
+        for name, labels, value in looked(self._metrics.looks, self._metrics.models):
+            family = families.setdefault(name, _family(_BY_NAME[name]))
+            family.add_metric(labels, float(value))
+        yield from families.values()
+
+
+def _family(series: Series) -> Metric:
+    kind = CounterMetricFamily if series.type is Type.COUNTER else GaugeMetricFamily
+    return kind(series.name, series.about, labels=series.labels)
+
+
+def _counter(series: Series, registry: CollectorRegistry) -> Counter:
+    counter = Counter(series.name, series.about, series.labels, registry=registry)
+    for value in _FROM_THE_START.get(series.name, ()):
+        counter.labels(value)
+    return counter
+
+
+def _histogram(series: Series, registry: CollectorRegistry) -> Histogram:
+    histogram = Histogram(
+        series.name, series.about, series.labels, buckets=series.buckets, registry=registry
+    )
+    for value in _FROM_THE_START.get(series.name, ()):
+        histogram.labels(value)
+    return histogram

@@ -38,12 +38,12 @@ from app.evidence.notes import VerifierKey
 from app.routers.app import build_api
 from app.routers.connections import Connection, protocol
 from app.routers.dependencies import Services
-from app.routers.metrics import Metrics
 from app.routers.patience import IDLE_S
 from app.settings import Settings
 from app.wiring import restoring
 from app.wiring.advising import Advised, advised, hosted
 from app.wiring.cases import Cases, cases
+from app.wiring.counting import counting
 from app.wiring.governing import Governing, governing, policy_of
 from app.wiring.guarding import Guarded, adopt_shipped, guarded
 from app.wiring.holding import client_patience
@@ -141,7 +141,7 @@ def wire(
         limits_now=limits_now,
     )
     services = _services(
-        settings,
+        current,
         authority,
         serving,
         memory,
@@ -178,7 +178,7 @@ def _limits(current: Current) -> Limits:
 
 
 def _services(
-    settings: Settings,
+    current: Current,
     authority: Authority,
     serving: Serving,
     probe: MemoryProbe,
@@ -189,6 +189,7 @@ def _services(
     made: Cases,
     advice: Advised,
 ) -> Services:
+    settings = current.settings
     access = Access(inference_needs_key=settings.inference_requires_key)
     reads = authority.reads
     proofs = Proofs(
@@ -277,7 +278,9 @@ def _services(
         repairs=repairs(authority, serving, governed.pulling),
         refusals=authority.refusals,
         ready=ready,
-        metrics=Metrics(standing, advice.waiting),
+        metrics=counting(
+            current, authority, serving, probe, installation, governed, advice, standing
+        ),
         version=installation.version,
         allowed_hosts=frozenset(settings.allowed_hosts),
         max_body_bytes=settings.max_body_bytes,

@@ -57,6 +57,7 @@ _PLAN: Final = "SELECT bytes FROM ledger_blob WHERE digest = ?"
 _ATTEMPTS: Final = "SELECT count(*) FROM execution_claim WHERE plan = ?"
 _OPEN_COUNT: Final = f"SELECT count(*) FROM ask WHERE state IN ({', '.join('?' * len(OPEN))})"  # noqa: S608
 _PENDING_COUNT: Final = "SELECT count(*) FROM ask WHERE state = ?"
+_WAITING: Final = "SELECT count(*), min(created_us) FROM ask WHERE state = ?"
 _MADE_SINCE: Final = "SELECT count(*) FROM ask WHERE created_us > ? AND asker = ?"
 _DECIDED: Final = f"SELECT {', '.join(Decided.__slots__)} FROM approval WHERE ask = ? ORDER BY id"  # noqa: S608
 _NOT_ENDED: Final[Mapping[str, Any]] = {"ended_us": None, "why": None, "run": None}
@@ -130,6 +131,11 @@ class Asks:
     def pending_count(self) -> int:
         """How many nobody has decided yet."""
         return int(self._rows(_PENDING_COUNT, str(State.PENDING))[0][0])
+
+    def waiting(self) -> tuple[int, int | None]:
+        """How many nobody has decided yet, and when the oldest of them was made (UTC, us)."""
+        count, oldest_us = self._rows(_WAITING, str(State.PENDING))[0]
+        return int(count), oldest_us
 
     def made_since(self, since_us: int, asker: str) -> int:
         """How many this asker made since then."""

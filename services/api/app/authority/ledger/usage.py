@@ -64,6 +64,8 @@ class UsageLog:
         self._filled = False
         self._failures = 0
         self._changed = threading.Condition()
+        self.noticed: Callable[[UsageRow], None] = lambda _: None
+        """Told of every row, on the thread that adds it."""
         self._writing = False
         self._closing = threading.Event()
         self._fills_until = math.inf
@@ -86,6 +88,7 @@ class UsageLog:
         with self._changed:
             self._keep([row])
             self._changed.notify_all()
+        self.noticed(row)
 
     def flush(self, timeout_s: float = CLOSE_S) -> bool:
         """Wait until everything added so far is written; False when it could not be in time."""

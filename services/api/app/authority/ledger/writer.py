@@ -9,7 +9,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -70,6 +70,8 @@ class Writer:
         self._on_reserve = keeping.reserve is not None and keeping.reserve.missed
         self._unsaid: list[Draft] = []
         self._state = threading.Lock()
+        self.noticed: Callable[[LedgerEvent], None] = lambda _: None
+        """Told of every event that `append` has recorded, on the thread that appended it."""
 
     @property
     def boot_id(self) -> str:
@@ -93,7 +95,9 @@ class Writer:
 
     def append(self, event: LedgerEvent) -> Receipt:
         """Write one event; it is durable, signed and in the sinks when this returns."""
-        return self._groups.submit(draft(event))
+        receipt = self._groups.submit(draft(event))
+        self.noticed(event)
+        return receipt
 
     @contextmanager
     def recording(self, event: LedgerEvent) -> Iterator[Connection]:

@@ -47,7 +47,9 @@ class WorkAnswer(Response):
         done = await self._services.computing.compute(
             asked.actor, asked.request_id, asked.model, asked.works
         )
-        self._services.metrics.generated(prompt_tokens=done.prompt_tokens, completion_tokens=0)
+        self._services.metrics.generated(
+            model=done.model_id, prompt_tokens=done.prompt_tokens, completion_tokens=0
+        )
         parts = []
         for part in await asked.written(done):
             parts.append(part)
