@@ -47,6 +47,9 @@ PAGES: tuple[Page, ...] = (
     Page("docs/lifecycle.md", "app.authority.lifecycle.transitions:page"),
     Page("docs/cli.md", "app.cli.reference:render", has_own_heading=True),
     Page("config/guardrails.schema.json", "tools.guardrails_schema:page", has_own_heading=True),
+    Page("config/config.yaml", "tools.config_page:template", has_own_heading=True),
+    Page("config/config.schema.json", "tools.config_page:schema", has_own_heading=True),
+    Page("docs/configuration.md", "tools.config_page:page"),
 )
 
 

@@ -87,9 +87,7 @@ def test_a_text_that_stands_in_a_wrong_place_is_not_repeated() -> None:
     assert "hunter2" not in "\n".join(problems("slots: hunter2\nport: hunter2\n"))
 
 
-@pytest.mark.parametrize(
-    "text", ["", "\n\n", "# nothing\n", "---\n", "\ufeff# Windows\r\n"]
-)
+@pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n", "---\n", "\ufeff# Windows\r\n"])
 def test_a_file_without_settings_means_the_defaults(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.yaml").write_text(text, "utf-8")
     assert load_settings(tmp_path).port == 1234
