@@ -78,9 +78,8 @@ def test_no_server_says_how_to_start_one(lmx: Run, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("LMX_KEY", "lmx_x")
     ended = lmx("status")
     assert ended.code == 1
-    assert ended.err == (
-        "lmx: No server answers at http://127.0.0.1:1. Start it with: make run (or lmx serve)\n"
-    )
+    assert ended.err.startswith("lmx: No server answers at http://127.0.0.1:1.\n")
+    assert "make run (or lmx serve)" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def _converse(endpoint: "Server", model: str) -> None:
             messages.pop()
         except CommandError as failed:
             output.note(f"lmx: {failed.sentence}")
+            output.note_list(failed.hints)
             messages.pop()
         else:
             messages.append({"role": "assistant", "content": reply})

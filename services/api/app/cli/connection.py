@@ -100,9 +100,7 @@ class Server:
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise CommandError(
-                f"No server answers at {self.url}. Start it with: make run (or lmx serve)"
-            ) from error
+            raise _nobody(self.url) from error
         except httpx.TimeoutException as error:
             raise CommandError(
                 f"The server at {self.url} did not answer within {_ANSWER_S:.0f} s. "
@@ -180,6 +178,17 @@ def _refusal_of(answer: httpx.Response) -> CommandError:
     problem = found if isinstance(found, dict) else {}
     nested = problem.get("error")
     return refusal(nested if isinstance(nested, dict) else problem, status=answer.status_code)
+
+
+def _nobody(url: str) -> CommandError:
+    """What every command says where no server answers."""
+    from app.cli.looking import unreachable
+
+    try:
+        hints = unreachable.hints(url, unreachable.look(address.home(os.environ)))
+    except CommandError:  # this account has no home directory
+        hints = ()
+    return CommandError(f"No server answers at {url}.", hints=hints)
 
 
 def _given(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class Check:
     needed: bool = True
 
 
-START: Final = "Start it, then: lmx doctor"
+START: Final = "Start it (make run, or lmx serve), then: lmx doctor"
 KEY: Final = "Set LMX_KEY to a key of an operator, approver or auditor."
 ELSE: Final = (
     "Nothing needs doing for advice to work: the other walls hold without this one. What it would "

@@ -1,6 +1,6 @@
 """The only place that says how a command ends: exit codes, and which code a refusal gets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ class CommandError(Exception):
     """An anticipated end of a command: a sentence for stderr and an exit code.
 
     `problem`: what the server said beside the sentence, where it was the server that refused.
+    `hints`: what to look at, a line each, where the sentence alone would leave one at a loss.
     """
 
     def __init__(
@@ -36,11 +37,13 @@ class CommandError(Exception):
         *,
         exit_code: ExitCode = ExitCode.FAILED,
         problem: Mapping[str, Any] | None = None,
+        hints: Sequence[str] = (),
     ) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.exit_code = exit_code
         self.problem: Mapping[str, Any] = problem or {}
+        self.hints = tuple(hints)
 
 
 _FAILED, _USAGE, _REFUSED = ExitCode.FAILED, ExitCode.USAGE, ExitCode.REFUSED

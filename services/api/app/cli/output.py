@@ -36,6 +36,13 @@ def note(line: str) -> None:
     sys.stderr.flush()
 
 
+def note_list(lines: Sequence[str]) -> None:
+    """Several things to look at, each on its own line, wrapped for a narrow terminal."""
+    for line in lines:
+        for part in text.fields([("  -", line)], width=width_of(sys.stderr)):
+            note(part)
+
+
 def prompt() -> None:
     sys.stderr.write("> ")
     sys.stderr.flush()

@@ -39,7 +39,10 @@ def _run(arguments: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:
         if os.environ.get("LMX_TRACEBACK") and not isinstance(error, CommandError):
             raise
-        return _end(*_explained(error))
+        code = _end(*_explained(error))
+        if isinstance(error, CommandError):
+            output.note_list(error.hints)
+        return code
     return ExitCode.DONE
 
 
