@@ -14,6 +14,7 @@ from app.domain.models import CatalogModel, Trust
 from app.domain.refusals import (
     ApprovalUnavailable,
     AuditUnavailable,
+    BackupRefused,
     ConfirmationRequired,
     EventNotFound,
     IntakeRefused,
@@ -227,6 +228,16 @@ class FakeReports:
     async def report(self, actor: Actor, name: str, **asked: Any) -> Json:
         grant(actor, Permission.LEDGER_READ)
         return {"meta": {"report": name, **asked}, "columns": [], "rows": [], "next": None}
+
+
+class FakeBackups:
+    """A ledger that has the root `aa` at every size."""
+
+    async def record(self, actor: Actor, **said: Any) -> Json:
+        grant(actor, Permission.BACKUP_RECORD, subject=said["name"])
+        if said["root"] != "aa":
+            raise BackupRefused("The root is another one.")
+        return {"name": said["name"], "event": 7}
 
 
 class FakeCustody:

@@ -16,6 +16,7 @@ from app.routers.metrics import Metrics
 from tests.fakes.advising import FakeAdvising
 from tests.fakes.approvers import FakeApprovers
 from tests.fakes.authority import (
+    FakeBackups,
     FakeCustody,
     FakeExecution,
     FakeKeys,
@@ -52,6 +53,7 @@ class House:
     exports: Any = field(default_factory=FakeExports)
     proofs: Any = field(default_factory=FakeProofs)
     custody: Any = field(default_factory=FakeCustody)
+    backups: Any = field(default_factory=FakeBackups)
     housekeeping: FakeHousekeeping = field(default_factory=FakeHousekeeping)
     pulling: FakePulling = field(default_factory=FakePulling)
     repairs: FakeRepairs = field(default_factory=FakeRepairs)
@@ -80,6 +82,7 @@ class House:
             exports=self.exports,
             proofs=self.proofs,
             custody=self.custody,
+            backups=self.backups,
             housekeeping=self.housekeeping,
             pulling=self.pulling,
             repairs=self.repairs,

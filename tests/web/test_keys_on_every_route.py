@@ -60,6 +60,11 @@ OPERATOR_ROUTES: list[Route] = [
     ("POST", "/authority/ledger/cosignatures", {"note": "a note\n"}),
     ("POST", "/authority/ledger/rotate", {"confirmation": PHRASES[1]}),
     ("GET", "/authority/people", None),
+    (
+        "POST",
+        "/authority/backups",
+        {"name": "b", "manifest": "m", "size": 1, "root": "aa", "size_bytes": 1},
+    ),
     ("POST", "/authority/people", {"name": "Ann", "confirmation": PHRASES[2]}),
     ("GET", "/authority/approvals/profile", None),
     (

@@ -19,6 +19,7 @@ from app.routers.authority import (
     annotations,
     approvals,
     approvers,
+    backups,
     guardrails,
     guardrails_decisions,
     imports,
@@ -96,6 +97,7 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         keys.router,
         approvers.router,  # before approvals: its /profile is no ask's id
         approvals.router,
+        backups.router,
         guardrails.router,
         guardrails_decisions.router,
         advice.router,

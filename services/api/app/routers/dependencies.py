@@ -127,6 +127,12 @@ class Custody(Protocol):
     async def recover(self, actor: Actor) -> Json: ...
 
 
+class Backups(Protocol):
+    async def record(
+        self, actor: Actor, *, name: str, manifest: str, size: int, root: str, size_bytes: int
+    ) -> Json: ...
+
+
 class Approvers(Protocol):
     """Who there is, who holds which key, and how many must agree."""
 
@@ -216,6 +222,7 @@ class Services:
     exports: Exports
     proofs: Proofs
     custody: Custody
+    backups: Backups
     housekeeping: Housekeeping
     pulling: Pulling
     repairs: Repairs

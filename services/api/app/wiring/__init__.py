@@ -13,6 +13,7 @@ from app.authority.acts.rule_override import overrides
 from app.authority.auditing.custody import Custody
 from app.authority.auditing.exports import Exports
 from app.authority.auditing.glance import Glance
+from app.authority.auditing.keeping_backups import KeepingBackups
 from app.authority.auditing.proofs import Proofs
 from app.authority.auditing.questions import Questions
 from app.authority.auditing.reporting import Reports
@@ -281,6 +282,7 @@ def _services(
         metrics=counting(
             current, authority, serving, probe, installation, governed, advice, standing
         ),
+        backups=KeepingBackups(authority.ledger),
         version=installation.version,
         allowed_hosts=frozenset(settings.allowed_hosts),
         max_body_bytes=settings.max_body_bytes,
