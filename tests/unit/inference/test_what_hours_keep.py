@@ -88,21 +88,21 @@ async def test_a_refused_request_is_counted_as_refused(desk: Desk) -> None:
 
 def test_turns_come_in_order_and_one_that_is_given_up_is_passed_over() -> None:
     line = Line()
-    first = line.join(2, slots=2, now=0.0)
-    second, third, fourth = [line.join(1, slots=2, now=at) for at in (1.0, 2.0, 3.0)]
+    first = line.join("a", 2, slots=2, now=0.0)
+    second, third, fourth = [line.join("a", 1, slots=2, now=at) for at in (1.0, 2.0, 3.0)]
     assert (first.waited_ms, second.began) == (0, None)
     line.leave(second, now=4.0)
     line.leave(first, now=10.0)
     assert [turn.waited_ms for turn in (second, third, fourth)] == [3_000, 8_000, 7_000]
-    fifth = line.join(1, slots=2, now=11.0)
+    fifth = line.join("a", 1, slots=2, now=11.0)
     line.leave(third, now=12.5)
     assert fifth.waited_ms == 1_500
 
 
 def test_a_request_of_more_sequences_than_slots_begins_and_others_wait_for_it() -> None:
     line = Line()
-    large = line.join(5, slots=2, now=0.0)
-    small = line.join(1, slots=2, now=0.0)
+    large = line.join("a", 5, slots=2, now=0.0)
+    small = line.join("a", 1, slots=2, now=0.0)
     assert (large.began, small.began) == (0.0, None)
     line.leave(large, now=1.0)
     assert small.began == 1.0

@@ -5,7 +5,7 @@ Everything that may refuse a request before it reaches an engine is here.
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.authority.catalog import Catalog
 from app.authority.ledger.refusals import RefusalRecorder
@@ -14,6 +14,7 @@ from app.authority.ledger.usage_row import Asked
 from app.authority.lifecycle.queueing import Turn
 from app.authority.lifecycle.serving import Serving
 from app.authority.lifecycle.transitions import State
+from app.authority.limits.keeping import Limits, unlimited
 from app.authority.permissions import Access, Permission, grant
 from app.authority.policy.admitting import AskInstead, NeedsApproval, no_asks
 from app.authority.policy.routing import Routing
@@ -48,6 +49,8 @@ class InferencePorts:
     """What happens to a load on demand that policy wants a person for."""
     isolate_cache: bool = False
     """Whether prompts are remembered for each actor apart."""
+    limits: Limits = field(default_factory=unlimited)
+    """What each key may ask for."""
 
     def timed_out(self) -> RequestTimeout:
         """What a client is told whose answer took too long."""
@@ -79,7 +82,11 @@ class Leased:
 
 
 async def lease(ports: InferencePorts, asking: Asking, held: AsyncExitStack) -> Leased:
-    """Lease a ready engine into `held`. Raises a Refusal; the caller bounds the time."""
+    """Lease a ready engine into `held`, and wait for a turn at it.
+
+    Raises a Refusal; the caller bounds the time.
+    """
+    held.callback(ports.limits.begin(asking.actor))
     route = ports.routing.resolve(asking.name, ports.catalog.ids())
     try:
         return await _first(ports, asking, (route.model_id, *route.fallbacks), held)
@@ -114,12 +121,21 @@ async def _one(
         engine = await held.enter_async_context(
             ports.serving.lease(may_load, model, sequences=asking.sequences)
         )
-    return Leased(model, engine, cold, _turn(ports, model_id, asking.sequences, held))
+    return Leased(model, engine, cold, await _turn(ports, model_id, asking, held))
 
 
-def _turn(ports: InferencePorts, model_id: str, sequences: int, held: AsyncExitStack) -> Turn:
+async def _turn(ports: InferencePorts, model_id: str, asking: Asking, held: AsyncExitStack) -> Turn:
+    """Return once the request may be sent to the worker; leaving `held` gives its place back."""
     at = ports.serving.residency.of(model_id)
     slots = at.terms.slots if at.terms is not None else 1
-    turn = at.line.join(sequences, slots=slots, now=ports.clock.monotonic())
+    may_go = asyncio.Event()
+    turn = at.line.join(
+        asking.actor.id,
+        asking.sequences,
+        slots=slots,
+        now=ports.clock.monotonic(),
+        let_in=may_go.set,
+    )
     held.callback(lambda: at.line.leave(turn, ports.clock.monotonic()))
+    await may_go.wait()
     return turn

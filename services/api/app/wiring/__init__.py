@@ -13,7 +13,6 @@ from app.authority.acts.rule_override import overrides
 from app.authority.auditing.custody import Custody
 from app.authority.auditing.exports import Exports
 from app.authority.auditing.glance import Glance
-from app.authority.auditing.keeping_backups import KeepingBackups
 from app.authority.auditing.proofs import Proofs
 from app.authority.auditing.questions import Questions
 from app.authority.auditing.reporting import Reports
@@ -47,7 +46,7 @@ from app.wiring.cases import Cases, cases
 from app.wiring.counting import counting
 from app.wiring.governing import Governing, governing, policy_of
 from app.wiring.guarding import Guarded, adopt_shipped, guarded
-from app.wiring.holding import client_patience
+from app.wiring.holding import client_patience, key_limits
 from app.wiring.opening import (
     Authority,
     answering_model,
@@ -128,7 +127,15 @@ def wire(
     )
     governed = governing(settings, authority, serving, memory, guards, home=home, version=version)
     restoring.follow_up(authority.restored, governed.parts)
-    made = cases(settings, authority, serving, governed, guards, home=home)
+    made = cases(
+        settings,
+        authority,
+        serving,
+        governed,
+        guards,
+        home=home,
+        limits=key_limits(current, authority.clock),
+    )
     advice = advised(
         settings,
         authority,
@@ -282,7 +289,6 @@ def _services(
         metrics=counting(
             current, authority, serving, probe, installation, governed, advice, standing
         ),
-        backups=KeepingBackups(authority.ledger),
         version=installation.version,
         allowed_hosts=frozenset(settings.allowed_hosts),
         max_body_bytes=settings.max_body_bytes,

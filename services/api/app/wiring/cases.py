@@ -10,6 +10,7 @@ from app.authority.housekeeping import Housekeeping
 from app.authority.inference import Inference
 from app.authority.leasing import InferencePorts
 from app.authority.lifecycle.serving import Serving
+from app.authority.limits import Limits
 from app.authority.permissions import Access
 from app.settings import Settings
 from app.wiring.governing import Governing
@@ -35,6 +36,7 @@ def cases(
     guards: Guarded,
     *,
     home: Path,
+    limits: Limits,
 ) -> Cases:
     asked_of_models = InferencePorts(
         catalog=authority.catalog,
@@ -47,6 +49,7 @@ def cases(
         timeout_s=settings.request_timeout_s,
         asks=governed.ask_instead,
         isolate_cache=settings.inference.isolate_cache,
+        limits=limits,
     )
     policy = governed.parts.policy
     return Cases(

@@ -1,21 +1,33 @@
-"""How long requests wait for their turn at a loaded model, which takes them in order.
+"""Who is let in to a loaded model next: whoever has least there, and among equals in turn.
 
-It only looks: the model's worker is what lets them wait. A place counts as taken until its whole
-request has ended, so of requests with several sequences it may say a little too much.
+A model's worker takes what it is sent in order. So no more is sent than it runs at once and as much
+again, which it needs to begin the next without a pause; the rest waits here, each key in a lane of
+its own. A key with sixty requests so delays another's only one by what is at the worker, and not by
+the sixty.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+AHEAD = 2
+"""Times the model's slots: what is at its worker at once, running or about to."""
 
 
 @dataclass(slots=True, eq=False)
 class Turn:
-    """A request's place in the line. `began`: when its first sequence could begin."""
+    """A request's place. `began`: when its first sequence could begin.
 
+    `let_in` is called once, when it may be sent to the worker: within `join` where it need not
+    wait.
+    """
+
+    key: str
     sequences: int
     joined: float
+    let_in: Callable[[], None]
+    is_in: bool = False
     began: float | None = None
-    gone: bool = False
 
     @property
     def waited_ms(self) -> int:
@@ -25,32 +37,76 @@ class Turn:
 
 @dataclass(slots=True)
 class Line:
-    """Those who are at one model, in the order in which they came. On one event loop."""
+    """Those who are at one model, on one event loop. A place is taken until its request has ended.
+
+    So of requests with several sequences it may take a little longer than it must.
+    """
 
     slots: int = 1
     _running: int = 0
-    _waiting: deque[Turn] = field(default_factory=deque)
+    _next: deque[Turn] = field(default_factory=deque)
+    """Sent to the worker, in order, and not yet running."""
+    _at_worker: dict[str, int] = field(default_factory=dict)
+    """Sequences of each key that are at the worker."""
+    _lanes: dict[str, deque[Turn]] = field(default_factory=dict)
+    """Those who wait, by key; the key that was served longest ago comes first."""
 
-    def join(self, sequences: int, *, slots: int, now: float) -> Turn:
+    def join(
+        self,
+        key: str,
+        sequences: int,
+        *,
+        slots: int,
+        now: float,
+        let_in: Callable[[], None] = lambda: None,
+    ) -> Turn:
         """`slots`: sequences at once, as the model is loaded now."""
         self.slots = slots
-        turn = Turn(sequences, now)
-        self._waiting.append(turn)
-        self._let_begin(now)
+        turn = Turn(key, sequences, now, let_in)
+        self._lanes.setdefault(key, deque()).append(turn)
+        self._move_up(now)
         return turn
 
     def leave(self, turn: Turn, now: float) -> None:
-        """Its request has ended, or was given up; those behind it move up."""
-        turn.gone = True
+        """Its request has ended, or was given up; others move up."""
+        if not turn.is_in:
+            self._take_from_lane(turn)
+            turn.began = now
+            return
+        left = self._at_worker[turn.key] - turn.sequences
+        if left:
+            self._at_worker[turn.key] = left
+        else:
+            del self._at_worker[turn.key]
         if turn.began is None:
+            self._next.remove(turn)
             turn.began = now
         else:
             self._running -= turn.sequences
-            self._let_begin(now)
+        self._move_up(now)
 
-    def _let_begin(self, now: float) -> None:
-        while self._waiting and self._running < self.slots:
-            turn = self._waiting.popleft()
-            if not turn.gone:
-                turn.began = now
-                self._running += turn.sequences
+    def waiting(self) -> dict[str, int]:
+        """Sequences that wait here, by key."""
+        return {key: sum(turn.sequences for turn in lane) for key, lane in self._lanes.items()}
+
+    def _move_up(self, now: float) -> None:
+        while self._lanes and sum(self._at_worker.values()) < AHEAD * self.slots:
+            key = min(self._lanes, key=lambda lane: self._at_worker.get(lane, 0))
+            lane = self._lanes.pop(key)
+            turn = lane.popleft()
+            if lane:
+                self._lanes[key] = lane  # now the last of those that have as much
+            turn.is_in = True
+            self._at_worker[key] = self._at_worker.get(key, 0) + turn.sequences
+            self._next.append(turn)
+            turn.let_in()
+        while self._next and self._running < self.slots:
+            turn = self._next.popleft()
+            turn.began = now
+            self._running += turn.sequences
+
+    def _take_from_lane(self, turn: Turn) -> None:
+        lane = self._lanes[turn.key]
+        lane.remove(turn)
+        if not lane:
+            del self._lanes[turn.key]

@@ -42,6 +42,8 @@ class Held:
     pinned: bool = False
     waiting: int = 0
     running: int = 0
+    users: dict[str, int] = field(default_factory=dict)
+    """Sequences of each actor, by id, whether they wait or run."""
     last_used: float = 0.0
     crashes: CrashRecord = field(default_factory=CrashRecord)
     last_failure: str | None = None
@@ -63,23 +65,33 @@ class Held:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    def enter(self, count: int, *, slots: int, queue_limit: int) -> None:
-        """Join the bounded queue with `count` sequences, or raise `QueueFull`."""
-        if self.waiting + self.running + count > slots + queue_limit:
+    def enter(self, actor: str, count: int, *, slots: int, queue_limit: int) -> None:
+        """Join the bounded queue with `count` sequences, or raise `QueueFull`.
+
+        Where others have filled it, one request of an actor who has none here is let in all the
+        same: a key that asks much cannot keep the others out.
+        """
+        room = slots + queue_limit
+        newcomer = queue_limit > 0 and actor not in self.users and count <= room
+        if self.waiting + self.running + count > room and not newcomer:
             raise QueueFull(
                 f"{self.model_id} has {self.running} sequences running and {self.waiting} waiting, "
                 f"its queue takes no more. Ask again in a few seconds.",
                 retry_after_s=max(1, (self.waiting + self.running) // max(1, slots)),
             )
         self.waiting += count
+        self.users[actor] = self.users.get(actor, 0) + count
 
     def start_running(self, count: int) -> None:
         self.waiting -= count
         self.running += count
 
-    def leave(self, *, waiting: int = 0, running: int = 0, now: float) -> None:
+    def leave(self, actor: str, *, waiting: int = 0, running: int = 0, now: float) -> None:
         self.waiting -= waiting
         self.running -= running
+        self.users[actor] -= waiting + running
+        if not self.users[actor]:
+            del self.users[actor]
         self.last_used = now
         if self.running == 0:
             self.wake()

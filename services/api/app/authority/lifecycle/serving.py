@@ -78,17 +78,18 @@ class Serving:
         loaded = held.terms if held.engine is not None else None
         slots = (loaded or self._default_terms(model)).slots
         limit = self._equipment.limits.queue_limit
-        held.enter(sequences, slots=slots, queue_limit=limit)
+        actor = grant.actor.id
+        held.enter(actor, sequences, slots=slots, queue_limit=limit)
         try:
             engine = await self._ensure_ready(grant, held, model, None)
         except BaseException:
-            held.leave(waiting=sequences, now=self._equipment.clock.monotonic())
+            held.leave(actor, waiting=sequences, now=self._equipment.clock.monotonic())
             raise
         held.start_running(sequences)
         try:
             yield engine
         finally:
-            held.leave(running=sequences, now=self._equipment.clock.monotonic())
+            held.leave(actor, running=sequences, now=self._equipment.clock.monotonic())
 
     def answered(self, model_id: str) -> None:
         """An answer ended well: earlier crashes no longer count."""
