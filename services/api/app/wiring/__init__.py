@@ -13,6 +13,7 @@ from app.authority.acts.rule_override import overrides
 from app.authority.auditing.custody import Custody
 from app.authority.auditing.exports import Exports
 from app.authority.auditing.glance import Glance
+from app.authority.auditing.keeping_backups import KeepingBackups
 from app.authority.auditing.proofs import Proofs
 from app.authority.auditing.questions import Questions
 from app.authority.auditing.reporting import Reports
@@ -281,6 +282,7 @@ def _services(
             clock=authority.clock,
             note_read=reads.note,
         ),
+        backups=KeepingBackups(authority.ledger),
         housekeeping=made.housekeeping,
         pulling=governed.pulling,
         repairs=repairs(authority, serving, governed.pulling),
