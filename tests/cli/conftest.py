@@ -60,8 +60,8 @@ def lmx(capsys: pytest.CaptureFixture[str]) -> Run:
 def terminal(authority: FakeAuthority) -> Iterator[Callable[..., Terminal]]:
     opened: list[Terminal] = []
 
-    def start(*arguments: str) -> Terminal:
-        opened.append(Terminal(authority, *arguments))
+    def start(*arguments: str, **more: str) -> Terminal:
+        opened.append(Terminal(authority, *arguments, **more))
         return opened[-1]
 
     yield start

@@ -39,14 +39,14 @@ def environment(authority: FakeAuthority | None = None, **more: str) -> dict[str
 class Terminal:
     """A program whose stdin, stdout and stderr are one terminal of 60 columns."""
 
-    def __init__(self, authority: FakeAuthority, *arguments: str) -> None:
+    def __init__(self, authority: FakeAuthority, *arguments: str, **more: str) -> None:
         self._keyboard, theirs = pty.openpty()
         self.process = subprocess.Popen(
             [*PROGRAM, *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env=environment(authority, NO_COLOR="1"),
+            env=environment(authority, NO_COLOR="1", **more),
             start_new_session=True,
         )
         os.close(theirs)

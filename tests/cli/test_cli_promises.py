@@ -61,7 +61,7 @@ def test_the_command_tree_is_the_one_that_works_now() -> None:
         *(
             (name,)
             for name in (
-                "models store keys approvals guardrails advice people ledger runs witness"
+                "models store keys approvals guardrails advice people ledger runs witness backup"
             ).split()
         ),
     }
@@ -84,6 +84,7 @@ def test_the_command_tree_is_the_one_that_works_now() -> None:
         *(f"guardrails {m}" for m in "decisions explain replay".split()),
         *(f"advice {m}" for m in "ls show accept dismiss run advisors".split()),
         *(f"advice {m}" for m in "scorecard replay snapshot".split()),
+        *(f"backup {m}" for m in "create verify restore".split()),
         *(f"witness {m}" for m in "cosign init key log trust".split()),
     }
 

@@ -108,6 +108,12 @@ def _rules() -> Any:
     return rules
 
 
+def _backup() -> Any:
+    from app.cli.backup import app
+
+    return app
+
+
 COMMANDS: Final[Mapping[str, Entry]] = {
     "serve": Entry("Run the server, on 127.0.0.1 alone.", _serve),
     "status": Entry("What the server does now, on one screen.", _status),
@@ -123,6 +129,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "people": Entry("List people, name one, erase a name.", _people),
     "runs": Entry("Attempts: what was asked, decided and done.", _runs),
     "ledger": Entry("Read the append-only record.", _ledger),
+    "backup": Entry("Back up the whole state, and put it back.", _backup),
     "witness": Entry("Cosign another server's checkpoints.", _witness),
     "rules": Entry("Every hard rule, and which test holds it.", _rules),
 }
