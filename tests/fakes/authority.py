@@ -240,6 +240,18 @@ class FakeBackups:
         return {"name": said["name"], "event": 7}
 
 
+class FakeConfiguring:
+    """One setting in force; reading the file anew changes nothing."""
+
+    async def standing(self, actor: Actor) -> Json:
+        grant(actor, Permission.CONFIG_READ)
+        return {"settings": [{"name": "port", "value": 1234, "origin": "default"}], "problems": []}
+
+    async def reload(self, actor: Actor, request_id: str | None) -> Json:
+        grant(actor, Permission.CONFIG_RELOAD)
+        return {"changed": [], "waiting": [], "event": None}
+
+
 class FakeCustody:
     """One person; pruning and recovery are refused as they really are."""
 

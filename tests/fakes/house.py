@@ -17,6 +17,7 @@ from tests.fakes.advising import FakeAdvising
 from tests.fakes.approvers import FakeApprovers
 from tests.fakes.authority import (
     FakeBackups,
+    FakeConfiguring,
     FakeCustody,
     FakeExecution,
     FakeKeys,
@@ -54,6 +55,7 @@ class House:
     proofs: Any = field(default_factory=FakeProofs)
     custody: Any = field(default_factory=FakeCustody)
     backups: Any = field(default_factory=FakeBackups)
+    configuring: Any = field(default_factory=FakeConfiguring)
     housekeeping: FakeHousekeeping = field(default_factory=FakeHousekeeping)
     pulling: FakePulling = field(default_factory=FakePulling)
     repairs: FakeRepairs = field(default_factory=FakeRepairs)
@@ -83,6 +85,7 @@ class House:
             proofs=self.proofs,
             custody=self.custody,
             backups=self.backups,
+            configuring=self.configuring,
             housekeeping=self.housekeeping,
             pulling=self.pulling,
             repairs=self.repairs,

@@ -60,6 +60,8 @@ OPERATOR_ROUTES: list[Route] = [
     ("POST", "/authority/ledger/cosignatures", {"note": "a note\n"}),
     ("POST", "/authority/ledger/rotate", {"confirmation": PHRASES[1]}),
     ("GET", "/authority/people", None),
+    ("GET", "/authority/config", None),
+    ("POST", "/authority/config/reload", {}),
     (
         "POST",
         "/authority/backups",

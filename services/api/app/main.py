@@ -143,6 +143,8 @@ async def _run(
     http = _Announcing(config, _banner(server, settings), starts)
     loop = asyncio.get_running_loop()
     loop.call_later(WINDOW_S, lambda: loop.run_in_executor(None, starts.ended_well))
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        loop.add_signal_handler(signal.SIGHUP, server.hung_up)
     # uvicorn, once it has stopped in good order, sends itself the signal that it was stopped with.
     signal.signal(signal.SIGTERM, lambda *_: None)
     gc.collect()

@@ -20,6 +20,7 @@ from app.routers.authority import (
     approvals,
     approvers,
     backups,
+    config,
     guardrails,
     guardrails_decisions,
     imports,
@@ -98,6 +99,7 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         approvers.router,  # before approvals: its /profile is no ask's id
         approvals.router,
         backups.router,
+        config.router,
         guardrails.router,
         guardrails_decisions.router,
         advice.router,

@@ -133,6 +133,11 @@ class Backups(Protocol):
     ) -> Json: ...
 
 
+class Configuring(Protocol):
+    async def standing(self, actor: Actor) -> Json: ...
+    async def reload(self, actor: Actor, request_id: str | None) -> Json: ...
+
+
 class Approvers(Protocol):
     """Who there is, who holds which key, and how many must agree."""
 
@@ -223,6 +228,7 @@ class Services:
     proofs: Proofs
     custody: Custody
     backups: Backups
+    configuring: Configuring
     housekeeping: Housekeeping
     pulling: Pulling
     repairs: Repairs

@@ -1,7 +1,7 @@
 """The composition root: the only place that knows every part and puts them together."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version as installed_version
@@ -44,6 +44,7 @@ from app.settings import Settings
 from app.wiring import restoring
 from app.wiring.advising import Advised, advised, hosted
 from app.wiring.cases import Cases, cases
+from app.wiring.configuring import configuring, when_hung_up
 from app.wiring.counting import counting
 from app.wiring.governing import Governing, governing, policy_of
 from app.wiring.guarding import Guarded, adopt_shipped, guarded
@@ -73,6 +74,8 @@ class Server:
     safe_mode: str
     protocol: type[Connection]
     """What holds its connections."""
+    hung_up: Callable[[], None]
+    """For the event loop, on SIGHUP."""
     idle_s: float = IDLE_S
 
 
@@ -169,6 +172,7 @@ def wire(
         operator_key=authority.operator_key,
         safe_mode=safe_mode,
         protocol=protocol(partial(client_patience, current)),
+        hung_up=when_hung_up(authority, services.configuring.reload),
     )
 
 
@@ -283,6 +287,7 @@ def _services(
             note_read=reads.note,
         ),
         backups=KeepingBackups(authority.ledger),
+        configuring=configuring(authority, current, Path(installation.home)),
         housekeeping=made.housekeeping,
         pulling=governed.pulling,
         repairs=repairs(authority, serving, governed.pulling),
