@@ -49,9 +49,10 @@ starter-model: ## retrain the starter model (PyTorch, in an environment of its o
 lock: ## regenerate requirements/*.txt from pyproject.toml (UPGRADE=1: newest versions)
 	@tools/lock
 
-docs: setup ## regenerate the pages that are made from code
+docs: setup ## regenerate the pages that are made from code, build the site into build/site
 	@$(BIN)/python -m tools.docs
+	@$(BIN)/python -m tools.site
 
 clean: ## delete environments and caches; nothing that is not rebuilt, and never LMX_HOME
-	@rm -rf .venv .venv-cuda13 .venv-starter .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf build .venv .venv-cuda13 .venv-starter .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

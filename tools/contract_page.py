@@ -176,17 +176,23 @@ def endpoints() -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
     document = api.openapi()
     for path, methods in document["paths"].items():
         for method, told in methods.items():
-            fields = {"x-fields": _fields(document, told)}
-            yield method.upper(), path, keys[method.upper(), path], told | fields
+            schema = _body_schema(document, told)
+            properties = schema.get("properties", {})
+            more = {
+                "x-fields": list(properties),
+                "x-properties": properties,
+                "x-required": schema.get("required", ()),
+            }
+            yield method.upper(), path, keys[method.upper(), path], told | more
 
 
-def _fields(document: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
+def _body_schema(document: Mapping[str, Any], told: Mapping[str, Any]) -> Mapping[str, Any]:
     body = told.get("requestBody", {}).get("content", {}).get("application/json", {})
-    schema = body.get("schema", {})
+    schema: Mapping[str, Any] = body.get("schema", {})
     named = [one["$ref"] for one in (schema, *schema.get("anyOf", ())) if "$ref" in one]
     if named:
         schema = document["components"]["schemas"][named[0].rpartition("/")[2]]
-    return list(schema.get("properties", {}))
+    return schema
 
 
 def _key(route: BaseRoute) -> str:

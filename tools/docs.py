@@ -39,6 +39,8 @@ PAGES: tuple[Page, ...] = (
     Page("SECURITY.md", "tools.security_page:page"),
     Page("docs/errors.md", "tools.errors_page:page"),
     Page("docs/contract.md", "tools.contract_page:page"),
+    Page("docs/http.md", "tools.http_page:page"),
+    Page("docs/decisions/README.md", "tools.decisions_page:page"),
     Page("docs/events.md", "tools.events_page:page"),
     Page("docs/approvals.md", "tools.approvals_page:page"),
     Page("docs/primitives.md", "tools.guardrails_page:page"),
