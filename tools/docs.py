@@ -46,6 +46,7 @@ PAGES: tuple[Page, ...] = (
     Page("docs/primitives.md", "tools.guardrails_page:page"),
     Page("docs/guardrails.md", "tools.guardrails_page:guide", has_own_heading=True),
     Page("docs/boundaries.md", "tools.boundaries_page:page"),
+    Page("docs/metrics.md", "tools.metrics_page:page"),
     Page("docs/lifecycle.md", "app.authority.lifecycle.transitions:page"),
     Page("docs/cli.md", "app.cli.reference:render", has_own_heading=True),
     Page("config/guardrails.schema.json", "tools.guardrails_schema:page", has_own_heading=True),

@@ -3,6 +3,7 @@
 import platform
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from app.authority.lifecycle.transitions import State
 from app.authority.ports import Clock, MemoryProbe
 from app.authority.reading import Installation, residency_of
 from app.configuration.current import Current
+from app.domain.memory import MemoryReading
 from app.evidence.vocabulary import Kind
 from app.routers.measuring.looking import Looks
 from app.routers.metrics import Metrics
@@ -25,6 +27,8 @@ from app.wiring.advising import Advised
 from app.wiring.governing import Governing
 from app.wiring.opening import Authority
 
+READING_S = 0.5
+"""What takes longer to read than this is shown as old as it is."""
 _SECOND_US = 1_000_000
 
 
@@ -45,7 +49,7 @@ def counting(  # noqa: PLR0917 - what is counted
             ledger=standing,
             proposals=advice.waiting,
             approvals=partial(_approvals, governed, authority.clock),
-            memory=partial(_memory, probe, serving, authority.clock),
+            memory=partial(_memory, _Lately(probe), serving, authority.clock),
             models=partial(_models, serving),
             states=tuple(map(str, State)),
             queue_limit=lambda: current.settings.queue_limit,
@@ -94,8 +98,30 @@ def _approvals(governed: Governing, clock: Clock) -> dict[str, float]:
     return {"pending": pending, "oldest_s": max(0, since_us) / _SECOND_US}
 
 
-def _memory(probe: MemoryProbe, serving: Serving, clock: Clock) -> dict[str, int]:
-    reading, now = probe.read(), clock.monotonic()
+class _Lately:
+    """The newest reading of memory there is: whoever scrapes does not wait for one that hangs."""
+
+    def __init__(self, probe: MemoryProbe) -> None:
+        self._probe = probe
+        self._last: MemoryReading | None = None
+        self._reading: threading.Thread | None = None
+
+    def read(self) -> MemoryReading | None:
+        """None where there never was one. Called on one thread at a time."""
+        if self._reading is None or not self._reading.is_alive():
+            self._reading = threading.Thread(target=self._take, name="memory", daemon=True)
+            self._reading.start()
+        self._reading.join(READING_S)
+        return self._last
+
+    def _take(self) -> None:
+        self._last = self._probe.read()
+
+
+def _memory(lately: _Lately, serving: Serving, clock: Clock) -> dict[str, int]:
+    reading, now = lately.read(), clock.monotonic()
+    if reading is None:
+        return {}
     untaken = serving.residency.promised_untaken_bytes()
     budget = feasibility.budget(reading, promised_untaken_bytes=untaken, now=now)
     return {
