@@ -5,6 +5,7 @@ here are durable (WAL, synchronous FULL, fullfsync on macOS) and carry an author
 triggers, they cannot change the schema, rewrite the ledger or weaken durability at all.
 """
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable
@@ -41,6 +42,9 @@ APPEND_ONLY: Final = frozenset(
     }
 )
 """Tables that no connection of this program may update or delete from, triggers or not."""
+
+_LAST_EVENTS: Final = "SELECT body FROM ledger_event ORDER BY seq DESC LIMIT 10000"
+_LONGEST_VERSION: Final = 40
 
 BUSY_TIMEOUT_MS: Final = 5_000
 _ROOT: Final = Path(__file__).resolve().parents[3]
@@ -96,10 +100,7 @@ def migrate(path: Path) -> None:
     if found == REVISIONS[-1]:
         return
     if found is not None and found not in REVISIONS:
-        raise StartRefused(
-            f"{path} was written by a newer release (schema {found}; this one knows up to "
-            f"{REVISIONS[-1]}). Start that release, or restore a backup made before it."
-        )
+        raise newer(path, found)
     try:
         upgrade(path, REVISIONS[-1])
     except (SQLAlchemyError, sqlite3.Error) as error:
@@ -147,6 +148,50 @@ def current_revision(path: Path) -> str | None:
             f"{path} cannot be read as LMX's database: {error}. "
             "Restore it from a backup, or start with another LMX_HOME."
         ) from error
+
+
+def newer(path: Path, found: str) -> StartRefused:
+    """The refusal for a database of a schema that this release does not know."""
+    release = _release_of(path)
+    return StartRefused(
+        f"{path} was written by a newer release ({release}schema {found}; this one knows up to "
+        f"{REVISIONS[-1]}). Nothing was changed: a schema is never taken back, it would lose what "
+        "the newer one recorded. Start that release, or restore a backup made before it: "
+        "lmx backup restore DIR",
+        details={"schema": found, "known": REVISIONS[-1]},
+    )
+
+
+def settle(path: Path) -> bool:
+    """Move everything from the write-ahead log into the database's file and close it.
+
+    False where another program that has it open is in the way. Raises sqlite3.Error.
+    """
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA fullfsync = ON")
+        connection.execute("PRAGMA checkpoint_fullfsync = ON")
+        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        return not busy
+    finally:
+        connection.close()
+
+
+def _release_of(path: Path) -> str:
+    """ "0.2.0, " where the newest start that its ledger knows says so, else nothing."""
+    try:
+        connection = sqlite3.connect(_uri(path), uri=True)
+        try:
+            for (body,) in connection.execute(_LAST_EVENTS):
+                event = json.loads(body)
+                if event["kind"] == "boot":
+                    return f"{str(event['data']['version'])[:_LONGEST_VERSION]}, "
+        finally:
+            connection.close()
+    except (sqlite3.Error, ValueError, KeyError, TypeError):
+        return ""
+    return ""
 
 
 def _engine(url: URL, pragmas: tuple[str, ...], *, authorizer: Callable[..., int] | None) -> Engine:
@@ -201,7 +246,10 @@ def _make_private(path: Path) -> None:
 
 
 def _uri(path: Path) -> str:
-    return f"file:{quote(str(path.absolute()))}?mode=ro"
+    """For reading: with nothing beside it, SQLite is to make nothing there either."""
+    logs = [path.with_name(path.name + suffix) for suffix in ("-wal", "-journal")]
+    alone = "" if any(log.exists() for log in logs) else "&immutable=1"
+    return f"file:{quote(str(path.absolute()))}?mode=ro{alone}"
 
 
 def _read_only_url(path: Path) -> URL:

@@ -40,11 +40,12 @@ from app.authority.policy.routing import Routing, load_routing
 from app.authority.responses.store import Keeping, Responses
 from app.authority.rules import rules_digest
 from app.clock import SystemClock
-from app.database import REVISIONS, migrate, open_engine
+from app.database import REVISIONS, open_engine
 from app.domain.actors import SYSTEM
 from app.domain.refusals import Refusal
 from app.settings import DEFAULT_PORT, TEMPLATES, LedgerSettings, Settings
-from app.wiring import restoring
+from app.upgrading import Upgraded
+from app.wiring import restoring, upgrades
 from app.wiring.versions import versions_of
 
 log = structlog.get_logger(__name__)
@@ -77,6 +78,8 @@ class Authority:
     reads: ReadRecorder
     watching: Watching
     responses: Responses
+    upgraded: Upgraded | None
+    """What this start brought the state to, None where it was there already."""
     restored: restoring.Pending | None
     """What was put back from a backup before this start."""
 
@@ -84,11 +87,10 @@ class Authority:
 def open_authority(
     settings: Settings, *, home: Path, version: str, safe_mode: str = ""
 ) -> Authority:
-    """Migrate, check the ledger's guards, record genesis or boot, close open intents."""
+    """Upgrade, check the ledger's guards, record genesis or boot, close open intents."""
     restoring.finish(home)
-    path = home / "lmx.db"
-    migrate(path)
-    database = open_engine(path)
+    done = upgrades.upgraded(home)
+    database = open_engine(home / "lmx.db")
     clock = SystemClock()
     boot_id = str(uuid.uuid4())
     opened = open_ledger(
@@ -114,6 +116,8 @@ def open_authority(
         **_behind(opened.last_us, clock.utc_us()),
     }
     ledger.append(_boot(settings, boot_id, version, found))
+    if done is not None:
+        upgrades.record(ledger, done, home)
     ledger.reconcile()
     known = known_models([TEMPLATES / "models.yaml", home / "models.yaml"])
     catalog = Catalog(
@@ -163,6 +167,7 @@ def open_authority(
             Keeping(frozenset(settings.responses.keep_for), settings.responses.keep_hours),
             Access(inference_needs_key=settings.inference_requires_key),
         ),
+        upgraded=done,
         restored=restored,
     )
 
