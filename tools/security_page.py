@@ -23,15 +23,17 @@ LIMITS = """
 - **The signer is part of the server's process.** Whoever runs code as its account can sign.
 - **Everything restored together from one old backup agrees with itself.** Only a copy on another
   volume, or a witness, shows that it is old.
-- **Approvals come back with everything else.** Whoever puts back the whole of `LMX_HOME` (database,
-  signer and copies) also puts back approvals that were used since; they can be used again until
-  their deadline, two days after asking by default. An older database alone is refused at the start.
+- **Approvals come back with files that are put back by hand.** `lmx backup restore` is recorded and
+  ends every ask that waits or was approved. Whoever puts back the whole of `LMX_HOME` by other
+  means (database, signer and copies) also puts back approvals that were used since; they can be
+  used again until their deadline. An older database alone is refused at the start.
 - **The host shows what the server renders.** A terminal or an account that is not the approver's
   can show something else. The plan's hash is the same everywhere: compare it by another way.
 - **A model that was adopted stays another program's.** Its files are hashed before each load; what
   that program changes after that moment, while a worker reads them, is not noticed.
-- **The ledger cannot be pruned yet, and no recovery epoch begun.** Both can be asked for and are
-  answered with what stands in the way.
+- **The ledger cannot be pruned yet, and a running server begins no recovery epoch.** Both can be
+  asked for and are answered with what stands in the way. `lmx backup restore` goes on from an
+  earlier point while no server runs, and says so in the ledger.
 - **Programs of the same account are not kept apart.** Whoever can read `operator.key` is the
   operator.
 - **Inference on loopback is open** unless `inference_requires_key` is set: any local program may

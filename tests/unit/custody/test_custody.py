@@ -127,7 +127,7 @@ async def test_pruning_is_refused_whatever_is_asked(kept: Kept) -> None:
 
 
 async def test_recovery_is_refused(kept: Kept) -> None:
-    with pytest.raises(ApprovalUnavailable, match="cannot begin a recovery epoch"):
+    with pytest.raises(ApprovalUnavailable, match="lmx backup restore DIR"):
         await kept.custody.recover(kept.operator)
 
 

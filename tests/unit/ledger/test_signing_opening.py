@@ -46,8 +46,8 @@ def test_nothing_is_made_where_the_database_holds_events(directory: Path) -> Non
     directory.mkdir(mode=0o700)
     with pytest.raises(StartRefused, match="are missing") as refused:
         opened(directory)
-    assert "Restore the whole directory ledger/" in refused.value.message
-    assert "recovery epoch" in refused.value.message
+    assert "Put back the directory ledger/" in refused.value.message
+    assert "lmx backup restore" in refused.value.message
     assert not list(directory.iterdir())
 
 
@@ -70,7 +70,7 @@ def test_a_signer_that_lost_a_file_is_never_completed_with_a_new_one(
     before = sorted(directory.iterdir())
     with pytest.raises(StartRefused, match=sentence) as refused:
         opened(directory, may_create=may_create)
-    assert "Restore" in refused.value.message
+    assert "lmx backup restore" in refused.value.message
     assert sorted(directory.iterdir()) == before
 
 

@@ -21,9 +21,10 @@ CANNOT_PRUNE: Final = (
     "every program, and an approval does not change that."
 )
 CANNOT_RECOVER: Final = (
-    "This release cannot begin a recovery epoch: the signer never goes back behind what it has "
-    "signed, and approvals that were used after that point would count again. Restore a backup "
-    "that holds everything up to the newest checkpoint."
+    "A running server cannot begin a recovery epoch: its signer never goes back behind what it has "
+    "signed. To go on from an earlier point, stop the server and restore a backup: lmx backup "
+    "restore DIR. It is recorded, keys that were revoked since are revoked again, and every ask "
+    "that waits or was approved is ended."
 )
 
 

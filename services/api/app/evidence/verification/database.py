@@ -20,6 +20,7 @@ from app.evidence.verification.opening import (
     missing_tables,
     reading,
 )
+from app.evidence.verification.restores import restores
 from app.evidence.verification.results import Scanned
 from app.evidence.verification.scanning import Task, scanned
 from app.evidence.verification.signatures import budget_for, signatures_of_a_range
@@ -78,6 +79,7 @@ class _Verification:
                     Part.GUARDS, 0, f"The schema's guards are not those of this release: {line}."
                 )
             held = stored.read(connection, self._findings)
+            self._checked += restores(connection)
             keys = self._log_keys(held)
             sizes = signed.sizes(held) | outside.sizes(self._target.held, seen.head)
             sizes |= set(self._tagged(held))

@@ -19,11 +19,11 @@ _WRITE: Final = 0o022
 _NO_LINKS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
 
 NO_RECOVERY: Final = (
-    "To go on without it takes a recovery epoch, which this release cannot begin, whoever approves."
+    "To go on from an earlier point, restore a backup, which is recorded: lmx backup restore DIR"
 )
 RESTORE: Final = (
-    "Restore the whole directory ledger/ of LMX_HOME from the newest backup, with the database "
-    f"that belongs to it. {NO_RECOVERY}"
+    "Put back the directory ledger/ of LMX_HOME as it was, if a copy of this very moment is there. "
+    f"{NO_RECOVERY}"
 )
 
 _WHAT_TO_DO: Final[Mapping[int, str]] = {
