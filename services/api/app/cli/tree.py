@@ -114,9 +114,16 @@ def _backup() -> Any:
     return app
 
 
+def _service() -> Any:
+    from app.cli.service import app
+
+    return app
+
+
 COMMANDS: Final[Mapping[str, Entry]] = {
     "serve": Entry("Run the server, on 127.0.0.1 alone.", _serve),
     "status": Entry("What the server does now, on one screen.", _status),
+    "service": Entry("Run the server as a service of this machine.", _service),
     "doctor": Entry("What should stand here, and what to do.", _doctor),
     "setup": Entry("Name the people who approve.", _setup),
     "chat": Entry("Talk to a model.", _chat),

@@ -1,0 +1,74 @@
+"""Writes a service's files and runs its commands; what could not be done is said as commands."""
+
+import os
+import pwd
+import time
+from pathlib import Path
+
+from app.cli import output, service_commands
+from app.cli.outcomes import CommandError, ExitCode
+from app.cli.service_standing import text_of
+from app.cli.service_steps import Command, File, Steps
+from app.cli.service_units import as_typed, is_ours
+
+
+def refuse_foreign(files: tuple[File, ...]) -> None:
+    for file in files:
+        text = text_of(file.path)
+        if text is not None and (file.path.is_symlink() or not is_ours(text)):
+            raise CommandError(
+                f"{file.path} is there and was not written by lmx. Nothing was changed. Move it "
+                "away if it is not needed, then install again.",
+                exit_code=ExitCode.REFUSED,
+            )
+
+
+def refuse_other_server(home: Path, unit: Path) -> None:
+    """A server that was started by hand would keep the service out; the service's own does not."""
+    from app.domain.refusals import StartRefused
+    from app.home import hold_home
+
+    if unit.exists() or not home.exists() or home.stat().st_uid != os.getuid():
+        return
+    try:
+        hold_home(home).close()
+    except StartRefused as refused:
+        raise CommandError(refused.message, exit_code=ExitCode.REFUSED) from None
+
+
+def do(steps: Steps, owner: pwd.struct_passwd) -> None:
+    for folder, account in steps.folders:
+        made = not folder.exists()
+        folder.mkdir(mode=0o700 if account else 0o755, parents=True, exist_ok=True)
+        if made and account and os.geteuid() == 0:
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
+    for file in steps.files:
+        beside = file.path.with_name(f".{file.path.name}.new")
+        beside.write_text(file.text, "utf-8")
+        beside.chmod(0o644)
+        beside.replace(file.path)
+    failed = run_all(steps.commands)
+    if failed:
+        output.note(f"Written: {', '.join(str(file.path) for file in steps.files)}")
+        end_with(failed)
+
+
+def run_all(commands: tuple[Command, ...]) -> list[str]:
+    """Run them in turn up to the first that fails; what is left, as a person would type it."""
+    for number, command in enumerate(commands):
+        ran = service_commands.run(command.words)
+        for _ in range(command.attempts - 1):
+            if ran.code == 0:
+                break
+            time.sleep(1)
+            ran = service_commands.run(command.words)
+        if ran.code and not command.may_fail:
+            output.note(f"{as_typed(command.words)}: {ran.said or f'ended with {ran.code}'}")
+            return [as_typed(left.words) for left in commands[number:]]
+    return []
+
+
+def end_with(left: list[str]) -> None:
+    if left:
+        lines = "".join(f"\n  {command}" for command in left)
+        raise CommandError(f"The rest could not be done here. Run:{lines}")
