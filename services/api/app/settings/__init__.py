@@ -1,6 +1,7 @@
 """Every setting there is, with its default; `app.configuration` reads them from `config.yaml`."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -41,6 +42,9 @@ __all__ = [
 DEFAULT_PORT = 1234
 TEMPLATES = Path(__file__).resolve().parents[4] / "config"
 """The versioned templates; the project runs from its own checkout."""
+
+_NAME = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*)(:[0-9]{1,5})?")
+"""A name, or an address, as it stands in `Host`."""
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -144,6 +148,18 @@ class Settings(BaseModel):
         if not is_loopback(host):
             raise ValueError("the server binds to loopback only: use 127.0.0.1 or ::1")
         return host
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def only_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        """What no `Host` can ever equal would allow nothing, or less than its author thinks."""
+        for host in hosts:
+            if not _NAME.fullmatch(host.lower()):
+                raise ValueError(
+                    f"{host!r} is no host name: write lmx.example.org, or lmx.example.org:8443 for "
+                    "one port; no scheme, no path and no *"
+                )
+        return hosts
 
 
 def home_directory() -> Path:
