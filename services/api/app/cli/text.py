@@ -90,6 +90,12 @@ def fields(rows: Sequence[tuple[str, str]], *, width: int | None) -> list[str]:
     return lines
 
 
+def paragraph(value: str, *, width: int | None, margin: str = "") -> list[str]:
+    """Wrapped text, each line after `margin`; a non-breaking space does not break."""
+    lines = _hanging(margin, value, width=width, indent=len(margin))
+    return [line.replace("\u00a0", " ") for line in lines]
+
+
 @dataclass(frozen=True, slots=True)
 class Narrow:
     """What a table gives up where it is wider than the terminal, before it becomes blocks.
@@ -133,6 +139,11 @@ def pick(row: Mapping[str, Any], *path: str) -> Any:
     for step in path:
         found = found.get(step) if isinstance(found, Mapping) else None
     return found
+
+
+def objects(value: Any) -> list[Mapping[str, Any]]:
+    """The objects of a list of the server's; whatever else stands there is left out."""
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
