@@ -62,7 +62,8 @@ def test_the_command_tree_is_the_one_that_works_now() -> None:
         *(
             (name,)
             for name in (
-                "models store keys approvals guardrails advice people ledger runs witness backup"
+                "models store keys approvals guardrails advice people ledger runs witness backup "
+                "config"
             ).split()
         ),
     }
@@ -87,6 +88,7 @@ def test_the_command_tree_is_the_one_that_works_now() -> None:
         *(f"advice {m}" for m in "ls show accept dismiss run advisors".split()),
         *(f"advice {m}" for m in "scorecard replay snapshot".split()),
         *(f"backup {m}" for m in "create verify restore".split()),
+        *(f"config {m}" for m in "show check schema reload".split()),
         *(f"witness {m}" for m in "cosign init key log trust".split()),
     }
 

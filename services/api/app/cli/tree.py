@@ -120,6 +120,12 @@ def _service() -> Any:
     return app
 
 
+def _config() -> Any:
+    from app.cli.config import app
+
+    return app
+
+
 COMMANDS: Final[Mapping[str, Entry]] = {
     "serve": Entry("Run the server, on 127.0.0.1 alone.", _serve),
     "status": Entry("What the server does now, on one screen.", _status),
@@ -137,6 +143,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "runs": Entry("Attempts: what was asked, decided and done.", _runs),
     "ledger": Entry("Read the append-only record.", _ledger),
     "backup": Entry("Back up the whole state, and put it back.", _backup),
+    "config": Entry("Settings: what holds, and reading them anew.", _config),
     "witness": Entry("Cosign another server's checkpoints.", _witness),
     "rules": Entry("Every hard rule, and which test holds it.", _rules),
 }

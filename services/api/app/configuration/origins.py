@@ -42,10 +42,12 @@ def rows(in_force: Loaded, in_file: Loaded | None) -> list[dict[str, Any]]:
     `in_file`: what the file says by now; None where it cannot be used.
     """
     waiting = _differing(in_force.settings, in_file)
+    defaults = flat(Settings())
     return [
         {
             "name": held.name,
             "value": held.value,
+            "default": defaults[held.name],
             "origin": held.origin,
             **({"waiting": waiting[held.name]} if held.name in waiting else {}),
         }
