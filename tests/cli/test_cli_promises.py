@@ -73,7 +73,7 @@ def test_the_command_tree_is_the_one_that_works_now() -> None:
     models |= {f"store {m}" for m in "ls trash restore purge".split()}
     assert leaves == models | {
         *("serve", "status", "doctor", "chat", "rules"),
-        *("keys create", "keys ls", "keys revoke", "setup"),
+        *("keys create", "keys ls", "keys recover", "keys revoke", "setup"),
         *(f"people {m}" for m in "ls add erase".split()),
         *(f"service {m}" for m in "install status uninstall".split()),
         *(f"approvals {m}" for m in "ls show approve reject veto withdraw".split()),

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli import asking, output
+from app.cli import asking, keys_recover, output
 from app.cli.options import SERVER, AsJson, ServerUrl
 from app.cli.outcomes import CommandError, ExitCode
 from app.cli.text import clean, one_line, utc_seconds
@@ -60,6 +60,9 @@ def ls(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
     output.show_table(
         ("id", "name", "roles", "created", "state"), map(_row, found), empty="There are no keys."
     )
+
+
+app.command("recover")(keys_recover.recover)
 
 
 @app.command("revoke")

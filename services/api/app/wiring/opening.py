@@ -29,7 +29,7 @@ from app.authority.ledger import (
     boot_event,
     genesis_event,
 )
-from app.authority.ledger.opening import open_ledger, record_opening
+from app.authority.ledger.opening import Opened, open_ledger, record_opening
 from app.authority.ledger.reads import ReadRecorder
 from app.authority.ledger.reserve import DiskWatch, Reserve
 from app.authority.ledger.sinks import Sinks, further_sink, own_sink
@@ -93,15 +93,7 @@ def open_authority(
     database = open_engine(home / "lmx.db")
     clock = SystemClock()
     boot_id = str(uuid.uuid4())
-    opened = open_ledger(
-        database,
-        clock,
-        boot_id=boot_id,
-        directory=home / "ledger",
-        sinks=partial(_sinks, settings.ledger, home / "ledger"),
-        reserve=Reserve(home / "ledger" / "reserve", settings.ledger.reserve_bytes),
-        versions=versions_of(version),
-    )
+    opened = ledger_in(settings, database, clock, home=home, version=version, boot_id=boot_id)
     ledger = opened.ledger
     keys = Keys(ledger, database, clock=clock)
     genesis = _genesis(version, opened.install_id)
@@ -169,6 +161,27 @@ def open_authority(
         ),
         upgraded=done,
         restored=restored,
+    )
+
+
+def ledger_in(
+    settings: Settings,
+    database: Database,
+    clock: SystemClock,
+    *,
+    home: Path,
+    version: str,
+    boot_id: str,
+) -> Opened:
+    """Open the ledger of `home`: its signer, its copies and its reserve. Raises StartRefused."""
+    return open_ledger(
+        database,
+        clock,
+        boot_id=boot_id,
+        directory=home / "ledger",
+        sinks=partial(_sinks, settings.ledger, home / "ledger"),
+        reserve=Reserve(home / "ledger" / "reserve", settings.ledger.reserve_bytes),
+        versions=versions_of(version),
     )
 
 

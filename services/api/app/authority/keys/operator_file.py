@@ -15,6 +15,7 @@ from app.authority.keys.secret import MAX_LENGTH
 from app.domain.refusals import StartRefused
 
 _NO_LINKS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
+_OLD_FILES: Final = 1000
 
 
 class FileState(StrEnum):
@@ -84,6 +85,22 @@ def settle(path: Path) -> None:
         _sync_directory(path.parent)
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
+
+
+def move_aside(path: Path) -> Path | None:
+    """Give what lies at `path` another name, if anything does; nothing is ever overwritten."""
+    if not os.path.lexists(path):
+        return None
+    try:
+        for number in range(1, _OLD_FILES):
+            aside = path.with_name(f"{path.name}.old-{number}")
+            if not os.path.lexists(aside):
+                path.rename(aside)
+                _sync_directory(path.parent)
+                return aside
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from error
+    raise _unusable(path, "there are too many old ones beside it")
 
 
 def _sync_directory(directory: Path) -> None:
