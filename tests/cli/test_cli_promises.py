@@ -75,7 +75,7 @@ def test_the_command_tree_is_the_one_that_works_now() -> None:
         *("serve", "status", "doctor", "chat", "rules"),
         *("keys create", "keys ls", "keys recover", "keys revoke", "setup"),
         *(f"people {m}" for m in "ls add erase".split()),
-        *(f"service {m}" for m in "install status uninstall".split()),
+        *(f"service {m}" for m in "install status uninstall remove-state".split()),
         *(f"approvals {m}" for m in "ls show approve reject veto withdraw".split()),
         *(f"approvals {m}" for m in "execute again acts profile".split()),
         *("ledger prune", "ledger recover", "ledger rotate"),

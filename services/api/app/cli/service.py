@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli import output
+from app.cli import output, state_removal
 from app.cli.options import AsJson
 from app.cli.outcomes import CommandError, ExitCode
 
@@ -137,6 +137,9 @@ def uninstall(system: System = False) -> None:
         "an act that is asked for and approved: see docs/operator.md."
     )
     end_with(failed)
+
+
+app.command("remove-state")(state_removal.remove_state)
 
 
 def _say_only(steps: "Steps") -> None:

@@ -1,7 +1,12 @@
-"""Removing state of the server: log files that were rotated away, or rows of usage before a day."""
+"""Removing state of the server: rotated logs, rows of usage before a day, or everything.
+
+Everything is removed while no server runs, by `lmx service remove-state`: what is approved here is
+the order for it, which that command compares with the ledger.
+"""
 
 import asyncio
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -17,22 +22,30 @@ from app.authority.ledger.usage_digests import UsageDigests
 from app.authority.permissions import Permission
 from app.authority.ports import Clock
 from app.authority.warrants import Warrant, require_warrant
+from app.backups import places
+from app.backups.removing import ORDER, PARTS, foreign
 from app.domain.actors import Actor
 from app.domain.refusals import InvalidRequest
 
 LOGS: Final = "logs"
 USAGE: Final = "usage"
+EVERYTHING: Final = "everything"
 DAY_US: Final = 86_400_000_000
 _ROTATED: Final = re.compile(r"server\.log\.[0-9]{1,3}")
 """The log that is being written is none of these."""
 
 
 class StateRemoval:
-    """params: ``{"what": "logs"}``, or ``{"what": "usage", "before": "YYYY-MM-DD"}`` in UTC."""
+    """params: ``{"what": "logs"}``, ``{"what": "usage", "before": "YYYY-MM-DD"}`` in UTC, or
+    ``{"what": "everything"}``.
+    """
 
     kind = "state_removal"
     permission = Permission.STATE_REMOVE
-    meaning = "Remove old log files, or rows of usage that a digest covers. It cannot be undone."
+    meaning = (
+        "Remove old log files, rows of usage that a digest covers, or the whole state. "
+        "It cannot be undone."
+    )
     phrase = "yes, remove NAME"
     asker_executes = False
 
@@ -47,18 +60,53 @@ class StateRemoval:
             return self._draw_logs()
         if what == USAGE and params.keys() == {"what", "before"}:
             return self._draw_usage(params["before"])
+        if what == EVERYTHING and params.keys() == {"what"}:
+            return self._draw_everything()
         raise InvalidRequest(
-            "Remove {what: logs}, or {what: usage, before: YYYY-MM-DD}.", param="params"
+            "Remove {what: logs}, {what: usage, before: YYYY-MM-DD}, or {what: everything}.",
+            param="params",
         )
 
     async def perform(self, warrant: Warrant) -> Effect:
         require_warrant(warrant, self.kind)
         if warrant.plan["subject"] == LOGS:
             return await asyncio.to_thread(self._remove_logs, warrant.plan["files"])
+        if warrant.plan["subject"] == EVERYTHING:
+            return await asyncio.to_thread(self._order, warrant)
         until_us = warrant.plan["effects"]["until_us"]
         rows = await asyncio.to_thread(self._usage.remove, warrant, until_us)
         # The database keeps the pages for what comes next: nothing is given back to the disk.
         return Effect(done=True, data={"rows": rows})
+
+    # --- everything -------------------------------------------------------------------------
+
+    @property
+    def _home(self) -> Path:
+        return self._logs.parent
+
+    def _draw_everything(self) -> Drawn:
+        return Drawn(
+            subject=EVERYTHING,
+            verb="remove",
+            phrase=self.phrase.replace("NAME", EVERYTHING),
+            irreversible=True,
+            targets=({"kind": "state", "id": str(self._home), "digest": ""},),
+            effects={
+                "parts": sorted(PARTS),
+                "left": list(foreign(self._home)),
+                "kept": "a receipt beside the directory: this approval and the newest checkpoint",
+                "how": "once the server has ended: lmx service remove-state",
+            },
+        )
+
+    def _order(self, warrant: Warrant) -> Effect:
+        """The order says which approval it is; it is worth what the ledger says of that one."""
+        path = self._home / ORDER
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.unlink(missing_ok=True)
+        said = {"ask": warrant.ask, "plan": warrant.plan_hash}
+        places.write(path, json.dumps(said).encode() + b"\n")
+        return Effect(done=True)
 
     # --- usage ------------------------------------------------------------------------------
 
