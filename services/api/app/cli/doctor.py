@@ -1,29 +1,20 @@
 """`lmx doctor`: what should stand on this machine, whether it does, and what to do where not."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
 
-from app.cli import output
+from app.cli import output, version
+from app.cli.looking.checks import Check, stands, wrong
 from app.cli.options import SERVER, AsJson, ServerUrl
 from app.cli.outcomes import CommandError
 from app.cli.text import one_line, visible
 from app.cli.walls import Wall, graded
 
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at. `why` it does not stand, and what to `do`: else empty.
-
-    `needed`: false of what no machine of this kind has; there is nothing to do about it.
-    """
-
-    name: str
-    stands: bool
-    why: str = ""
-    do: str = ""
-    needed: bool = True
-
+if TYPE_CHECKING:
+    from app.cli.connection import Server
 
 START: Final = "Start it (make run, or lmx serve), then: lmx doctor"
 KEY: Final = "Set LMX_KEY to a key of an operator, approver or auditor."
@@ -49,36 +40,69 @@ CURES: Final[Mapping[str, str]] = {
 
 
 def doctor(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
-    """Say what stands on this machine: the server, and each wall around advisors.
+    """Say what stands on this machine, and what to do where something does not.
 
-    Where something does not that should, says why and what to do, and exits with 1. A wall that no
-    machine of this kind has is only named.
+    Python, packages, memory, disk, the state directory, clock, port, configuration, service; and of
+    a running server its release, ledger, guardrails and the walls around advisors. Without a server
+    it looks at the rest. Exits with 1 where something does not stand; what is only worth a look,
+    or what no machine of this kind has, fails nothing.
     """
-    checks = _looked_at(server)
-    missing = [check for check in checks if check.needed and not check.stands]
+    checks = [*_here(), *_served(server)]
+    failing = [check for check in checks if check.fails]
     if as_json:
-        output.as_json({"whole": not missing, "checks": [asdict(check) for check in checks]})
+        output.as_json({"whole": not failing, "checks": [asdict(check) for check in checks]})
     else:
         output.show_fields([row for check in checks for row in _rows(check)])
-    if missing:
-        names = ", ".join(check.name for check in missing)
-        raise CommandError(f"{len(missing)} of {len(checks)} do not stand: {names}.")
+    if failing:
+        names = ", ".join(check.name for check in failing)
+        raise CommandError(f"{len(failing)} of {len(checks)} do not stand: {names}.")
 
 
-def _looked_at(server: str) -> list[Check]:
+def _here() -> Iterator[Check]:
+    """What can be known without a server."""
+    from app.cli import address
+    from app.cli.looking import installation, machine
+
+    home = address.home(os.environ)
+    yield from machine.checks(machine.look(home))
+    yield from installation.state(home)
+    yield installation.clock(installation.last_written_s(home), time.time())
+    yield from installation.configuration(home)
+    yield installation.service()
+
+
+def _served(server: str) -> Iterator[Check]:
+    """The port, the server behind it, and the walls that it names."""
+    from app.cli.address import server_address
     from app.cli.connection import connected, rows
+    from app.cli.looking import port, serving
 
+    url = server_address(server)
     try:
-        with connected(server) as authority:
-            found = rows(authority.get("/authority/advisors"), "walls")
+        with connected(url) as authority:
+            status = authority.get("/authority/status")
+            walls = rows(authority.get("/authority/advisors"), "walls")
+            parts = _parts(authority)
     except CommandError as error:
-        do = KEY if error.problem else START
-        return [Check("server", stands=False, why=error.sentence, do=do)]
-    walls = [_wall(wall) for wall in found]
-    nothing = Check(
-        "walls", stands=False, why="The server named none.", do="Look at LMX_HOME/logs/server.log."
-    )
-    return [Check("server", stands=True), *(walls or [nothing])]
+        answered = bool(error.problem)
+        yield port.judge(url, taken=port.is_taken(url), ours=answered)
+        yield wrong("server", error.sentence, KEY if answered else START)
+        return
+    yield port.judge(url, taken=True, ours=True)
+    yield stands("server", url)
+    yield from serving.checks(status, parts, version.installed_release())
+    yield from [_wall(wall) for wall in walls] or [
+        wrong("walls", "The server named none.", "Look at LMX_HOME/logs/server.log.")
+    ]
+
+
+def _parts(authority: "Server") -> Mapping[str, Any]:
+    """Of /readyz, which parts are well; none where it does not say."""
+    try:
+        found = authority.get("/readyz").get("parts")
+    except CommandError as error:
+        found = error.problem.get("parts") or {"ready": False}
+    return found if isinstance(found, Mapping) else {}
 
 
 def _wall(wall: Mapping[str, Any]) -> Check:
@@ -98,7 +122,8 @@ def _cure(name: str) -> str:
 
 def _rows(check: Check) -> list[tuple[str, str]]:
     if check.stands:
-        return [(check.name, "stands")]
+        return [(check.name, f"stands: {check.seen}" if check.seen else "stands")]
     if not check.needed:
         return [(check.name, f"not on this system: {check.why}")]
-    return [(check.name, "DOES NOT STAND"), ("  why", check.why), ("  do", check.do)]
+    grade = "DOES NOT STAND" if check.grave else "worth a look"
+    return [(check.name, grade), ("  why", check.why), ("  do", check.do)]

@@ -7,8 +7,12 @@ _BEGINS = "lmx_authority-"
 _ENDS = ".dist-info"
 
 
+def installed_release() -> str:
+    return installed(sys.path)
+
+
 def sentence() -> str:
-    found = installed(sys.path)
+    found = installed_release()
     return f"lmx {found}" if found else "lmx (from a source tree that is not installed)"
 
 
