@@ -26,6 +26,7 @@ BENCHMARKS = {
     "authority": "the authority's own work before the first token",
     "cli_start": "how soon `lmx` answers without a server",
     "footprint": "idle memory and start of the server",
+    "slow_clients": "whole answers while 200 clients dawdle",
     "approvals": "an ask on its whole way, racing executors, the plan of a deletion",
     "guardrails": "compiling an intent, deciding, deciding again, what a change concerns",
     "advice": "what advice costs, what it would have been worth, what gets past its walls",
