@@ -130,6 +130,6 @@ def _inference(authority: Authority, serving: Serving, settings: Settings) -> In
             refusals=authority.refusals,
             clock=authority.clock,
             access=Access(inference_needs_key=True),
-            timeout_s=settings.request_timeout_s,
+            timeout_now=lambda: settings.request_timeout_s,
         )
     )

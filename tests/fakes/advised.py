@@ -25,6 +25,7 @@ from app.authority.inference import Inference
 from app.authority.ledger.tiles import StoredTiles
 from app.authority.lifecycle.equipment import Equipment
 from app.authority.lifecycle.serving import Serving
+from app.authority.limits.keeping import unlimited
 from app.authority.permissions import Permission, grant
 from app.configuration.current import Current
 from app.domain.actors import Actor
@@ -188,7 +189,9 @@ def _opened(home: Path, settings: Settings, total_gib: int) -> Advised:
         )
     )
     governed = governing(settings, authority, serving, memory, guards, home=home, version="0")
-    made = cases(settings, authority, serving, governed, guards, home=home)
+    made = cases(
+        Current(settings), authority, serving, governed, guards, home=home, limits=unlimited()
+    )
     does = UseCases(
         execution=made.execution,
         housekeeping=made.housekeeping,

@@ -106,7 +106,7 @@ def open_works(
             refusals=RefusalRecorder(office.ledger, clock=office.clock),
             clock=office.clock,
             access=Access(),
-            timeout_s=20,
+            timeout_now=lambda: 20,
             asks=ask_instead,
         )
     )

@@ -48,7 +48,7 @@ class Study:
             refusals=self.refusals,
             clock=self.house.clock,
             access=Access(),
-            timeout_s=20,
+            timeout_now=lambda: 20,
         )
         sampling = Sampling(temperature=0.0, max_tokens=8)
         request = InferenceRequest(

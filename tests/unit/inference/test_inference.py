@@ -57,7 +57,7 @@ class Desk:
             refusals=RefusalRecorder(house.ledger, clock=house.clock),
             clock=house.clock,
             access=Access(),
-            timeout_s=20,
+            timeout_now=lambda: 20,
         )
 
     async def open(self, request: InferenceRequest, **changed: Any) -> Generation:
@@ -229,5 +229,5 @@ async def test_an_answer_that_takes_too_long_is_stopped(desk: Desk) -> None:
 async def test_a_load_that_takes_too_long_for_the_request_is_abandoned(desk: Desk) -> None:
     desk.house.host.loading.clear()
     with pytest.raises(RequestTimeout):
-        await desk.open(ask("hello"), timeout_s=0.05)
+        await desk.open(ask("hello"), timeout_now=lambda: 0.05)
     await until(lambda: desk.house.serving.residency.state(MODEL) is State.ABSENT)

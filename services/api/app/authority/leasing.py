@@ -4,6 +4,7 @@ Everything that may refuse a request before it reaches an engine is here.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -44,13 +45,18 @@ class InferencePorts:
     refusals: RefusalRecorder
     clock: Clock
     access: Access
-    timeout_s: float
+    timeout_now: Callable[[], float]
+    """Seconds that a request may take. Asked each time: settings may have been read anew."""
     asks: AskInstead = no_asks
     """What happens to a load on demand that policy wants a person for."""
     isolate_cache: bool = False
     """Whether prompts are remembered for each actor apart."""
     limits: Limits = field(default_factory=unlimited)
     """What each key may ask for."""
+
+    @property
+    def timeout_s(self) -> float:
+        return self.timeout_now()
 
     def timed_out(self) -> RequestTimeout:
         """What a client is told whose answer took too long."""

@@ -15,7 +15,9 @@ from pydantic import BaseModel
 
 from app.settings import Settings
 
-RELOADED: Final = frozenset({"log_level", "queue_limit", "idle_ttl_s", "drain_timeout_s", "limits"})
+RELOADED: Final = frozenset(
+    {"log_level", "queue_limit", "idle_ttl_s", "request_timeout_s", "drain_timeout_s", "limits"}
+)
 """Settings and whole sections. Whoever uses one asks `Current` each time."""
 
 

@@ -132,7 +132,7 @@ def wire(
     governed = governing(settings, authority, serving, memory, guards, home=home, version=version)
     restoring.follow_up(authority.restored, governed.parts)
     made = cases(
-        settings,
+        current,
         authority,
         serving,
         governed,

@@ -12,7 +12,7 @@ from app.authority.leasing import InferencePorts
 from app.authority.lifecycle.serving import Serving
 from app.authority.limits import Limits
 from app.authority.permissions import Access
-from app.settings import Settings
+from app.configuration.current import Current
 from app.wiring.governing import Governing
 from app.wiring.guarding import Guarded
 from app.wiring.keeping import housekeeping
@@ -29,7 +29,7 @@ class Cases:
 
 
 def cases(
-    settings: Settings,
+    current: Current,
     authority: Authority,
     serving: Serving,
     governed: Governing,
@@ -38,6 +38,7 @@ def cases(
     home: Path,
     limits: Limits,
 ) -> Cases:
+    settings = current.settings
     asked_of_models = InferencePorts(
         catalog=authority.catalog,
         routing=authority.routing,
@@ -46,7 +47,7 @@ def cases(
         refusals=authority.refusals,
         clock=authority.clock,
         access=Access(inference_needs_key=settings.inference_requires_key),
-        timeout_s=settings.request_timeout_s,
+        timeout_now=lambda: current.settings.request_timeout_s,
         asks=governed.ask_instead,
         isolate_cache=settings.inference.isolate_cache,
         limits=limits,
