@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from app.authority.approvals.untrusted import clean
 from app.domain.refusals import ProposalInvalid
+from app.observability.secret_shapes import redact_text
 
 MOST: Final = 2**53 - 1
 """The largest number that every reader of JSON takes without loss."""
@@ -75,4 +76,6 @@ def text(value: object, where: str, *, least: int = 1, most: int) -> str:
         raise invalid(where, f"is not text of {least} to {most} characters")
     if (hidden := hidden_in(value)) is not None:
         raise invalid(where, f"holds {hidden!a}, which cannot be seen or moves the text around it")
+    if redact_text(value) != value:  # it is kept, and its digest is recorded for good
+        raise invalid(where, "looks as if it held a key or a password, which has no place here")
     return value

@@ -10,6 +10,7 @@ from app.domain.advice.proposals import Kind
 from app.routers.authority.answers import answer
 from app.routers.authority.bodies import Nothing, Strict
 from app.routers.authority.documents import PROBLEMS
+from app.routers.authority.free_text import Said
 from app.routers.authority.guardrails_bodies import names_once, only
 from app.routers.dependencies import (
     KeyedRoute,
@@ -29,7 +30,7 @@ router = APIRouter(
 
 _LARGEST_SEED = 2**31 - 1
 _Plain = dict[str, Any]
-_Why = Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
+_Why = Annotated[Said, Field(min_length=1, max_length=500, pattern=r"\S")]
 Id = Annotated[str, Path(max_length=64, description="A proposal's id, as 0badcafe.")]
 Name = Annotated[str, Path(max_length=64, description="An advisor, as residency.")]
 Word = Annotated[str | None, Query(max_length=200)]

@@ -4,11 +4,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.routers.authority.free_text import Said
+
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Tokens = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Slots = Annotated[int, Field(ge=1, le=1024)]
 Phrase = Annotated[str, Field(max_length=500)]
-Reason = Annotated[str, Field(max_length=500)]
+Reason = Annotated[Said, Field(max_length=500)]
 
 
 class Strict(BaseModel):
@@ -109,7 +111,7 @@ class Pin(Strict):
 
 
 class Note(Strict):
-    note: Annotated[str, Field(max_length=2000)]
+    note: Annotated[Said, Field(max_length=2000)]
 
 
 class Ask(Strict):
@@ -117,7 +119,7 @@ class Ask(Strict):
 
     act: Name
     params: dict[str, Any] = Field(default_factory=dict)
-    reason: Annotated[str, Field(max_length=500)] = ""
+    reason: Reason = ""
 
 
 class Decide(Strict):
@@ -127,4 +129,4 @@ class Decide(Strict):
     challenge: Annotated[str, Field(min_length=1, max_length=200)]
     proof: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     confirmation: Phrase | None = None
-    reason: Annotated[str, Field(max_length=500)] = ""
+    reason: Reason = ""

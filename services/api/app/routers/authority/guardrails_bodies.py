@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from app.domain.refusals import InvalidRequest
 from app.routers.authority.bodies import Reason, Strict
+from app.routers.authority.free_text import without_secrets
 
 MAX_DOCUMENT = 1 << 20
 MAX_TASKS = 10_000
@@ -60,7 +61,7 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 def _words_or_structure(found: Any) -> Any:
     if not isinstance(found, str | dict):
         raise ValueError("is a text in plain words, or the structure that they stand for")
-    return found
+    return without_secrets(found) if isinstance(found, str) else found
 
 
 Intent = Annotated[
@@ -81,7 +82,7 @@ class Text(Strict):
 class LoadText(Text):
     """`note`: why, for whoever reads the list of versions."""
 
-    note: Annotated[str, Field(max_length=500)] = ""
+    note: Reason = ""
 
 
 class Compile(Strict):

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from app.routers.authority.bodies import Phrase, Strict
+from app.routers.authority.bodies import Phrase, Reason, Strict
 from app.routers.authority.documents import PROBLEMS
 from app.routers.dependencies import KeyedRoute, Keyholder, UseCases
 
@@ -33,7 +33,7 @@ class BeginExport(Strict):
     """From which event or time on bodies are wanted (hashes always are), and what for."""
 
     since: Annotated[int, Field(ge=1, le=_LARGEST)] | Phrase | None = None
-    purpose: Phrase | None = None
+    purpose: Reason | None = None
 
 
 @router.post("/exports")
