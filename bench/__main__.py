@@ -24,6 +24,7 @@ BENCHMARKS = {
     "constrained": "answers under a JSON schema beside free ones",
     "remembered": "prompts whose beginning was read before",
     "authority": "the authority's own work before the first token",
+    "backup": "answers while a million-event state is backed up",
     "cli_start": "how soon `lmx` answers without a server",
     "footprint": "idle memory and start of the server",
     "slow_clients": "whole answers while 200 clients dawdle",
