@@ -89,18 +89,11 @@ SECTIONS: tuple[Section, ...] = (
 )
 
 DECISIONS = "docs/decisions"
-NOT_YET = frozenset({"docs/configuration.md", "docs/metrics.md", "docs/alerts.md"})
-"""Pages that other changes of this release bring; they are left out until they are there."""
 
 
 def named() -> dict[str, str]:
-    """The name of each page of the navigation that exists, by its path."""
-    pages = {path: title for section in SECTIONS for path, title in section.pages}
-    return {
-        path: title
-        for path, title in pages.items()
-        if path not in NOT_YET or (ROOT / path).exists()
-    }
+    """The name of each page of the navigation, by its path."""
+    return {path: title for section in SECTIONS for path, title in section.pages}
 
 
 def decisions() -> Iterator[str]:
