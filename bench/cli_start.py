@@ -23,12 +23,19 @@ HEAVY: Final = ("fastapi", "sqlalchemy", "mlx", "httpx", "pydantic", "rich")
 
 Page = tuple[str, ...]
 
+COMPLETED: Final[Page] = ("__complete", "models", "l")
+
 
 def run(quick: bool) -> list[Row]:
     pages = [(*names, "--help") for names in _commands(app)]
     looked = {page: _seconds(_lmx(page)) for page in pages}
     slowest = sorted(pages, key=looked.__getitem__, reverse=True)[: 2 if quick else SLOWEST]
-    asked = [("--version",), ("--help",), *(page for page in slowest if page != ("--help",))]
+    asked = [
+        ("--version",),
+        ("--help",),
+        COMPLETED,
+        *(page for page in slowest if page != ("--help",)),
+    ]
     rounds = 3 if quick else 15
     times = interleaved(
         {page: _timed(page) for page in [(), *asked]}, prompts=[None] * rounds, warm_ups=1
@@ -40,6 +47,7 @@ def run(quick: bool) -> list[Row]:
     return [
         _row("lmx --version", ratios[("--version",)], times[("--version",)], bare, "--version"),
         _row("lmx --help", ratios[("--help",)], times[("--help",)], bare, "--help"),
+        _row("completing a subcommand", ratios[COMPLETED], times[COMPLETED], bare, "complete"),
         _row("slowest lmx ... --help", ratios[worst], times[worst], bare, "--help", note=note),
         _imports(pages),
     ]

@@ -72,7 +72,7 @@ def test_the_command_tree_is_the_one_that_works_now() -> None:
     models |= {f"models {m}" for m in "adopt alias set pin unpin note pull confirm rm".split()}
     models |= {f"store {m}" for m in "ls trash restore purge".split()}
     assert leaves == models | {
-        *("serve", "status", "doctor", "chat", "rules"),
+        *("serve", "status", "doctor", "chat", "rules", "completion"),
         *("keys create", "keys ls", "keys recover", "keys revoke", "setup"),
         *(f"people {m}" for m in "ls add erase".split()),
         *(f"service {m}" for m in "install status uninstall remove-state".split()),

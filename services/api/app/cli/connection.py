@@ -22,14 +22,14 @@ _NOT_OURS: Final = "What answers there does not speak as an lmx server does."
 class Server:
     """The running server, as one actor sees it."""
 
-    def __init__(self, *, url: str, key: str | None) -> None:
+    def __init__(self, *, url: str, key: str | None, patience_s: float = _ANSWER_S) -> None:
         self.url = url
         self._secret_sha256 = hashlib.sha256(key.encode()).digest() if key else None
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._client = httpx.Client(
             base_url=url,
             headers=headers,
-            timeout=httpx.Timeout(_ANSWER_S, connect=_CONNECT_S),
+            timeout=httpx.Timeout(patience_s, connect=min(_CONNECT_S, patience_s)),
             trust_env=False,  # a proxy must never see the key
             verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # unused: loading real ones takes long
             follow_redirects=False,
@@ -114,9 +114,10 @@ class Server:
 
 
 @contextmanager
-def connected(url: str) -> Iterator[Server]:
-    """The server at `url`, with this account's key."""
-    server = Server(url=address.server_address(url), key=address.key(os.environ))
+def connected(url: str, *, patience_s: float = _ANSWER_S) -> Iterator[Server]:
+    """The server at `url`, with this account's key; an answer may take `patience_s`."""
+    key = address.key(os.environ)
+    server = Server(url=address.server_address(url), key=key, patience_s=patience_s)
     try:
         yield server
     finally:

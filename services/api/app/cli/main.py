@@ -8,6 +8,10 @@ def main(arguments: list[str] | tuple[str, ...] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given == ["--version"] and sys.stdout is not None:
         return _say_version()
+    if given[:1] == ["__complete"]:
+        from app.cli.completing import complete
+
+        return complete(given[1:])
     from app.cli.running import run
 
     return run(given)

@@ -114,16 +114,22 @@ def _backup() -> Any:
     return app
 
 
+def _config() -> Any:
+    from app.cli.config import app
+
+    return app
+
+
 def _service() -> Any:
     from app.cli.service import app
 
     return app
 
 
-def _config() -> Any:
-    from app.cli.config import app
+def _completion() -> Any:
+    from app.cli.completion import completion
 
-    return app
+    return completion
 
 
 COMMANDS: Final[Mapping[str, Entry]] = {
@@ -146,6 +152,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "config": Entry("Settings: what holds, and reading them anew.", _config),
     "witness": Entry("Cosign another server's checkpoints.", _witness),
     "rules": Entry("Every hard rule, and which test holds it.", _rules),
+    "completion": Entry("Complete what is typed, in bash, zsh and fish.", _completion),
 }
 """What `lmx` can do, in the order of its help."""
 
