@@ -110,6 +110,16 @@ def test_a_full_disk_leaves_nothing_and_says_so(
         assert list((home.path / "backups").iterdir()) == [], step
 
 
+def test_what_a_killed_one_left_is_taken_away_and_anything_else_is_not(home: Home) -> None:
+    folder = home.path / "backups"
+    folder.mkdir()
+    names = (".lmx-1-999999999.partial", f".lmx-1-{os.getppid()}.partial", ".lmx-mine.partial")
+    for name in names:
+        (folder / name).mkdir()
+    create(home.path)
+    assert {p.name for p in folder.iterdir() if p.name.startswith(".")} == set(names[1:])
+
+
 def test_too_little_room_is_seen_before_anything_is_written(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

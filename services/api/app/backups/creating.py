@@ -83,6 +83,7 @@ def create(
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_small_disk(home / DATABASE, folder)
+        _tidy(folder)
         partial = folder / f".lmx-{made_us}-{os.getpid()}{PARTIAL}"
         head = _copy(home, partial, progress, politely=politely)
         return _finish(home, folder, partial, head, made_us)
@@ -143,6 +144,24 @@ def _finish(home: Path, folder: Path, partial: Path, head: Head, made_us: int) -
     partial.rename(place)
     places.sync_folder(folder)
     return Made(place, manifest, checksum[:64].decode())
+
+
+def _tidy(folder: Path) -> None:
+    """Take away what a process that was killed had begun: it would keep its space for ever."""
+    for path in folder.glob(f".lmx-*{PARTIAL}"):
+        process = path.name.removesuffix(PARTIAL).rpartition("-")[2]
+        if path.is_dir() and not path.is_symlink() and not _lives(process):
+            shutil.rmtree(path)
+
+
+def _lives(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except (PermissionError, ValueError):
+        return True
+    return True
 
 
 def _refuse_places(home: Path, folder: Path) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from app.cli import confirmation, output
 from app.cli.address import home
-from app.cli.backup_shown import bar, refused_as_said, show
+from app.cli.backup_shown import bar, refused_as_said, show, wrapped
 from app.cli.outcomes import CommandError, ExitCode
 from app.cli.text import one_line, utc_time
 
@@ -62,7 +62,8 @@ def restore(
         raise CommandError("Nothing was restored: the backup is not whole.")
     lost = losses(place, path)
     confirmation.typed(
-        f"yes, restore {found.manifest.name}", consequences=_consequences(found.manifest, lost)
+        f"yes, restore {found.manifest.name}",
+        consequences=wrapped(_consequences(found.manifest, lost)),
     )
     with refused_as_said():
         kept = put_back(place, path, found.manifest, found.digest, lost)

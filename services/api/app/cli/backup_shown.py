@@ -53,6 +53,16 @@ def show(found: "Verified") -> None:
     output.say("", verdict)
 
 
+def wrapped(sentences: list[str]) -> list[str]:
+    """Sentences for stderr, as lines of the terminal there; whole where there is none."""
+    import textwrap
+
+    width = output.width_of(sys.stderr)
+    if width is None:
+        return sentences
+    return [line for sentence in sentences for line in textwrap.wrap(sentence, width)]
+
+
 @contextmanager
 def bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal, nothing otherwise."""

@@ -13,7 +13,7 @@ import typer
 
 from app.cli import confirmation, output
 from app.cli.address import home
-from app.cli.backup_shown import refused_as_said
+from app.cli.backup_shown import refused_as_said, wrapped
 from app.cli.options import SERVER, Reason, ServerUrl
 from app.cli.outcomes import CommandError, ExitCode
 
@@ -67,7 +67,9 @@ def remove(place: Path) -> None:
     if left:
         stays = f"These are not LMX's and stay: {', '.join(left)}."
     kept = f"The approval and the newest checkpoint are kept in {receipt}"
-    confirmation.typed(f"yes, remove everything in {place.name}", consequences=[goes, stays, kept])
+    confirmation.typed(
+        f"yes, remove everything in {place.name}", consequences=wrapped([goes, stays, kept])
+    )
     with refused_as_said():
         done = removing.remove(place, receipt)
     output.say(f"Removed from {place}: {', '.join(done.parts)}.", f"Receipt: {done.receipt}")
