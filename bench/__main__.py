@@ -28,6 +28,7 @@ BENCHMARKS = {
     "cli_start": "how soon `lmx` answers without a server",
     "footprint": "idle memory and start of the server",
     "slow_clients": "whole answers while 200 clients dawdle",
+    "soak": "a day of six bots and an operator in minutes: memory",
     "approvals": "an ask on its whole way, racing executors, the plan of a deletion",
     "guardrails": "compiling an intent, deciding, deciding again, what a change concerns",
     "advice": "what advice costs, what it would have been worth, what gets past its walls",
