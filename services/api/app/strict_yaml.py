@@ -30,6 +30,8 @@ _PLAINER: Final = {
     "could not find expected ':'": "a name without `: ` and a value",
     "but found another document": "a second document begins here: keep one",
 }
+_ODD_BREAKS: Final = re.compile("[\x85\u2028\u2029]")
+"""Ends of lines for YAML, and for no editor."""
 _INDENTED: Final = "indented differently from the lines above, or a bracket is not closed"
 _ANCHORS: Final = "anchors (&) and aliases (*) are not used here: write the value out"
 
@@ -67,8 +69,14 @@ class Document:
 class _Plain(yaml.SafeLoader):
     """The safe loader without anchors: a few lines of them can stand for more than memory holds."""
 
+    _depth = 0
+
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:  # before it has cost time or the stack
+            raise RecursionError
         node = super().compose_node(parent, index)
+        self._depth -= 1
         if self.anchors:
             mark = node.start_mark if node else None
             raise yaml.composer.ComposerError(None, None, _ANCHORS, mark)
@@ -106,17 +114,10 @@ def read_document(path: Path) -> Document:
 
 def parse_document(text: str) -> Document:
     """What `text` says. Where it cannot be read to its end, `problems` has one and nothing else."""
-    try:
-        loader = _Plain(text)
-        root = loader.get_single_node()
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        said = f"the character U+{int(error.character):04X} may not stand here"
-        return Document(problems=[Problem(line, said)])
-    except yaml.MarkedYAMLError as error:
-        return Document(problems=[_marked(error)])
-    except RecursionError:
-        return Document(problems=[Problem(0, "it is nested too deeply.")])
+    found = _root(text)
+    if isinstance(found, Problem):
+        return Document(problems=[found])
+    loader, root = found
     if root is None or root.tag == _NULL:
         return Document()
     if not isinstance(root, yaml.MappingNode):
@@ -124,6 +125,26 @@ def parse_document(text: str) -> Document:
     read = _Reading(loader)
     values = read.value(root, ())
     return Document(values, read.lines, read.problems)
+
+
+def _root(text: str) -> tuple[_Plain, yaml.Node | None] | Problem:
+    odd = _ODD_BREAKS.search(text)
+    if odd is not None:
+        return _stray(text, odd.start(), odd.group())
+    try:
+        loader = _Plain(text)
+        return loader, loader.get_single_node()
+    except yaml.reader.ReaderError as error:
+        return _stray(text, error.position, chr(int(error.character)))
+    except yaml.MarkedYAMLError as error:
+        return _marked(error)
+    except RecursionError:
+        return Problem(0, "it is nested too deeply.")
+
+
+def _stray(text: str, at: int, found: str) -> Problem:
+    line = text.count("\n", 0, at) + 1
+    return Problem(line, f"the character U+{ord(found):04X} may not stand here")
 
 
 def _marked(error: yaml.MarkedYAMLError) -> Problem:
@@ -143,8 +164,6 @@ class _Reading:
         self.problems: list[Problem] = []
 
     def value(self, node: yaml.Node, at: At) -> Any:
-        if len(at) > MAX_DEPTH:
-            return self._wrong(node, "it is nested too deeply")
         if isinstance(node, yaml.MappingNode) and node.tag.endswith(":map"):
             return self._mapping(node, at)
         if isinstance(node, yaml.SequenceNode) and node.tag.endswith(":seq"):

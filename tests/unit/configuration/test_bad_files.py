@@ -53,7 +53,6 @@ def problems(text: str) -> list[str]:
         ("port: 1\n\x00", ["line 2", "U+0000"]),
         (BOMB, ["line 1", "anchors (&) and aliases (*) are not used here"]),
         ("preload: " + "[" * 50 + "]" * 50, ["nested too deeply"]),
-        ("preload: " + "[" * 10_000, ["nested too deeply"]),
         ("port: " + "9" * 5_000, ["line 1: cannot be read"]),
     ],
 )
