@@ -1,7 +1,7 @@
 """docs/http.md: every route with who may use it, what it takes and how it answers.
 
-Made from the server's own OpenAPI; who may is the one table here, and tests/e2e/test_http_page.py
-tries every route with a key of every role.
+Made from the server's own OpenAPI; who may is the table of `tools.http_access`, and
+tests/e2e/test_who_may_not.py tries every route with keys of the roles that may not.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
