@@ -141,8 +141,13 @@ RULES: Final[tuple[Rule, ...]] = (
         id="S02",
         tier=Tier.CRITICAL,
         sentence="No key, prompt or weight is in a log, an error or the ledger.",
-        enforced_in=("app.observability", "app.authority.ledger.refusals"),
+        enforced_in=(
+            "app.observability",
+            "app.authority.ledger.refusals",
+            "app.routers.authority.free_text",
+        ),
         tests=(
+            "tests/e2e/test_canaries.py",
             "tests/unit/observability/test_redaction.py",
             f"{_KEYS}::test_no_secret_is_in_the_ledger_the_database_or_a_repr",
         ),
