@@ -137,7 +137,7 @@ def test_no_worker_outlives_the_server_however_it_ends_and_the_ledger_says_so(
 ) -> None:
     home = tmp_path / "home"
     for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
-        with running_server(home, default_context=8192) as server:
+        with running_server(home, default_context=8192, drain_timeout_s=2) as server:
             if how is signal.SIGKILL:
                 server.import_model(tiny_directory, TINY)
             else:

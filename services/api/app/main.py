@@ -3,12 +3,13 @@
 import asyncio
 import errno
 import gc
+import math
 import os
 import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-GRACEFUL_SHUTDOWN_S = 10
+AFTER_DRAIN_S = 15
+"""How much longer than the drain connections are waited for: workers stop, answers are written."""
 
 
 def serve(home: Path | None = None, port: int | None = None) -> int:
@@ -154,10 +156,10 @@ async def _run(
         http=server.protocol,
         ws="none",
         proxy_headers=False,
-        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+        timeout_graceful_shutdown=math.ceil(settings.drain_timeout_s) + AFTER_DRAIN_S,
         timeout_keep_alive=round(server.idle_s),
     )
-    http = _Announcing(config, _banner(server, settings), starts)
+    http = _Announcing(config, _banner(server, settings), starts, server.end_answers)
     loop = asyncio.get_running_loop()
     loop.call_later(WINDOW_S, lambda: loop.run_in_executor(None, starts.ended_well))
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
@@ -173,16 +175,31 @@ async def _run(
 class _Announcing(uvicorn.Server):
     """Prints the banner once requests are answered, not before, and ends when it is told to."""
 
-    def __init__(self, config: uvicorn.Config, banner: str, starts: Starts) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        banner: str,
+        starts: Starts,
+        end_answers: Callable[[], Awaitable[None]],
+    ) -> None:
         super().__init__(config)
         self._banner = banner
         self._starts = starts
+        self._end_answers = end_answers
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             print(self._banner, flush=True)
             tell_supervisor("READY=1")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answers end whole or with an error of their protocol, while connections wait for them."""
+        if self.server_state.tasks:
+            print("Answers under way may end. Once more ends at once.", file=sys.stderr, flush=True)
+        ending = asyncio.ensure_future(self._end_answers())
+        await super().shutdown(sockets)
+        await ending
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Once told: answers end, then models, then the last record. Told again: at once.

@@ -1,7 +1,7 @@
 """The composition root: the only place that knows every part and puts them together."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version as installed_version
@@ -72,6 +72,8 @@ class Server:
     answering_model: str
     operator_key: OperatorKey
     safe_mode: str
+    end_answers: Callable[[], Awaitable[None]]
+    """Let answers under way end within the drain timeout, and end the others with an error."""
     protocol: type[Connection]
     """What holds its connections."""
     hung_up: Callable[[], None]
@@ -171,6 +173,7 @@ def wire(
         answering_model=answering_model(authority),
         operator_key=authority.operator_key,
         safe_mode=safe_mode,
+        end_answers=serving.close,
         protocol=protocol(partial(client_patience, current)),
         hung_up=when_hung_up(authority, services.configuring.reload),
     )

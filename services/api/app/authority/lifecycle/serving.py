@@ -61,6 +61,7 @@ class Serving:
         self.idling = Idling(equipment, self.residency, self._evict)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
+        self._closed: asyncio.Task[None] | None = None
 
     # --- for those who ask a model ----------------------------------------------------------
 
@@ -172,21 +173,32 @@ class Serving:
         self.residency.of(model_id).state = State.QUARANTINED
 
     async def close(self) -> None:
-        """Stop everything: no new loads, running attempts abandoned, workers stopped, recorded."""
+        """Stop everything: no new loads, running attempts abandoned, workers stopped, recorded.
+
+        Answers may end, each model's within the drain timeout. Whoever asks again waits for the
+        same end.
+        """
         self._closing = True
+        if self._closed is None:
+            self._closed = asyncio.create_task(self._close())
+        await asyncio.shield(self._closed)
+
+    async def _close(self) -> None:
         for held in self.residency.in_state(State.LOADING):
             if held.attempt is not None:
                 held.attempt.abandoned.set()
         while moving := self.residency.in_state(State.LOADING, State.DRAINING, State.UNLOADING):
             await wait_for_change(moving)
-        for held in self.residency.in_state(State.READY):
-            try:
-                await self._take_out(held, SYSTEM, "shutdown")
-            except AuditUnavailable:
-                log.error("unload_not_recorded", model=held.model_id)
+        await asyncio.gather(*map(self._shut_down, self.residency.in_state(State.READY)))
         await self._equipment.host.close()
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+    async def _shut_down(self, held: Held) -> None:
+        try:
+            await self._take_out(held, SYSTEM, "shutdown")
+        except AuditUnavailable:
+            log.error("unload_not_recorded", model=held.model_id)
 
     # --- private ----------------------------------------------------------------------------
 
