@@ -18,6 +18,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+_WIDE = 100
+"""Columns that the table takes when every setting is its default."""
+
 _File = Annotated[
     Path | None,
     typer.Argument(metavar="FILE", help="Another file than LMX_HOME/config.yaml."),
@@ -41,14 +44,7 @@ def show(
     if as_json:
         output.as_json({**answer, "settings": rows})
     else:
-        output.show_table(
-            ("SETTING", "VALUE", "FROM"),
-            [
-                (one_line(row["name"]), _shown(row["value"]), one_line(row["origin"]))
-                for row in rows
-            ],
-            empty="Everything is a default.",
-        )
+        _say_settings(rows)
         _say_rest(answer)
     if answer["problems"]:
         raise CommandError(
@@ -161,6 +157,16 @@ def _from_file() -> dict[str, Any]:
         "settings": rows(found, found),
         "problems": [],
     }
+
+
+def _say_settings(rows: list[dict[str, Any]]) -> None:
+    """A table; where the terminal is too narrow for it, a line for each, as in the file."""
+    shown = [(one_line(row["name"]), _shown(row["value"]), one_line(row["origin"])) for row in rows]
+    width = output.width()
+    if width is None or width >= _WIDE:
+        output.show_table(("SETTING", "VALUE", "FROM"), shown, empty="Everything is a default.")
+        return
+    output.say(*(f"{name}: {value}  # {origin}" for name, value, origin in shown))
 
 
 def _say_rest(answer: Mapping[str, Any]) -> None:

@@ -1,8 +1,6 @@
 """Opens the authority's state in the one order that is safe, and records that it did."""
 
 import getpass
-import hashlib
-import json
 import os
 import uuid
 from collections.abc import Callable, Mapping
@@ -40,6 +38,7 @@ from app.authority.policy.routing import Routing, load_routing
 from app.authority.responses.store import Keeping, Responses
 from app.authority.rules import rules_digest
 from app.clock import SystemClock
+from app.configuration.reloading import canonical, digest
 from app.database import REVISIONS, open_engine
 from app.domain.actors import SYSTEM
 from app.domain.refusals import Refusal
@@ -238,18 +237,16 @@ def _behind(last_us: int, now_us: int) -> dict[str, int]:
 
 def _boot(settings: Settings, boot_id: str, version: str, found: Mapping[str, Any]) -> LedgerEvent:
     """The start and, as evidence under `config_digest`, the settings that were in force."""
-    configured = settings.model_dump(mode="json")
-    canonical = json.dumps(configured, sort_keys=True, separators=(",", ":")).encode()
     overrides = {} if settings.port == DEFAULT_PORT else {"G-DEPLOY-02": f"port {settings.port}"}
     event = boot_event(
         boot_id=boot_id,
         version=version,
         pid=os.getpid(),
         rules_digest=rules_digest(),
-        config_digest=hashlib.sha256(canonical).hexdigest(),
+        config_digest=digest(settings),
         extra={"overrides": overrides, **found},
     )
-    return replace(event, evidence=(canonical,))
+    return replace(event, evidence=(canonical(settings),))
 
 
 def _sinks(settings: LedgerSettings, own: Path, install_id: str) -> Sinks:
