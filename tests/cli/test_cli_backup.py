@@ -9,6 +9,7 @@ import pytest
 
 from app.backups import create
 from app.backups.restoring import JOURNAL
+from app.cli.backup_restore import _copies
 from app.home import hold_home
 from tests.cli.runs import Run, Terminal, squeezed
 from tests.fakes.authority_http import FakeAuthority
@@ -131,3 +132,18 @@ def test_one_that_is_not_whole_is_not_restored(
     assert shown.ended() == 1
     assert "operator.key is missing." in squeezed(shown.screen)
     assert not (state.path / JOURNAL).exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ("ledger:\n  sinks: []\n", False),
+        ("ledger:\n  sinks:\n    - directory: /a\n", True),
+        ("ledger:\n  sinks: [{directory: /a}]\n", True),
+        ("# sinks: []\n", False),
+        ("", False),
+    ],
+)
+def test_further_copies_of_the_ledger_are_named(tmp_path: Path, settings: str, named: bool) -> None:
+    (tmp_path / "config.yaml").write_text(settings)
+    assert bool(_copies(tmp_path)) is named

@@ -5,8 +5,9 @@ what was done before it does anything else.
 """
 
 import os
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -19,6 +20,9 @@ from app.cli.text import one_line, utc_time
 if TYPE_CHECKING:
     from app.backups import Manifest
     from app.backups.replaced import Losses
+
+
+_SINKS: Final = re.compile(r"^\s+sinks:\s*(?!\s*(\[\s*\]|#|$))|^\s+sinks:\s*\n\s+-", re.MULTILINE)
 
 
 def restore(
@@ -63,7 +67,7 @@ def restore(
     lost = losses(place, path)
     confirmation.typed(
         f"yes, restore {found.manifest.name}",
-        consequences=wrapped(_consequences(found.manifest, lost)),
+        consequences=wrapped([*_consequences(found.manifest, lost), *_copies(path)]),
     )
     with refused_as_said():
         kept = put_back(place, path, found.manifest, found.digest, lost)
@@ -141,6 +145,21 @@ def _consequences(found: "Manifest", lost: "Losses") -> list[str]:
         "from after the backup will see that the history was restored."
     )
     return lines
+
+
+def _copies(backup: Path) -> list[str]:
+    """What to do about further copies of the ledger, which know what the backup does not."""
+    try:
+        settings = (backup / "config.yaml").read_text("utf-8")
+    except (OSError, UnicodeError):
+        return []
+    if _SINKS.search(settings) is None:
+        return []
+    copies = (
+        "Its settings name further copies of the ledger (ledger.sinks). One with later events "
+        "contradicts the backup, and the start is refused: move it away, it is evidence."
+    )
+    return [copies]
 
 
 def _s(count: int, noun: str) -> str:
