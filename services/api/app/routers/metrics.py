@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,6 +23,8 @@ from app.routers.measuring.naming import SURFACES, Models, surface_of
 from app.routers.measuring.series import COUNTERS, HISTOGRAMS, SERIES, Series, Type
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+Child = TypeVar("Child", Counter, Gauge, Histogram)
 
 _BY_NAME: Final[Mapping[str, Series]] = {series.name: series for series in SERIES}
 _LOOKED_AT: Final = frozenset({"lmx_log_lines_lost_total", "process_cpu_seconds_total"})
@@ -55,65 +57,67 @@ class Metrics:
         counted = (one for one in COUNTERS if one.name not in _LOOKED_AT)
         self._counters = {one.name: _counter(one, self._registry) for one in counted}
         self._histograms = {one.name: _histogram(one, self._registry) for one in HISTOGRAMS}
-        self._under_way = Gauge(
-            "lmx_requests_in_progress",
-            _BY_NAME["lmx_requests_in_progress"].about,
-            ["surface"],
-            registry=self._registry,
+        self._under_way = _Family(
+            Gauge(
+                "lmx_requests_in_progress",
+                _BY_NAME["lmx_requests_in_progress"].about,
+                ["surface"],
+                registry=self._registry,
+            )
         )
         for surface in _FROM_THE_START["lmx_request_seconds"]:
-            self._under_way.labels(surface)
+            self._under_way.of(surface)
 
     # --- requests ---------------------------------------------------------------------------
 
     def began(self, path: str) -> str:
         """A request has come; returns its surface, to be given back when it has ended."""
         surface = surface_of(path)
-        self._under_way.labels(surface).inc()
+        self._under_way.of(surface).inc()
         return surface
 
     def answered(self, ended: Ended, surface: str) -> None:
-        self._under_way.labels(surface).dec()
+        self._under_way.of(surface).dec()
         requests = self._counters["lmx_requests_total"]
-        requests.labels(ended.method, ended.route, str(ended.status)).inc()
-        self._histograms["lmx_request_seconds"].labels(surface).observe(ended.seconds)
+        requests.of(ended.method, ended.route, str(ended.status)).inc()
+        self._histograms["lmx_request_seconds"].of(surface).observe(ended.seconds)
 
     def refused(self, code: str) -> None:
-        self._counters["lmx_refusals_total"].labels(code).inc()
+        self._counters["lmx_refusals_total"].of(code).inc()
 
     def generated(self, *, model: str, prompt_tokens: int, completion_tokens: int) -> None:
         tokens, label = self._counters["lmx_tokens_total"], self.models.label(model)
-        tokens.labels("prompt", label).inc(prompt_tokens)
-        tokens.labels("completion", label).inc(completion_tokens)
+        tokens.of("prompt", label).inc(prompt_tokens)
+        tokens.of("completion", label).inc(completion_tokens)
 
     def first_token(self, seconds: float) -> None:
-        self._histograms["lmx_first_token_seconds"].observe(seconds)
+        self._histograms["lmx_first_token_seconds"].of().observe(seconds)
 
     # --- models -----------------------------------------------------------------------------
 
     def used(self, *, model: str, outcome: str, seconds: float, waited_s: float | None) -> None:
         """A request left its model. `seconds`: since its first text; `waited_s`: for its turn."""
         label = self.models.label(model)
-        self._counters["lmx_answers_total"].labels(label, outcome).inc()
-        self._counters["lmx_generation_seconds_total"].labels(label).inc(seconds)
+        self._counters["lmx_answers_total"].of(label, outcome).inc()
+        self._counters["lmx_generation_seconds_total"].of(label).inc(seconds)
         if waited_s is not None:
-            self._histograms["lmx_queue_wait_seconds"].observe(waited_s)
+            self._histograms["lmx_queue_wait_seconds"].of().observe(waited_s)
 
     def loaded(self, outcome: str, seconds: float | None) -> None:
-        self._counters["lmx_loads_total"].labels(outcome).inc()
+        self._counters["lmx_loads_total"].of(outcome).inc()
         if seconds is not None:
-            self._histograms["lmx_load_seconds"].observe(seconds)
+            self._histograms["lmx_load_seconds"].of().observe(seconds)
 
     def unloaded(self, reason: str) -> None:
         word = reason.split(" ", 1)[0]
         known = _FROM_THE_START["lmx_unloads_total"]
-        self._counters["lmx_unloads_total"].labels(word if word in known else "other").inc()
+        self._counters["lmx_unloads_total"].of(word if word in known else "other").inc()
 
     def lost(self) -> None:
-        self._counters["lmx_worker_losses_total"].inc()
+        self._counters["lmx_worker_losses_total"].of().inc()
 
     def quarantined(self) -> None:
-        self._counters["lmx_quarantines_total"].inc()
+        self._counters["lmx_quarantines_total"].of().inc()
 
     # --- asked for --------------------------------------------------------------------------
 
@@ -144,17 +148,34 @@ def _family(series: Series) -> Metric:
     return kind(series.name, series.about, labels=series.labels)
 
 
-def _counter(series: Series, registry: CollectorRegistry) -> Counter:
-    counter = Counter(series.name, series.about, series.labels, registry=registry)
+class _Family(Generic[Child]):
+    """One metric's series by the values of its labels; looking one up costs a dictionary's get."""
+
+    def __init__(self, metric: Child) -> None:
+        self._metric: Child = metric
+        self._children: dict[tuple[str, ...], Child] = {}
+
+    def of(self, *values: str) -> Child:
+        child = self._children.get(values)
+        if child is None:
+            child = self._metric.labels(*values) if values else self._metric
+            self._children[values] = child
+        return child
+
+
+def _counter(series: Series, registry: CollectorRegistry) -> _Family[Counter]:
+    counter = _Family(Counter(series.name, series.about, series.labels, registry=registry))
     for value in _FROM_THE_START.get(series.name, ()):
-        counter.labels(value)
+        counter.of(value)
     return counter
 
 
-def _histogram(series: Series, registry: CollectorRegistry) -> Histogram:
-    histogram = Histogram(
-        series.name, series.about, series.labels, buckets=series.buckets, registry=registry
+def _histogram(series: Series, registry: CollectorRegistry) -> _Family[Histogram]:
+    histogram = _Family(
+        Histogram(
+            series.name, series.about, series.labels, buckets=series.buckets, registry=registry
+        )
     )
     for value in _FROM_THE_START.get(series.name, ()):
-        histogram.labels(value)
+        histogram.of(value)
     return histogram
