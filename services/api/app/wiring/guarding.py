@@ -86,7 +86,7 @@ def _sources(authority: Authority, probe: MemoryProbe, serving: Callable[[], Ser
         traffic=Traffic(ledger.readers),
         clock=authority.clock,
         promised_bytes=lambda: _promised_bytes(serving()),
-        waiting=lambda: sum(held.waiting for held in serving().residency.all()),
+        waiting=lambda: sum(held.queued for held in serving().residency.all()),
         pending=asks.pending_count,
         sink_lag=lambda: max((s.lag for s in ledger.keeping.sinks.states()), default=0),
     )

@@ -43,6 +43,8 @@ class Line:
     """
 
     slots: int = 1
+    waiting: int = 0
+    """Sequences that have not been sent to the worker. May be read from any thread."""
     _running: int = 0
     _next: deque[Turn] = field(default_factory=deque)
     """Sent to the worker, in order, and not yet running."""
@@ -64,6 +66,7 @@ class Line:
         self.slots = slots
         turn = Turn(key, sequences, now, let_in)
         self._lanes.setdefault(key, deque()).append(turn)
+        self.waiting += sequences
         self._move_up(now)
         return turn
 
@@ -85,10 +88,6 @@ class Line:
             self._running -= turn.sequences
         self._move_up(now)
 
-    def waiting(self) -> dict[str, int]:
-        """Sequences that wait here, by key."""
-        return {key: sum(turn.sequences for turn in lane) for key, lane in self._lanes.items()}
-
     def _move_up(self, now: float) -> None:
         while self._lanes and sum(self._at_worker.values()) < AHEAD * self.slots:
             key = min(self._lanes, key=lambda lane: self._at_worker.get(lane, 0))
@@ -97,6 +96,7 @@ class Line:
             if lane:
                 self._lanes[key] = lane  # now the last of those that have as much
             turn.is_in = True
+            self.waiting -= turn.sequences
             self._at_worker[key] = self._at_worker.get(key, 0) + turn.sequences
             self._next.append(turn)
             turn.let_in()
@@ -108,5 +108,6 @@ class Line:
     def _take_from_lane(self, turn: Turn) -> None:
         lane = self._lanes[turn.key]
         lane.remove(turn)
+        self.waiting -= turn.sequences
         if not lane:
             del self._lanes[turn.key]

@@ -32,7 +32,10 @@ class Attempt:
 
 @dataclass
 class Held:
-    """One model's residency. `waiting` requests have no engine yet, `running` ones have."""
+    """One model's residency. `waiting` sequences have no engine yet, `running` ones have.
+
+    Of those that have one, some wait for their turn at it: `line` says how many.
+    """
 
     model_id: str
     state: State = State.ABSENT
@@ -95,6 +98,16 @@ class Held:
         self.last_used = now
         if self.running == 0:
             self.wake()
+
+    @property
+    def active(self) -> int:
+        """Sequences that are at the worker. May be read from any thread."""
+        return max(0, self.running - self.line.waiting)
+
+    @property
+    def queued(self) -> int:
+        """Sequences that wait for a load or for their turn. May be read from any thread."""
+        return self.waiting + self.line.waiting
 
     @property
     def resident_bytes(self) -> int:
