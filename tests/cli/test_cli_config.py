@@ -121,3 +121,21 @@ def test_every_command_of_the_page_works(lmx: Run, served: FakeAuthority) -> Non
     for command in commands:
         arguments = shlex.split(command.split(">")[0])
         assert lmx(*arguments).code == 0, command
+
+
+def test_a_server_does_not_start_on_a_file_that_is_wrong_and_says_all_of_it(
+    lmx: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.main.signal.signal", lambda *_: None)  # this process keeps its own
+    home.chmod(0o700)
+    write(home, "prot: 1\nlimits:\n\tconcurrent: 1\n")
+    (home / "config.yaml").chmod(0o600)
+    tab = lmx("serve", "--port", "1399")
+    assert (tab.code, tab.out) == (1, "")
+    assert "line 3: cannot be read: a tab stands here: use spaces" in tab.err
+    write(home, "prot: 1\nslots: many\n")
+    ended = lmx("serve", "--port", "1399")
+    assert ended.code == 1
+    assert "line 1: `prot` is unknown; did you mean `port`?" in ended.err
+    assert "line 2: `slots`" in ended.err
+    assert not (home / "lmx.db").exists()
