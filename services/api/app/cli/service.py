@@ -134,7 +134,7 @@ def uninstall(system: System = False) -> None:
     output.note(f"Removed: {path}")
     output.note(
         "The state stays: models, ledger and keys, in LMX_HOME (by default ~/.lmx). Removing it is "
-        "an act that is asked for and approved: see docs/operator.md."
+        "an act that is asked for while a server runs: lmx serve, then lmx service remove-state"
     )
     end_with(failed)
 
