@@ -163,11 +163,15 @@ def test_a_new_machine_needs_nothing_but_the_backup(made: Made, tmp_path: Path) 
 
 
 def test_a_write_ahead_log_never_meets_another_database(later: Home, made: Made) -> None:
-    (later.path / "lmx.db-wal").write_bytes(b"of the other one")
+    (later.path / "run").mkdir()
+    beside = ("lmx.db-wal", "lmx.db.upgrading", "run/upgrading.json")
+    for name in beside:
+        (later.path / name).write_bytes(b"of the other one")
     kept = restored(later, made)
     assert kept is not None
-    assert not (later.path / "lmx.db-wal").exists()
-    assert (kept / "lmx.db-wal").read_bytes() == b"of the other one"
+    for name in beside:
+        assert not (later.path / name).exists()
+        assert (kept / Path(name).name).read_bytes() == b"of the other one"
 
 
 def test_a_present_database_that_cannot_be_read_is_replaced_and_that_is_said(

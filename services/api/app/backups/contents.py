@@ -21,6 +21,11 @@ DATABASE: Final = "lmx.db"
 MANIFEST: Final = "manifest.json"
 CHECKSUM: Final = "manifest.sha256"
 LEDGER: Final = "ledger"
+UPGRADING: Final = (
+    "run/upgrading.json",
+    *(f"{DATABASE}.upgrading{end}" for end in ("-wal", "-shm", "-journal", "")),
+)
+"""What an upgrade that was cut off leaves: of the database that is there, and of no other."""
 MEMORY: Final = f"{LEDGER}/signer"
 SIGNING: Final = (
     f"{LEDGER}/signing.key",

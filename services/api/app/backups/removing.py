@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.backups import places
-from app.backups.contents import DATABASE, LEDGER, SETTINGS, SIGNERS
+from app.backups.contents import DATABASE, LEDGER, SETTINGS, SIGNERS, UPGRADING
 from app.domain.refusals import BackupRefused
 from app.evidence.verification.opening import NotReadable, address, reading
 from app.evidence.vocabulary import Kind
@@ -31,6 +31,8 @@ PARTS: Final = (
     *SETTINGS,
     "operator.key.new",
     SIGNERS,
+    *(name for name in UPGRADING if "/" not in name),
+    f"{DATABASE}-journal",
     f"{DATABASE}-shm",
     f"{DATABASE}-wal",
     DATABASE,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from app.backups import places
-from app.backups.contents import DATABASE, LEDGER, SETTINGS, SIGNERS, Manifest
+from app.backups.contents import DATABASE, LEDGER, SETTINGS, SIGNERS, UPGRADING, Manifest
 from app.backups.replaced import Losses, forget
 from app.domain.refusals import BackupRefused
 from app.home import hold_home
@@ -30,7 +30,16 @@ JOURNAL: Final = "run/restoring.json"
 REPLACED: Final = "replaced"
 MARK: Final = f"{LEDGER}/restored.json"
 
-ITEMS: Final = (f"{DATABASE}-wal", f"{DATABASE}-shm", DATABASE, LEDGER, *SETTINGS, SIGNERS)
+ITEMS: Final = (
+    *UPGRADING,
+    f"{DATABASE}-wal",
+    f"{DATABASE}-shm",
+    f"{DATABASE}-journal",
+    DATABASE,
+    LEDGER,
+    *SETTINGS,
+    SIGNERS,
+)
 """What is replaced, in this order: a write-ahead log never meets another database than its own."""
 
 Step = Callable[[str], None]
@@ -196,7 +205,7 @@ def _place(home: Path, into: Path, parts: frozenset[str], step: Step) -> bool:
         folder.mkdir(mode=0o700, exist_ok=True)
     places.sync_folder(home)
     for name in ITEMS:
-        new, now, kept = home / BUILT / name, home / name, into / name
+        new, now, kept = home / BUILT / name, home / name, into / Path(name).name
         comes = places.present(new)
         old = comes or (name not in parts and not places.present(kept))
         if old and places.present(now):
