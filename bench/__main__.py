@@ -26,6 +26,7 @@ BENCHMARKS = {
     "authority": "the authority's own work before the first token",
     "backup": "answers while a million-event state is backed up",
     "cli_start": "how soon `lmx` answers without a server",
+    "start": "start of a server with a million events and a hundred models",
     "footprint": "idle memory and start of the server",
     "slow_clients": "whole answers while 200 clients dawdle",
     "soak": "a day of six bots and an operator in minutes: memory",

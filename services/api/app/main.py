@@ -79,6 +79,7 @@ def _serve(
     """Serve from a state directory that is held. What ends otherwise than told to is a crash."""
     start = starts.begin()
     try:
+        gc.disable()  # nothing that a start makes is garbage; it is frozen before it is served
         from app.wiring import wire  # all of the server: late, so that a no comes at once
 
         configure_logging(home / "logs" / "server.log", settings.log_level)
@@ -168,6 +169,7 @@ async def _run(
     signal.signal(signal.SIGTERM, lambda *_: None)
     gc.collect()
     gc.freeze()  # what start-up made stays; the collector need not look at it again
+    gc.enable()
     await http.serve(sockets=[listener])
     return 0 if http.started else 1
 
@@ -245,6 +247,12 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+_UPGRADED = """
+
+The state was brought from schema {before} to {after}. A backup was made before:
+  {backup}
+"""
+
 _SAFE_MODE = """
 
 SAFE MODE: no model is loaded unless an operator says so.
@@ -265,6 +273,9 @@ def _banner(server: "Server", settings: Settings) -> str:
     if server.safe_mode:
         log_path = server.operator_key.path.parent / "logs" / "server.log"
         safe_mode = _SAFE_MODE.format(why=server.safe_mode, log=log_path)
+    if (done := server.upgraded) is not None:
+        backup = server.operator_key.path.parent / "backups" / done.backup
+        note += _UPGRADED.format(before=done.before, after=done.after, backup=backup).rstrip()
     question = "What is LMX Authority?"
     message = f'{{"role": "user", "content": "{question}"}}'
     return f"""

@@ -41,6 +41,7 @@ from app.routers.connections import Connection, protocol
 from app.routers.dependencies import Services
 from app.routers.patience import IDLE_S
 from app.settings import Settings
+from app.upgrading import Upgraded
 from app.wiring import restoring
 from app.wiring.advising import Advised, advised, hosted
 from app.wiring.cases import Cases, cases
@@ -72,6 +73,8 @@ class Server:
     answering_model: str
     operator_key: OperatorKey
     safe_mode: str
+    upgraded: Upgraded | None
+    """What this start brought the state to."""
     end_answers: Callable[[], Awaitable[None]]
     """Let answers under way end within the drain timeout, and end the others with an error."""
     protocol: type[Connection]
@@ -173,6 +176,7 @@ def wire(
         answering_model=answering_model(authority),
         operator_key=authority.operator_key,
         safe_mode=safe_mode,
+        upgraded=authority.upgraded,
         end_answers=serving.close,
         protocol=protocol(partial(client_patience, current)),
         hung_up=when_hung_up(authority, services.configuring.reload),
