@@ -17,6 +17,7 @@ WHO: Mapping[str, Permission] = {
     "/authority/models/{model_id}/repair": P.MODEL_REPAIR,
     "/authority/models/{model_id}/confirm": P.MODEL_CHANGE,
     "/authority/models/adopt": P.MODEL_ADOPT,
+    "GET /authority/models/adopt": P.STORE_READ,
     "/authority/models/{model_id}/aliases": P.MODEL_CHANGE,
     "/authority/models/{model_id}/terms": P.MODEL_CHANGE,
     "/authority/models/{model_id}/pin": P.MODEL_CHANGE,
@@ -33,6 +34,9 @@ WHO: Mapping[str, Permission] = {
     "GET /authority/people": P.LEDGER_READ,
     "/authority/people/{person}/erase": P.PERSON_ERASE,
     "/authority/approvals": P.ASK_READ,
+    # Asking needs the permission of the act: of each that can be asked for, an operator's.
+    "POST /authority/approvals": P.MODEL_DELETE,
+    "/authority/approvals/{ask_id}": P.ASK_READ,
     "/authority/approvals/{ask_id}/approve": P.ASK_DECIDE,
     "/authority/approvals/{ask_id}/reject": P.ASK_DECIDE,
     "/authority/approvals/{ask_id}/veto": P.ASK_DECIDE,
