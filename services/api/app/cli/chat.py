@@ -1,24 +1,17 @@
 """`lmx chat`: a conversation over /v1/chat/completions, as any client of the server has it."""
 
 import sys
-from collections.abc import Generator, Iterator
-from contextlib import closing
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli import output
 from app.cli.options import SERVER, ServerUrl
 from app.cli.outcomes import CommandError, ExitCode
-from app.cli.text import one_line
 
 if TYPE_CHECKING:
+    from app.cli.chat_words import Talk
     from app.cli.connection import Server
-
-Messages = list[dict[str, str]]
-
-_LEAVE = frozenset({"/exit", "/quit", "/bye"})
-_DATA = "data:"
 
 
 def chat(
@@ -30,7 +23,12 @@ def chat(
     ] = None,
     server: ServerUrl = SERVER,
 ) -> None:
-    """Talk to a model; with -m, or text on stdin, get one answer and leave."""
+    """Talk to a model; with -m, or text on stdin, get one answer and leave.
+
+    /help in a conversation lists what steers it: another model, another system text, a new start.
+    After each answer a terminal is told its tokens, its speed and how long the first one took.
+    """
+    from app.cli.chat_words import Talk
     from app.cli.connection import connected
 
     if message is None and not sys.stdin.isatty():
@@ -38,97 +36,90 @@ def chat(
     if message is not None and not message.strip():
         raise CommandError("There is nothing to ask: the text is empty.", exit_code=ExitCode.USAGE)
     with connected(server) as endpoint:
-        chosen = model or _first_model(endpoint)
+        talk = Talk(model or _first_model(endpoint))
         if message is None:
-            _converse(endpoint, chosen)
-        else:
-            try:
-                _answer(endpoint, chosen, [{"role": "user", "content": message}])
-            except KeyboardInterrupt:
-                raise CommandError("Stopped before the answer was complete.") from None
+            _converse(endpoint, talk)
+            return
+        talk.messages.append({"role": "user", "content": message})
+        try:
+            _answer(endpoint, talk)
+        except KeyboardInterrupt:
+            raise CommandError("Stopped before the answer was complete.") from None
 
 
-def _converse(endpoint: "Server", model: str) -> None:
-    output.note(f"Talking to {model}. Ctrl-C stops an answer; Ctrl-D or /exit leaves.")
-    messages: Messages = []
-    while (said := _read_line()) is not None:
+def _converse(endpoint: "Server", talk: "Talk") -> None:
+    from app.cli.chat_words import LEAVE, steered
+
+    output.aside(f"Talking to {talk.model}. Ctrl-C stops an answer; Ctrl-D or /exit leaves; /help.")
+    edited = _can_edit()
+    while (said := _read_line(edited=edited)) is not None:
+        if said.strip() in LEAVE:
+            break
         if not said.strip():
             continue
-        messages.append({"role": "user", "content": said})
+        told = steered(talk, said)
+        if told is not None:
+            for line in told:
+                output.aside(line)
+            continue
+        talk.messages.append({"role": "user", "content": said})
         try:
-            reply = _answer(endpoint, model, messages)
+            reply = _answer(endpoint, talk)
         except KeyboardInterrupt:
             output.note("\n(stopped)")
-            messages.pop()
+            talk.messages.pop()
         except CommandError as failed:
             output.note(f"lmx: {failed.sentence}")
             output.note_list(failed.hints)
-            messages.pop()
+            talk.messages.pop()
         else:
-            messages.append({"role": "assistant", "content": reply})
+            talk.messages.append({"role": "assistant", "content": reply})
 
 
-def _read_line() -> str | None:
+def _can_edit() -> bool:
+    """Whether lines can be edited and called back: in this conversation alone, never from disk."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
     try:
+        import readline
+    except ImportError:
+        return False
+    readline.clear_history()
+    return True
+
+
+def _read_line(*, edited: bool) -> str | None:
+    """None at the end: Ctrl-D, or Ctrl-C."""
+    try:
+        if edited:
+            return input(output.prompt_text())
         output.prompt()
         line = sys.stdin.readline()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, EOFError):
         line = ""
     except UnicodeDecodeError:
         output.note("That line is not UTF-8; type it again.")
         return ""
-    if not line or line.strip() in _LEAVE:
+    if not line:
         output.note("")
         return None
     return line.rstrip("\n")
 
 
-def _answer(endpoint: "Server", model: str, messages: Messages) -> str:
+def _answer(endpoint: "Server", talk: "Talk") -> str:
     """Ask, show the answer while it comes, and return it."""
-    body = {"model": model, "messages": messages, "stream": True}
-    said: list[str] = []
-    ending = "incomplete"
-    with closing(_chunks(endpoint, body)) as chunks:
-        for piece, finish in chunks:
-            said.append(piece)
-            output.stream(piece)
-            ending = finish or ending
+    from app.cli.chat_stream import ask
+
+    answer = ask(endpoint, talk.model, talk.asked(), output.stream)
     output.say("")
-    if ending == "length":
+    if answer.finish == "length":
         output.note("(cut off: the answer reached its length limit)")
-    if ending == "incomplete":
+    if not answer.finish:
         raise CommandError("The answer broke off. Ask again; `lmx status` shows the server.")
-    return "".join(said)
-
-
-def _chunks(endpoint: "Server", body: dict[str, Any]) -> Generator[tuple[str, str], None, None]:
-    """The text and, at the end, the finish reason of each event of the stream."""
-    from app.cli.connection import parse_object, refusal
-
-    with closing(endpoint.lines("/v1/chat/completions", body)) as lines:
-        for line in lines:
-            content = line.removeprefix(_DATA).strip()
-            if not line.startswith(_DATA) or content == "[DONE]":
-                continue
-            event = parse_object(content)
-            problem = event.get("error")
-            if problem is not None:
-                output.say("")
-                raise refusal(problem if isinstance(problem, dict) else {}, status=500)
-            yield from _said(event)
-
-
-def _said(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    choices = event.get("choices")
-    for choice in choices if isinstance(choices, list) else []:
-        if not isinstance(choice, dict):
-            continue
-        delta = choice.get("delta")
-        piece = delta.get("content") if isinstance(delta, dict) else None
-        yield (
-            piece if isinstance(piece, str) else "",
-            one_line(choice["finish_reason"]) if choice.get("finish_reason") else "",
-        )
+    if sys.stderr.isatty() and (speed := answer.speed()):
+        sys.stdout.flush()
+        output.aside(f"({speed})")
+    return answer.text
 
 
 def _first_model(endpoint: "Server") -> str:

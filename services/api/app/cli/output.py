@@ -6,9 +6,13 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from app.cli import text
+
+_DIM: Final = "\x1b[2m"
+_PROMPT: Final = "\x1b[1;36m"
+_PLAIN: Final = "\x1b[0m"
 
 
 def say(*lines: str) -> None:
@@ -43,9 +47,28 @@ def note_list(lines: Sequence[str]) -> None:
             note(part)
 
 
-def prompt() -> None:
-    sys.stderr.write("> ")
+def aside(line: str) -> None:
+    """Something beside a conversation: dim where the terminal has colours."""
+    said = text.clean(line)
+    sys.stderr.write(f"{_DIM}{said}{_PLAIN}\n" if in_colour(sys.stderr) else f"{said}\n")
     sys.stderr.flush()
+
+
+def prompt() -> None:
+    sys.stderr.write(f"{_PROMPT}> {_PLAIN}" if in_colour(sys.stderr) else "> ")
+    sys.stderr.flush()
+
+
+def prompt_text() -> str:
+    """As `prompt`, for a line editor: it has to know what takes no room on the line."""
+    return f"\x01{_PROMPT}\x02> \x01{_PLAIN}\x02" if in_colour(sys.stdout) else "> "
+
+
+def in_colour(out: IO[str]) -> bool:
+    """Where somebody looks, who has not said NO_COLOR, on a terminal that knows colours."""
+    return (
+        out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+    )
 
 
 def as_json(value: Any) -> None:
