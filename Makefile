@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check fix test-faults bench starter-model lock docs clean
 MAKEFLAGS += --no-print-directory
+# Bytecode is kept even where it is off elsewhere: what starts often (servers, the command line) then
+# compiles nothing, as where people use it.
+unexport PYTHONDONTWRITEBYTECODE
 
 # LMX_HOME and PYTHON pass through by themselves, from the environment or the command line.
 # A PORT in the environment belongs to something else: only `make run PORT=...` moves the server.
