@@ -111,9 +111,10 @@ RULES: Final[tuple[Rule, ...]] = (
         id="C05",
         tier=Tier.CRITICAL,
         sentence="Authority routes need a key of the right role; keys are kept as hashes, shown "
-        "once and revocable. Inference on loopback is open unless one setting closes it.",
+        "once and revocable; a lost operator key is replaced at the machine's console, on record: "
+        "`lmx keys recover`. Inference on loopback is open unless one setting closes it.",
         enforced_in=("app.authority.permissions", "app.authority.keys.store"),
-        tests=(_ACCESS, _KEYS, _ROUTES),
+        tests=(_ACCESS, _KEYS, _ROUTES, "tests/unit/keys/test_recovering.py"),
     ),
     Rule(
         id="C06",

@@ -58,7 +58,11 @@ class KeyLimits(Section):
         description="requests for answers at once; 0: as many as there is room",
     )
     per_minute: int = Field(
-        default=0, ge=0, le=1_000_000, description="requests for answers in a minute; 0: any number"
+        default=0,
+        ge=0,
+        le=1_000_000,
+        description="requests for answers in a minute, after a quiet one all of them at once; "
+        "0: any number",
     )
 
 
@@ -78,7 +82,8 @@ class LimitSettings(KeyLimits):
         default=0,
         ge=0,
         le=1_000_000,
-        description="the same in a minute; 0: any number",
+        description="the same in a minute: after a quiet minute all of them at once, then evenly; "
+        "0: any number",
     )
     keys: Annotated[dict[str, KeyLimits], Field(max_length=256)] = Field(
         default={},
@@ -86,7 +91,11 @@ class LimitSettings(KeyLimits):
         "`keys: {nightly-bot: {concurrent: 2, per_minute: 60}}`",
     )
     connections: int = Field(
-        default=4096, ge=16, le=100_000, description="open at once; a further one is closed"
+        default=4096,
+        ge=16,
+        le=100_000,
+        description="open at once; for a further one those that ask nothing make room, the oldest "
+        "first, and where all wait for answers it is answered with 429",
     )
     header_timeout_s: float = Field(
         default=15, ge=1, le=600, description="seconds that a request's head may take"
