@@ -10,6 +10,8 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from app.routers.connections import Connection, protocol
+from app.routers.edge import Edge
+from app.routers.metrics import Metrics
 from app.routers.patience import Patience
 from tests.fakes.transport import FakeTransport
 
@@ -27,6 +29,7 @@ class At:
     gate: asyncio.Event
     paths: list[str]
     gone: list[str]
+    metrics: Metrics
 
     def connect(self) -> tuple[Connection, FakeTransport]:
         connection, transport = self.kind(self.config, ServerState(), {}), FakeTransport()
@@ -45,7 +48,7 @@ async def at() -> At:
     return serving(lambda: PATIENCE)
 
 
-def serving(patience: Callable[[], Patience]) -> At:
+def serving(patience: Callable[[], Patience], *, edged: bool = False) -> At:
     gate = asyncio.Event()
     gate.set()
     paths: list[str] = []
@@ -63,10 +66,14 @@ def serving(patience: Callable[[], Patience]) -> At:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"fine", "more_body": False})
 
-    config = Config(app, http=protocol(patience), ws="none", lifespan="off", log_config=None)
+    metrics = Metrics()
+    edge = Edge(app, allowed_hosts=["a"], max_body_bytes=1000, metrics=metrics) if edged else app
+    config = Config(
+        edge, http=protocol(patience, metrics), ws="none", lifespan="off", log_config=None
+    )
     config.load()
     kind: Any = config.http_protocol_class
-    return At(kind, config, gate, paths, gone)
+    return At(kind, config, gate, paths, gone, metrics)
 
 
 async def settled() -> None:
@@ -265,3 +272,33 @@ async def test_a_change_of_the_settings_holds_for_who_is_there_already() -> None
     now[0] = replace(PATIENCE, header_s=2)
     server.after(3)
     assert transport.closed
+
+
+@pytest.mark.parametrize(
+    ("sent", "method", "status", "code"),
+    [
+        (b"GET", "other", 408, "request_timeout"),
+        (POST + b"1234", "POST", 408, "request_timeout"),
+        (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 130, "other", 431, "head_too_large"),
+        (b"\x16\x03\x01", "other", 400, "invalid_request"),
+    ],
+)
+async def test_what_the_protocol_refuses_is_counted_once_and_logged(
+    caplog: pytest.LogCaptureFixture, sent: bytes, method: str, status: int, code: str
+) -> None:
+    server = serving(lambda: PATIENCE, edged=True)
+    connection, transport = server.connect()
+    with caplog.at_level("INFO"):
+        connection.data_received(sent)
+        await settled()
+        server.after(31)
+        await settled()
+    shown = server.metrics.render().decode()
+    assert f'lmx_refusals_total{{code="{code}"}} 1.0' in shown
+    counted = [line for line in shown.splitlines() if line.startswith("lmx_requests_total{")]
+    told = f'method="{method}",route="unmatched",status="{status}"'
+    assert counted == [f"lmx_requests_total{{{told}}} 1.0"]
+    assert 'lmx_requests_in_progress{surface="other"} 0.0' in shown
+    said = [one for one in caplog.records if one.message == "request"]
+    assert [(one.status, one.code) for one in said] == [(status, code)]  # type: ignore[attr-defined]
+    assert transport.sent.count(b"x-request-id: ") == 1

@@ -7,26 +7,21 @@ a request whose client keeps up: it costs that one a few assignments.
 
 import asyncio
 import resource
-import uuid
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.domain.refusals import (
     HeadTooLarge,
     InvalidRequest,
-    RateLimited,
     Refusal,
     RequestTimeout,
 )
-from app.routers.errors import error_response, fault_of
+from app.routers.last_words import LastWords
+from app.routers.metrics import Metrics
 from app.routers.patience import (
     RESERVED_CONNECTIONS,
     Awaits,
@@ -105,9 +100,10 @@ class Watch:
 
 
 class Connection(HttpToolsProtocol):
-    """One client's connection. `watch` is set by `protocol`, for all of one server."""
+    """One client's connection. `watch` and `words` are set by `protocol`, for all of one server."""
 
     watch: Watch
+    words: LastWords
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -187,7 +183,7 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             self._stop(InvalidRequest("Wait for answers: too many requests were sent at once."))
         refused = self.crowded and not is_reserved(self.url.decode("ascii", "replace"))
-        self.app = _crowded if refused else self._answers
+        self.app = self.words.crowded if refused else self._answers
         super().on_headers_complete()
         if self.crowded:
             self.cycle.keep_alive = False
@@ -279,19 +275,20 @@ class Connection(HttpToolsProtocol):
             return
         if self.transport.is_closing():
             return
-        begun = running is not None and running.response_started and not running.response_complete
+        begun = running if running is not None and not running.response_complete else None
         self._leave_running()
-        if begun:
+        if begun is not None and begun.response_started:
             self.transport.abort()
             return
         self.flow.resume_reading()
-        self._since = self.loop.time()
-        self.transport.write(_last_word(refusal, self._path))
+        path, now = getattr(self, "url", b"").decode("ascii", "replace"), self.loop.time()
+        if begun is not None:
+            word = self.words.about(refusal, path=path, state=begun.scope["state"])
+        else:
+            word = self.words.to(refusal, path=path, seconds=now - self._since)
+        self._since = now
+        self.transport.write(word)
         self.transport.write_eof()
-
-    @property
-    def _path(self) -> str:
-        return getattr(self, "url", b"").decode("ascii", "replace")
 
     def _leave_running(self) -> None:
         if self._running is not None and not self._running.response_complete:
@@ -299,30 +296,10 @@ class Connection(HttpToolsProtocol):
             self._running.message_event.set()
 
 
-def protocol(patience: Callable[[], Patience]) -> type[Connection]:
+def protocol(patience: Callable[[], Patience], metrics: Metrics | None = None) -> type[Connection]:
     """The class that uvicorn makes connections of; `patience` is asked again and again."""
-    return type("WatchedConnection", (Connection,), {"watch": Watch(patience)})
-
-
-async def _crowded(scope: Any, receive: Any, send: Any) -> None:
-    refusal = RateLimited("Too many connections are open. Ask again in a second.", retry_after_s=1)
-    await _answer(refusal, scope["path"])(scope, receive, send)
-
-
-def _answer(refusal: Refusal, path: str) -> Any:
-    request_id = uuid.uuid4().hex
-    response = error_response(fault_of(refusal), path=path, request_id=request_id)
-    response.headers["x-request-id"] = request_id
-    response.headers["cache-control"] = "no-store"
-    response.headers["connection"] = "close"
-    return response
-
-
-def _last_word(refusal: Refusal, path: str) -> bytes:
-    """A whole answer, for a request that never became one."""
-    response = _answer(refusal, path)
-    head = b"".join(b"%b: %b\r\n" % header for header in response.raw_headers)
-    return STATUS_LINE[response.status_code] + head + b"\r\n" + bytes(response.body)
+    words = LastWords(metrics or Metrics())
+    return type("WatchedConnection", (Connection,), {"watch": Watch(patience), "words": words})
 
 
 def _too_large(limit: str) -> HeadTooLarge:

@@ -53,8 +53,8 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send, request_id=uuid.uuid4().hex)
-        scope.setdefault("state", {})["request_id"] = answer.request_id
+        state = scope.setdefault("state", {})
+        answer = _Answer(send, request_id=state.setdefault("request_id", uuid.uuid4().hex))
         asked = _with_a_body(scope)
         began, surface = time.perf_counter(), self._metrics.began(scope["path"])
         with within_request(answer.request_id):
@@ -66,11 +66,11 @@ class Edge:
                 ended = Ended(
                     method_of(scope["method"]),
                     getattr(asked.get("route"), "path", "unmatched"),
-                    answer.status,
+                    state.get("told", answer.status),
                     time.perf_counter() - began,
                 )
                 self._metrics.answered(ended, surface)
-                self._log.ended(ended, scope["state"])
+                self._log.ended(ended, state)
 
     async def _admitted(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         headers = Headers(scope=scope)

@@ -178,7 +178,7 @@ def wire(
         safe_mode=safe_mode,
         upgraded=authority.upgraded,
         end_answers=serving.close,
-        protocol=protocol(partial(client_patience, current)),
+        protocol=protocol(partial(client_patience, current), services.metrics),
         hung_up=when_hung_up(authority, services.configuring.reload),
     )
 
