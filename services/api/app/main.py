@@ -41,10 +41,12 @@ def serve(home: Path | None = None, port: int | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupted)  # while it starts it ends as with Ctrl-C
     try:
         warnings = prepare_home(place)
-        settings = load_settings(place, port=port)
-        with hold_home(place), bind(settings) as listener:
-            raise_open_files()
-            code = _serve(place, settings, listener, starts, warnings)
+        with hold_home(place):
+            _end_restore(place)
+            settings = load_settings(place, port=port)
+            with bind(settings) as listener:
+                raise_open_files()
+                code = _serve(place, settings, listener, starts, warnings)
     except Refusal as refusal:
         print(f"lmx: {refusal.message}", file=sys.stderr)
         return 1
@@ -62,11 +64,29 @@ def recover(home: Path | None = None) -> "Recovered":
     if not (place / "lmx.db").is_file():
         raise StartRefused(f"{place} holds no state of LMX. Say which one with LMX_HOME.")
     prepare_home(place)
-    settings = load_settings(place)
     with hold_home(place):
+        from app.backups.restoring import MARK, is_under_way
+
+        if is_under_way(place) or (place / MARK).exists():
+            raise StartRefused(
+                "A backup was restored here, and that is not on record yet. Start the server once, "
+                "which records it and needs no key, stop it, then recover the key."
+            )
+        settings = load_settings(place)
         from app.wiring.recovering import recover as make
 
         return make(settings, home=place)
+
+
+def _end_restore(home: Path) -> None:
+    """Bring a restore to its end that was cut off; it replaces the settings too.
+
+    Read before, they would be the old state's, or the template's where the old ones were moved.
+    """
+    from app.backups.restoring import finish
+
+    if finish(home):
+        print("lmx: The restore that was cut off was brought to its end.", file=sys.stderr)
 
 
 def _serve(
