@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import private_files
+from app import files
 from app.cli.witness_evidence import folder_name
 from app.cli.witness_home import WitnessHome
 from app.evidence.checkpoints import SignedCheckpoint, cosigned_at
@@ -16,14 +16,14 @@ from tests.cli.witnesses import NOW_S, carry, environment_of
 from tests.fakes.signed_log import ORIGIN, SignedLog
 
 CRASHES = {
-    "before the line is written": ("_write_all", "before"),
-    "when half of it is written": ("_write_all", "half"),
-    "before it is synced": ("_sync", "before"),
-    "after it is synced": ("_sync", "after"),
+    "before the line is written": ("write_all", "before"),
+    "when half of it is written": ("write_all", "half"),
+    "before it is synced": ("sync", "before"),
+    "after it is synced": ("sync", "after"),
 }
 _CRASH = """
 import os, sys
-from app.cli import private_files as files
+from app import files
 name, when = sys.argv[1:3]
 real = getattr(files, name)
 def crash(descriptor, *content):
@@ -55,7 +55,7 @@ def test_a_crash_between_the_check_and_the_answer_loses_nothing(
     assert (crashed.returncode, crashed.stdout) == (9, b"")
 
     remembered = [seen.checkpoint.size for seen in witness.seen(ORIGIN)]
-    assert remembered == ([5, 9] if function == "_sync" else [5])
+    assert remembered == ([5, 9] if function == "sync" else [5])
     if remembered[-1] == 9:  # what is remembered binds, handed out or not
         with pytest.raises(WitnessRefused, match="FORK"):
             witness.cosign(log.copy(8).grow(9, "other").bundle(5), now_s=NOW_S)
@@ -71,7 +71,7 @@ def test_the_line_is_on_the_disk_before_the_cosignature_is_returned(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(private_files, "_sync", full)
+    monkeypatch.setattr(files, "sync", full)
     with pytest.raises(OSError, match="No space"):
         witness.cosign(log.bundle(0), now_s=NOW_S)
     assert witness.seen(ORIGIN) == []

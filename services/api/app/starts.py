@@ -8,7 +8,6 @@ Nothing here may stop a start. A file that cannot be read is no history, and tha
 """
 
 import json
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +16,8 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
+
+from app import files
 
 LOOP: Final = 3
 """So many starts in a row that ended badly are a crash loop."""
@@ -110,13 +111,5 @@ class Starts:
             return (), f"{self._path} cannot be read: {error.strerror or error}."
 
     def _write(self, began_us: tuple[int, ...]) -> None:
-        """All of it or nothing, also when the power goes: written beside, synced, renamed."""
-        beside = self._path.with_suffix(".new")
         text = json.dumps({"version": 1, "began_us": began_us})
-        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            os.write(file, text.encode())
-            os.fsync(file)
-        finally:
-            os.close(file)
-        beside.replace(self._path)
+        files.replace(self._path, text.encode())

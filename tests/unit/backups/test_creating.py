@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app import files
 from app.backups import Made, create, places, verify
 from app.backups.contents import KNOWN_SCHEMAS
 from app.backups.snapshot import copy_database
@@ -102,9 +103,10 @@ def test_a_key_changed_meanwhile_begins_it_anew(
 def test_a_full_disk_leaves_nothing_and_says_so(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for step in ("write", "copy", "sync_folder", "known"):
+    steps = ((files, "write"), (files, "copy"), (files, "sync_folder"), (places, "known"))
+    for module, step in steps:
         with monkeypatch.context() as patched:
-            patched.setattr(places, step, _full)
+            patched.setattr(module, step, _full)
             with pytest.raises(BackupRefused, match="The disk is full"):
                 create(home.path)
         assert list((home.path / "backups").iterdir()) == [], step

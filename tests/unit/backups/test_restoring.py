@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.backups import Made, places, restoring, verify
+from app import files
+from app.backups import Made, restoring, verify
 from app.backups.replaced import losses
 from app.backups.restoring import MARK, Restored, finish, restore
 from app.domain.refusals import BackupRefused, StartRefused
@@ -66,7 +67,7 @@ def test_the_state_is_the_backups_and_what_was_there_is_kept(later: Home, made: 
     mark = Restored.decoded((later.path / MARK).read_bytes())
     assert (mark.size, mark.manifest) == (made.manifest.events, made.digest)
     assert mark.replaced_size == made.manifest.events + 1
-    assert not places.present(later.path / restoring.JOURNAL)
+    assert not files.present(later.path / restoring.JOURNAL)
 
 
 @pytest.mark.parametrize("step", [*STEPS, *LATER, *LAST])
@@ -146,7 +147,7 @@ def test_a_full_disk_changes_nothing(
     def full(_source: Path, _target: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(places, "copy", full)
+    monkeypatch.setattr(files, "copy", full)
     with pytest.raises(BackupRefused, match=r"No space left .* Nothing was changed"):
         restored(later, made)
     assert state(later.path) == before

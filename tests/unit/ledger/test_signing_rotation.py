@@ -172,7 +172,7 @@ def test_cut_off_at_any_step_it_can_be_finished_or_cancelled(tmp_path: Path, act
         ("finish_rotation", "signer.write_keys"),
         ("finish_rotation", "memory.sync"),
         ("finish_rotation", "opening.place"),
-        ("finish_rotation", "files.sync_directory"),
+        ("finish_rotation", "files.sync_folder"),
         ("cancel_rotation", "memory.sync"),
         ("cancel_rotation", "signer.remove"),
     ],

@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from app import files
 from app.backups import places
 from app.backups.contents import (
     CHECKSUM,
@@ -27,7 +28,6 @@ from app.backups.contents import (
     SETTINGS,
     SIGNERS,
     SIGNING,
-    File,
     Manifest,
     checksum_line,
 )
@@ -102,7 +102,7 @@ def create(
 def _copy(home: Path, partial: Path, progress: Progress, *, politely: bool) -> Head:
     """Copy signer and database so that they belong together; what the signer remembers."""
     for _ in range(_TRIES):
-        places.make_folder(partial)
+        files.make_folder(partial)
         head = _copy_signing(home, partial)
         copy_database(home / DATABASE, partial / DATABASE, progress, politely=politely)
         if _same_keys(home, partial):
@@ -118,9 +118,9 @@ def _finish(home: Path, folder: Path, partial: Path, head: Head, made_us: int) -
     moment = datetime.fromtimestamp(made_us / 1_000_000, UTC).strftime("%Y%m%dT%H%M%SZ")
     name = f"lmx-{moment}-{found.events}"
     place = folder / name
-    if places.present(place):
+    if files.present(place):
         raise BackupRefused(f"{place} is there already. Wait a second, then make another one.")
-    files: tuple[File, ...] = tuple(places.known(partial, path) for path in places.listed(partial))
+    known = tuple(places.known(partial, path) for path in places.listed(partial))
     manifest = Manifest(
         name=name,
         release=version("lmx-authority"),
@@ -130,19 +130,19 @@ def _finish(home: Path, folder: Path, partial: Path, head: Head, made_us: int) -
         size=head.size,
         root=head.root.hex(),
         events=found.events,
-        files=files,
+        files=known,
         models=found.models,
     )
     content = manifest.encoded()
     checksum = checksum_line(content)
-    places.write(partial / MANIFEST, content)
-    places.write(partial / CHECKSUM, checksum)
+    files.write(partial / MANIFEST, content)
+    files.write(partial / CHECKSUM, checksum)
     for inner in (SIGNERS, LEDGER):
         if (partial / inner).is_dir():
-            places.sync_folder(partial / inner)
-    places.sync_folder(partial)
+            files.sync_folder(partial / inner)
+    files.sync_folder(partial)
     partial.rename(place)
-    places.sync_folder(folder)
+    files.sync_folder(folder)
     return Made(place, manifest, checksum[:64].decode())
 
 
@@ -190,14 +190,14 @@ def _refuse_small_disk(database: Path, folder: Path) -> None:
 
 def _copy_signing(home: Path, partial: Path) -> Head:
     """Copy the signer's files and return what it remembers; nothing where there is none yet."""
-    places.make_folder(partial / LEDGER)
+    files.make_folder(partial / LEDGER)
     for path in SIGNING:
-        if path != MEMORY and places.present(home / path):
-            places.copy(home / path, partial / path)
-    if not places.present(home / MEMORY):
+        if path != MEMORY and files.present(home / path):
+            files.copy(home / path, partial / path)
+    if not files.present(home / MEMORY):
         return _NOTHING_SIGNED
     for left in reversed(range(_TRIES)):
-        places.copy(home / MEMORY, partial / MEMORY)
+        files.copy(home / MEMORY, partial / MEMORY)
         try:
             head = read_memory(partial / MEMORY)
         except MemoryInvalid as error:
@@ -220,18 +220,18 @@ def _same_keys(home: Path, partial: Path) -> bool:
 
 
 def _content(path: Path) -> bytes | None:
-    return places.read(path) if places.present(path) else None
+    return files.read(path) if files.present(path) else None
 
 
 def _copy_settings(home: Path, partial: Path) -> None:
     for name in SETTINGS:
-        if places.present(home / name):
-            places.copy(home / name, partial / name)
+        if files.present(home / name):
+            files.copy(home / name, partial / name)
     if (home / SIGNERS).is_dir():
-        places.make_folder(partial / SIGNERS)
+        files.make_folder(partial / SIGNERS)
         for path in sorted((home / SIGNERS).iterdir()):
             if path.is_file() and not path.is_symlink():
-                places.copy(path, partial / SIGNERS / path.name)
+                files.copy(path, partial / SIGNERS / path.name)
 
 
 def _checked(connection: sqlite3.Connection, head: Head) -> Facts:

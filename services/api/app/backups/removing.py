@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from app.backups import places
+from app import files
 from app.backups.contents import DATABASE, LEDGER, SETTINGS, SIGNERS, UPGRADING
 from app.domain.refusals import BackupRefused
 from app.evidence.verification.opening import NotReadable, address, reading
@@ -63,7 +63,7 @@ def foreign(home: Path) -> tuple[str, ...]:
 def approved(home: Path) -> dict[str, Any]:
     """The event that says the removal was approved and done; BackupRefused where there is none."""
     try:
-        order = json.loads(places.read(home / ORDER))
+        order = json.loads(files.read(home / ORDER))
         plan, ask = str(order["plan"]), str(order["ask"])
     except FileNotFoundError:
         raise BackupRefused(
@@ -112,8 +112,8 @@ def remove(home: Path, receipt: Path) -> Removed:
         newest = connection.execute(_NEWEST).fetchone()
     said = {"removed": str(home), "approved_by": event, "checkpoint": newest[0] if newest else None}
     try:
-        places.write(receipt, json.dumps(said, indent=1, sort_keys=True).encode() + b"\n")
-        places.sync_folder(receipt.parent)
+        files.write(receipt, json.dumps(said, indent=1, sort_keys=True).encode() + b"\n")
+        files.sync_folder(receipt.parent)
     except OSError as error:
         raise BackupRefused(
             f"The receipt {receipt} cannot be written ({error.strerror}), so nothing was removed."

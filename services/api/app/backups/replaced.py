@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.backups import places
+from app import files
 from app.backups.contents import DATABASE, MEMORY
 from app.backups.snapshot import looking
 from app.evidence.verification.memory import MemoryInvalid, read_memory
@@ -51,7 +51,7 @@ def losses(home: Path, backup: Path) -> Losses:
     unread = ""
     with looking(backup / DATABASE) as old:
         asks, missing = _count(old, _WAITING), _missing(old, home)
-        if places.present(home / DATABASE):
+        if files.present(home / DATABASE):
             try:
                 with reading(address(home / DATABASE)) as now:
                     if size is None:

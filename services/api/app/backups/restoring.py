@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
+from app import files
 from app.backups import places
 from app.backups.contents import DATABASE, LEDGER, SETTINGS, SIGNERS, UPGRADING, Manifest
 from app.backups.replaced import Losses, forget
@@ -96,7 +97,7 @@ def restore(
 
 
 def is_under_way(home: Path) -> bool:
-    return places.present(home / JOURNAL)
+    return files.present(home / JOURNAL)
 
 
 def finish(home: Path, *, step: Step = lambda _name: None) -> bool:
@@ -107,7 +108,7 @@ def finish(home: Path, *, step: Step = lambda _name: None) -> bool:
     if not is_under_way(home):
         return False
     try:
-        fields = json.loads(places.read(home / JOURNAL))
+        fields = json.loads(files.read(home / JOURNAL))
         into = home / REPLACED / Path(fields["replaced"]).name
         _place(home, into, frozenset(map(str, fields["parts"])), step)
     except (ValueError, KeyError, TypeError) as error:
@@ -144,12 +145,12 @@ def _restored(
     built = home / BUILT
     try:
         step("building")
-        if places.present(built):
+        if files.present(built):
             shutil.rmtree(built)  # of a restore that was cut off before its journal: never in use
         _build(built, backup, manifest, found)
         if lost.erased:
             forget(built / DATABASE, lost.erased)
-            places.sync_file(built / DATABASE)
+            files.sync_file(built / DATABASE)
     except (OSError, sqlite3.Error) as error:
         shutil.rmtree(built, ignore_errors=True)
         raise BackupRefused(
@@ -173,14 +174,14 @@ def _build(built: Path, backup: Path, manifest: Manifest, found: Restored) -> No
     for file in manifest.files:
         target = built / file.path
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        places.copy(backup / file.path, target)
+        files.copy(backup / file.path, target)
         if places.known(built, file.path) != file:
             raise OSError(5, f"{file.path} was changed while it was copied")
     (built / LEDGER).mkdir(mode=0o700, exist_ok=True)
-    places.write(built / MARK, found.encoded())
+    files.write(built / MARK, found.encoded())
     for folder in (built / LEDGER, built / SIGNERS, built):
         if folder.is_dir():
-            places.sync_folder(folder)
+            files.sync_folder(folder)
 
 
 def _write_journal(home: Path, found: Restored, parts: frozenset[str]) -> None:
@@ -188,10 +189,10 @@ def _write_journal(home: Path, found: Restored, parts: frozenset[str]) -> None:
     waiting = home / f"{JOURNAL}.new"
     waiting.unlink(missing_ok=True)
     said = {"replaced": found.replaced, "name": found.name, "parts": sorted(parts)}
-    places.write(waiting, json.dumps(said).encode())
+    files.write(waiting, json.dumps(said).encode())
     waiting.rename(home / JOURNAL)
-    places.sync_folder(home / "run")
-    places.sync_folder(home)
+    files.sync_folder(home / "run")
+    files.sync_folder(home)
 
 
 def _place(home: Path, into: Path, parts: frozenset[str], step: Step) -> bool:
@@ -203,12 +204,12 @@ def _place(home: Path, into: Path, parts: frozenset[str], step: Step) -> bool:
     step("replaced")
     for folder in (into.parent, into):
         folder.mkdir(mode=0o700, exist_ok=True)
-    places.sync_folder(home)
+    files.sync_folder(home)
     for name in ITEMS:
         new, now, kept = home / BUILT / name, home / name, into / Path(name).name
-        comes = places.present(new)
-        old = comes or (name not in parts and not places.present(kept))
-        if old and places.present(now):
+        comes = files.present(new)
+        old = comes or (name not in parts and not files.present(kept))
+        if old and files.present(now):
             step(f"aside {name}")
             now.rename(_free(kept))  # a start in between may have made an empty one: kept too
         if comes:
@@ -216,15 +217,15 @@ def _place(home: Path, into: Path, parts: frozenset[str], step: Step) -> bool:
             new.rename(now)
     step("synced")
     for folder in (home, into):
-        places.sync_folder(folder)
+        files.sync_folder(folder)
     step("ended")
-    if places.present(home / BUILT):
+    if files.present(home / BUILT):
         shutil.rmtree(home / BUILT)
     any_kept = any(into.iterdir())
     if not any_kept:
         into.rmdir()
     (home / JOURNAL).unlink()
-    places.sync_folder(home / "run")
+    files.sync_folder(home / "run")
     return any_kept
 
 

@@ -15,8 +15,8 @@ from typing import Final
 from urllib.parse import quote
 
 from app.backups.contents import Model
-from app.backups.places import sync_file
 from app.evidence.merkle import Frontier
+from app.files import sync_file
 
 Progress = Callable[[int, int], None]
 """(done, of) in pages."""

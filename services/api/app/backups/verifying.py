@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app import files
 from app.backups import places
 from app.backups.contents import (
     CHECKSUM,
@@ -94,14 +95,14 @@ def verify(path: Path, *, progress: Progress = lambda _done, _size: None) -> Ver
 def manifest_of(path: Path) -> tuple[Manifest, str]:
     """Return the manifest and its SHA-256; raises ManifestInvalid."""
     try:
-        content = places.read(path / MANIFEST)
+        content = files.read(path / MANIFEST)
     except OSError as error:
         raise ManifestInvalid(
             f"{path / MANIFEST} cannot be read ({error.strerror}): {path} is no backup, or not "
             "all of one"
         ) from None
     try:
-        line = places.read(path / CHECKSUM)
+        line = files.read(path / CHECKSUM)
     except OSError as error:
         raise ManifestInvalid(f"has no checksum: {CHECKSUM}: {error.strerror}") from None
     expected = checksum_line(content)
@@ -149,7 +150,7 @@ def _database(path: Path, manifest: Manifest) -> Iterator[str]:
 def _ledger(
     path: Path, manifest: Manifest, progress: Progress, checked: list[str], notes: list[str]
 ) -> Iterator[str]:
-    memory = path / MEMORY if places.present(path / MEMORY) else None
+    memory = path / MEMORY if files.present(path / MEMORY) else None
     try:
         report = verify_database(of_copy(path / DATABASE, memory=memory), progress=progress)
     except (NotReadable, TargetInvalid) as error:

@@ -6,8 +6,8 @@ from typing import Annotated, Final
 
 import typer
 
+from app import files
 from app.cli import output
-from app.cli import private_files as files
 from app.cli.outcomes import CommandError
 
 MAX_BYTES: Final = 128 * 1024
@@ -40,7 +40,7 @@ def hand_out(text: str, out: Path | None) -> None:
         output.exactly(text)
         return
     try:
-        files.replace_durably(out, text.encode(), mode=0o644)
+        files.replace(out, text.encode(), mode=0o644)
     except OSError as error:
         raise CommandError(
             f"{out} cannot be written: {error.strerror or error}. Run the same command again with "

@@ -125,7 +125,7 @@ def _patiently(authority: "Server", path: str, **query: Any) -> dict[str, Any]:
 
 
 def _write(pieces: Iterable[str], out: Path | None) -> None:
-    from app.cli.private_files import new_file
+    from app.files import new_file
 
     if out is None:
         for piece in pieces:

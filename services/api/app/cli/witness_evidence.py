@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from app.cli import private_files as files
+from app import files
 from app.evidence.checkpoints import Bundle, Checkpoint
 from app.evidence.witnessing import WitnessRefused
 
@@ -80,7 +80,7 @@ def _write(evidence: Path, name: str, contents: dict[str, str]) -> Path:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
     for file, content in contents.items():
-        files.replace_durably(fresh / file, content.encode())
+        files.replace(fresh / file, content.encode())
     place, again = evidence / name, 1
     while place.exists():
         place, again = evidence / f"{name}-{again + 1}", again + 1

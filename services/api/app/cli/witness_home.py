@@ -9,6 +9,7 @@ import base64
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.cli import private_files as files
+from app import files
 from app.cli.outcomes import CommandError, ExitCode
 from app.cli.witness_evidence import folder_name, keep
 from app.evidence.checkpoints import Bundle, Checkpoint, cosigned_at
@@ -50,7 +51,7 @@ class WitnessHome:
                 f"{error}. A witness's name reads like example.com/alice.", exit_code=ExitCode.USAGE
             ) from error
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files.refuse_open_door(directory)
+        _refuse_open_door(directory)
         with _turn(directory):
             if (directory / KEY).exists():
                 raise CommandError(
@@ -61,7 +62,7 @@ class WitnessHome:
             seed = bytes([COSIGNATURE]) + private.private_bytes_raw()
             line = f"{_PRIVATE}{key.name}+{key.id.hex()}+{base64.b64encode(seed).decode()}\n"
             (directory / SEEN).mkdir(mode=0o700, exist_ok=True)
-            files.replace_durably(directory / KEY, line.encode())
+            files.replace(directory / KEY, line.encode())
         return cls(directory, key, private)
 
     @classmethod
@@ -71,8 +72,8 @@ class WitnessHome:
                 f"There is no witness in {directory}. Make one with: lmx witness init NAME",
                 exit_code=ExitCode.USAGE,
             )
-        files.refuse_open_door(directory)
-        files.refuse_open_door(directory / KEY)
+        _refuse_open_door(directory)
+        _refuse_open_door(directory / KEY)
         line = files.read(directory / KEY).decode("utf-8", errors="replace").strip()
         try:
             name, key_id, encoded = line.removeprefix(_PRIVATE).split("+", 2)
@@ -111,7 +112,7 @@ class WitnessHome:
             if key in known:
                 return False
             lines = "".join(f"{one}\n" for one in (*known, key))
-            files.replace_durably(self.directory / LOGS, lines.encode())
+            files.replace(self.directory / LOGS, lines.encode())
         return True
 
     def seen(self, origin: str) -> list[Remembered]:
@@ -159,7 +160,7 @@ class WitnessHome:
             note = cosigned(offer, self.key, self.private.sign, time_s=now_s)
             line = {"old": bundle.old, "time_s": now_s, "note": str(note)}
             path = self.directory / SEEN / folder_name(origin)
-            files.append_line_durably(path, json.dumps(line).encode())
+            files.append_line(path, json.dumps(line).encode())
             return note
 
 
@@ -186,3 +187,19 @@ def _damaged(path: Path) -> CommandError:
         f"{path} is not as this witness wrote it. Nothing is cosigned until it is put back: keep a "
         "copy of it as evidence, find out who changed it, and restore it from a backup."
     )
+
+
+def _refuse_open_door(path: Path) -> None:
+    """Raise CommandError where another account could read or change what is here."""
+    found = path.lstat()
+    if found.st_uid != os.getuid() or stat.S_ISLNK(found.st_mode):
+        raise CommandError(
+            f"{path} is a link or belongs to another account: move it away or choose another one.",
+            exit_code=ExitCode.REFUSED,
+        )
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        mode = "700" if stat.S_ISDIR(found.st_mode) else "600"
+        raise CommandError(
+            f"Other accounts can reach {path}. Close it: chmod {mode} {path}",
+            exit_code=ExitCode.REFUSED,
+        )

@@ -4,15 +4,15 @@ SQLite keeps a log (-wal), an index of it (-shm) and in other modes a journal be
 name. None of those of the old file may meet the new one.
 """
 
-import os
 import shutil
 import stat
 from pathlib import Path
 from typing import Final
 
-from app.backups.places import sync_file
 from app.database import settle
 from app.domain.refusals import StartRefused
+from app.files import copy as copy_file
+from app.files import sync_file
 
 COPY: Final = ".upgrading"
 _BESIDE: Final = ("-wal", "-shm", "-journal")
@@ -86,10 +86,7 @@ def close_log(database: Path) -> None:
 def make_copy(database: Path) -> Path:
     """Copy the database, which `close_log` made one file; raises OSError."""
     copy = copy_of(database)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with database.open("rb") as source, os.fdopen(os.open(copy, flags, 0o600), "wb") as target:
-        shutil.copyfileobj(source, target, 1 << 20)
-    sync_file(copy)
+    copy_file(database, copy)
     return copy
 
 

@@ -6,10 +6,11 @@ backup too many is made then, and an upgrade that was done is not recorded.
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
+
+from app import files
 
 _MAX_BYTES: Final = 4096
 
@@ -60,26 +61,9 @@ def remember(home: Path, upgraded: Upgraded) -> None:
     """Have it on the disk; raises OSError."""
     path = path_in(home)
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    waiting = path.with_name(path.name + ".new")
-    waiting.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(waiting, flags, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(upgraded.encoded())
-        file.flush()
-        os.fsync(descriptor)
-    waiting.replace(path)
-    sync_folder(path.parent)
+    files.replace(path, upgraded.encoded())
 
 
 def forget(home: Path) -> None:
     """Once the ledger has it on record; raises OSError."""
     path_in(home).unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

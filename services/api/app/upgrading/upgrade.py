@@ -17,6 +17,7 @@ from app.backups import create
 from app.database import REVISIONS, current_revision, migrate, newer, upgrade
 from app.domain.refusals import BackupRefused, StartRefused
 from app.evidence.verification.memory import Head, read_memory
+from app.files import sync_folder
 from app.upgrading import files, journal, proving
 from app.upgrading.journal import Upgraded
 
@@ -98,7 +99,7 @@ def _upgraded(
         raise _refused(database, found, backup, error) from error
     step("done")
     try:
-        journal.sync_folder(home)
+        sync_folder(home)
     except OSError as error:
         raise StartRefused(
             f"{database} is of schema {REVISIONS[-1]} now, but the disk did not say that it keeps "

@@ -9,11 +9,12 @@ from typing import Final
 
 import structlog
 
+from app import files
 from app.authority.approvals.parts import Parts
 from app.authority.approvals.transitions import OPEN, Cause
 from app.authority.keys import Keys
 from app.authority.ledger import Kind, Ledger, LedgerEvent
-from app.backups import places, restoring
+from app.backups import restoring
 from app.backups.restoring import MARK, Restored
 from app.domain.actors import SYSTEM
 from app.domain.refusals import BackupRefused, StartRefused
@@ -45,10 +46,10 @@ def finish(home: Path) -> None:
 
 def record(home: Path, ledger: Ledger, keys: Keys) -> Pending | None:
     """Record what was restored, and revoke again, in one transaction; None where nothing was."""
-    if not places.present(home / MARK):
+    if not files.present(home / MARK):
         return None
     try:
-        restored = Restored.decoded(places.read(home / MARK))
+        restored = Restored.decoded(files.read(home / MARK))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StartRefused(
             f"The state was restored from a backup, and {home / MARK}, which says from which one, "
@@ -75,7 +76,7 @@ def follow_up(pending: Pending | None, parts: Parts) -> None:
             for ask in waiting:
                 parts.end(ask, Cause.DEADLINE, _ENDED)
     (pending.home / MARK).unlink(missing_ok=True)
-    places.sync_folder((pending.home / MARK).parent)
+    files.sync_folder((pending.home / MARK).parent)
 
 
 def _is_recorded(ledger: Ledger, restored: Restored) -> bool:

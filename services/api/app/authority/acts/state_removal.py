@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from app import files
 from app.authority.acts.days import midnight_us
 from app.authority.approvals.acts import Effect, NotFeasible
 from app.authority.approvals.plans import Drawn
@@ -22,7 +23,6 @@ from app.authority.ledger.usage_digests import UsageDigests
 from app.authority.permissions import Permission
 from app.authority.ports import Clock
 from app.authority.warrants import Warrant, require_warrant
-from app.backups import places
 from app.backups.removing import ORDER, PARTS, foreign
 from app.domain.actors import Actor
 from app.domain.refusals import InvalidRequest
@@ -103,9 +103,8 @@ class StateRemoval:
         """The order says which approval it is; it is worth what the ledger says of that one."""
         path = self._home / ORDER
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        path.unlink(missing_ok=True)
         said = {"ask": warrant.ask, "plan": warrant.plan_hash}
-        places.write(path, json.dumps(said).encode() + b"\n")
+        files.replace(path, json.dumps(said).encode() + b"\n")
         return Effect(done=True)
 
     # --- usage ------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from typing import Final
 from app.authority.catalog.hashing import hash_file
 from app.authority.catalog.kinds import held_as
 from app.domain.models import Artifact, Manifest
+from app.files import sync_folder
 
 JOURNAL: Final = ".journal"  # no name that a model's file may have
 VIEW: Final = "view"
@@ -88,7 +89,7 @@ class BlobStore:
             blob = self.blob(sha256)
             blob.parent.mkdir(mode=0o700, exist_ok=True)
             files[wanted[sha256]].rename(blob)
-            sync_directory(blob.parent)
+            sync_folder(blob.parent)
         for artifact in manifest.artifacts:
             name = work.view_directory / held_as(artifact.path)
             name.unlink(missing_ok=True)
@@ -108,7 +109,7 @@ class BlobStore:
             blob.parent.mkdir(mode=0o700, exist_ok=True)
             _out_of_the_way(work, blob)
             fresh.replace(blob)
-            sync_directory(blob.parent)
+            sync_folder(blob.parent)
 
     def relink(
         self, work: Incoming, digest: str, files: Iterable[Artifact], foreign: Iterable[str]
@@ -131,10 +132,10 @@ class BlobStore:
                 name = view / held_as(artifact.path)
                 _out_of_the_way(work, name)
                 fresh.replace(name)
-            sync_directory(view)
+            sync_folder(view)
         finally:
             view.chmod(0o500)
-        sync_directory(self._models)
+        sync_folder(self._models)
 
     def place_view(self, work: Incoming, digest: str) -> None:
         """Move a view whose files lie elsewhere to its name; the journal says so first.
@@ -187,32 +188,23 @@ class BlobStore:
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
-        sync_directory(work.directory)
+        sync_folder(work.directory)
 
     def _place_view(self, made: Path, view: Path) -> None:
-        sync_directory(made)
+        sync_folder(made)
         if view.exists():
             if _inodes(view) == _inodes(made):
                 return
             _remove_view(view)
         made.rename(view)
         view.chmod(0o500)
-        sync_directory(self._models)
+        sync_folder(self._models)
 
     def _take_back(self, blobs: Collection[str], view: str | None) -> None:
         if view is not None:
             _remove_view(self.view(view))
         for sha256 in blobs:
             self.blob(sha256).unlink(missing_ok=True)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _fresh(work: Incoming) -> Path:

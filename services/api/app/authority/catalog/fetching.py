@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.authority.catalog.blobs import BlobStore, sync_directory
-from app.authority.catalog.hashing import FILES_AT_ONCE, git_blob_of, hash_file, write_all
+from app.authority.catalog.blobs import BlobStore
+from app.authority.catalog.hashing import FILES_AT_ONCE, git_blob_of, hash_file
 from app.authority.catalog.intake import PROGRESS_EVERY_S, RESERVE_BYTES
 from app.authority.catalog.kinds import held_as
 from app.authority.catalog.watching import Moved, PullProgress, PullWatch
@@ -32,6 +32,7 @@ from app.domain.feasibility import gib
 from app.domain.hub import HubFile, HubRevision
 from app.domain.models import Artifact, Manifest
 from app.domain.refusals import DigestMismatch, DiskFull, IntakeRefused
+from app.files import sync_folder, write_all
 
 PART: Final = ".part"
 WRONG: Final = ".wrong"
@@ -133,7 +134,7 @@ class Download:
         (self.directory / JOURNAL).unlink(missing_ok=True)
         with (self.directory / JOURNAL).open("x", encoding="utf-8") as file:
             file.write(json.dumps(journal))
-        sync_directory(self.directory.parent)
+        sync_folder(self.directory.parent)
 
     def _check_space(self, missing: int) -> None:
         free = self._store.bytes_free()
@@ -211,7 +212,7 @@ class _OneFile:
             step = self._steps("fetching", file, begin)
 
             def sink(piece: bytes) -> None:
-                write_all(part, memoryview(piece))
+                write_all(part, piece)
                 self._moved.add(len(piece))
                 step(len(piece))
 

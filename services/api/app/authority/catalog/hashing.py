@@ -6,6 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
+from app.files import write_all
+
 # Two such buffers per file: one is hashed while the other is written.
 BUFFER_BYTES: Final = 4 << 20
 FILES_AT_ONCE: Final = 4
@@ -66,9 +68,3 @@ def copy_hashed(source: int, target: int, step: Step) -> tuple[str, int]:
             written.result()
     os.fsync(target)
     return digest.hexdigest(), size
-
-
-def write_all(descriptor: int, data: memoryview) -> None:
-    """Write every byte: a single call may take fewer."""
-    while data:
-        data = data[os.write(descriptor, data) :]

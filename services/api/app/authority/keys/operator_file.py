@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from app import files
 from app.authority.keys.secret import MAX_LENGTH
 from app.domain.refusals import StartRefused
 
@@ -66,13 +67,8 @@ def write_waiting(path: Path, secret: str) -> None:
     waiting = waiting_path(path)
     try:
         waiting.unlink(missing_ok=True)  # of a start that ended before its key was recorded
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS
-        descriptor = os.open(waiting, flags, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secret + "\n")
-            file.flush()
-            os.fsync(descriptor)
-        _sync_directory(path.parent)
+        files.write(waiting, f"{secret}\n".encode("ascii"))
+        files.sync_folder(path.parent)
     except OSError as error:
         raise _unusable(waiting, error.strerror or str(error)) from error
 
@@ -82,7 +78,7 @@ def settle(path: Path) -> None:
     try:
         os.link(waiting_path(path), path, follow_symlinks=False)
         waiting_path(path).unlink()
-        _sync_directory(path.parent)
+        files.sync_folder(path.parent)
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
 
@@ -96,19 +92,11 @@ def move_aside(path: Path) -> Path | None:
             aside = path.with_name(f"{path.name}.old-{number}")
             if not os.path.lexists(aside):
                 path.rename(aside)
-                _sync_directory(path.parent)
+                files.sync_folder(path.parent)
                 return aside
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
     raise _unusable(path, "there are too many old ones beside it")
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unusable(path: Path, why: str) -> StartRefused:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from app.domain.refusals import AuditUnavailable, StartRefused
+from app.files import sync_folder
 
 PRIVATE: Final = 0o600
 MAX_BYTES: Final = 1 << 20
@@ -141,12 +142,12 @@ def write_private(path: Path, content: bytes) -> None:
 def place(waiting: Path, path: Path) -> None:
     """Give a durable file its name, durably; raises OSError."""
     waiting.replace(path)
-    sync_directory(path.parent)
+    sync_folder(path.parent)
 
 
 def remove(path: Path) -> None:
     path.unlink(missing_ok=True)
-    sync_directory(path.parent)
+    sync_folder(path.parent)
 
 
 def sync(descriptor: int) -> None:
@@ -155,14 +156,6 @@ def sync(descriptor: int) -> None:
         fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
     else:
         os.fdatasync(descriptor)
-
-
-def sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def unusable(path: Path, why: str, remedy: str = RESTORE) -> StartRefused:
