@@ -67,6 +67,8 @@ def rewritten(made: Made, **fields: object) -> None:
         ({"files": [{"path": "../x", "size": 1, "sha256": ""}]}, "missing or wrong"),
         ({"files": []}, "without the database it is no backup"),
         ({"more": 1}, "missing or wrong"),
+        ({"made_us": 10**30}, "missing or wrong"),
+        ({"name": "a\x1b[2J"}, "missing or wrong"),
     ],
 )
 def test_a_manifest_of_another_time_or_making(
@@ -74,6 +76,17 @@ def test_a_manifest_of_another_time_or_making(
 ) -> None:
     rewritten(made, **fields)
     assert sentence in wrong(made)
+
+
+@pytest.mark.parametrize("name", ["lmx.db-wal", "run/upgrading.json", "ledger/restored.json"])
+def test_a_file_that_no_backup_has_though_the_manifest_names_it(made: Made, name: str) -> None:
+    """A write-ahead log beside the database would make another one of it than was verified."""
+    (made.path / name).parent.mkdir(exist_ok=True)
+    (made.path / name).write_bytes(b"x")
+    said = json.loads((made.path / MANIFEST).read_text())
+    row = {"path": name, "size": 1, "sha256": hashlib.sha256(b"x").hexdigest()}
+    rewritten(made, files=[*said["files"], row])
+    assert "missing or wrong" in wrong(made)
 
 
 def test_a_manifest_that_was_changed_alone(made: Made) -> None:

@@ -6,6 +6,7 @@ SHA-256, and `manifest.sha256`, the manifest's own digest in the form that `sha2
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self, TypeVar
@@ -40,6 +41,11 @@ both again from what is here, and records that it did.
 """
 SETTINGS: Final = ("config.yaml", "routing.yaml", "models.yaml", "guardrails.yaml", "operator.key")
 SIGNERS: Final = "signers"
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
+_HEX: Final = re.compile(r"[0-9a-f]{0,64}")
+_MOST: Final = 2**53 - 1
+_LATEST_US: Final = 253_402_300_799_999_999
+"""The end of the year 9999: what can be said as a date."""
 NOT_IN_IT: Final = (
     "Models' weights are not in a backup: keep store/ by other means, or import the models again."
 )
@@ -120,10 +126,15 @@ def checksum_line(manifest: bytes) -> bytes:
     return f"{hashlib.sha256(manifest).hexdigest()}  {MANIFEST}\n".encode()
 
 
-def is_inside(path: str) -> bool:
-    """Whether a manifest's path stays in the backup's directory and is plain."""
-    steps = path.split("/")
-    return all(step not in ("", ".", "..") and "\x00" not in step for step in steps)
+def belongs(path: str) -> bool:
+    """Whether a backup has a file of this name. Pure.
+
+    No other is ever put back: a write-ahead log would make another database of the one that was
+    verified, and a note of an upgrade would have one recorded that never was.
+    """
+    folder, _, name = path.rpartition("/")
+    plain = name not in ("", ".", "..") and "\x00" not in name
+    return path in (DATABASE, *SIGNING, *SETTINGS) or (folder == SIGNERS and plain)
 
 
 def _typed(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,8 +152,14 @@ def _typed(fields: Mapping[str, Any]) -> dict[str, Any]:
         Model(_of(str, row["id"]), _of(str, row["digest"]), _of(int, row["size_bytes"]))
         for row in _of(list, fields["models"])
     )
-    if not all(is_inside(file.path) for file in found["files"]):
-        raise ValueError("a path that leads out of the backup")
+    paths = [file.path for file in found["files"]]
+    if len(set(paths)) < len(paths) or not all(map(belongs, paths)):
+        raise ValueError("a file that no backup has")
+    sizes = [found[name] for name in numbers] + [file.size for file in found["files"]]
+    if not all(0 <= size <= _MOST for size in sizes) or found["made_us"] > _LATEST_US:
+        raise ValueError("a number that cannot be")
+    if not _NAME.fullmatch(found["name"]) or not _HEX.fullmatch(found["root"]):
+        raise ValueError("a name or a root that cannot be")
     return found
 
 
