@@ -30,6 +30,8 @@ class Loaded:
     operator: httpx.AsyncClient
     engine: FakeEngine
     clock: FixedClock
+    used: list[int]
+    """Bytes of memory that other programs hold."""
 
     async def ask(self, *, as_operator: bool = False, path: str = CHAT) -> httpx.Response:
         headers = {} if as_operator else {"Authorization": ""}
@@ -43,7 +45,7 @@ class Loaded:
 
 @asynccontextmanager
 async def loaded(home: Path, **settings: Any) -> AsyncIterator[Loaded]:
-    clock, host = FixedClock(), FakeEngineHost()
+    clock, host, used = FixedClock(), FakeEngineHost(), [0]
     home.mkdir(mode=0o700)
     directory = tiny_model(home / "model")
     with (
@@ -55,14 +57,14 @@ async def loaded(home: Path, **settings: Any) -> AsyncIterator[Loaded]:
             home=home,
             listening=LISTENING,
             host=host,
-            probe=FixedMemory(clock, total_bytes=64 * GIB, used_bytes=lambda: 0),
+            probe=FixedMemory(clock, total_bytes=64 * GIB, used_bytes=lambda: used[0]),
         )
         async with as_operator(made, home) as operator:
             asked = {"path": str(directory), "name": NAME}
             (await operator.post("/authority/models/import", json=asked)).raise_for_status()
             (await operator.post(f"/authority/models/{NAME}/load", json={})).raise_for_status()
             host.started[-1].hold()
-            yield Loaded(operator, host.started[-1], clock)
+            yield Loaded(operator, host.started[-1], clock, used)
             host.started[-1].release()
 
 
@@ -125,24 +127,31 @@ async def test_a_bot_with_many_requests_does_not_delay_another_keys_only_one(
         assert ended.index("mine") <= 3
 
 
-async def test_while_the_queue_is_full_operators_probes_and_the_ledger_are_answered(
+async def test_while_queue_and_memory_are_full_operators_probes_and_the_ledger_are_answered(
     tmp_path: Path,
 ) -> None:
-    async with loaded(tmp_path / "home", queue_limit=4, drain_timeout_s=1) as at:
+    async with loaded(tmp_path / "home", queue_limit=4) as at:
         bots = await begun(at, 5)
         assert (await at.ask()).json()["error"]["code"] == "queue_full"
         newcomer = asyncio.create_task(at.ask(as_operator=True))
         while await at.under_way() < 6:
             await asyncio.sleep(0.001)
+        at.used[0] = 64 * GIB
+        asked = {"path": str(tmp_path / "home" / "model"), "name": "lab/two"}
+        (await at.operator.post("/authority/models/import", json=asked)).raise_for_status()
+        refused = await at.operator.post("/authority/models/lab/two/load", json={})
+        assert refused.json()["code"] == "does_not_fit"
         for path in ("/healthz", "/readyz", "/metrics", "/authority/status", "/v1/models"):
             assert (await at.operator.get(path)).status_code == 200
         assert (await at.operator.get("/authority/ledger/events")).status_code == 200
         unloading = asyncio.create_task(at.operator.post(f"/authority/models/{NAME}/unload"))
-        await asyncio.sleep(0.01)
+        waited = await asyncio.gather(newcomer, *bots[2:])
+        codes = {answer.json()["error"]["code"] for answer in waited}
+        assert (codes, waited[0].headers["retry-after"]) == ({"queue_full"}, "2")
+        assert await at.under_way() == 2
         at.engine.release()
         assert (await unloading).status_code == 200
-        answers = await asyncio.gather(newcomer, *bots)
-        assert {answer.status_code for answer in answers} == {200}
+        assert [(await bot).status_code for bot in bots[:2]] == [200, 200]
         assert await at.under_way() == 0
 
 

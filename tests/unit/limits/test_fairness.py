@@ -44,6 +44,19 @@ def test_one_key_alone_has_all_the_places_and_keeps_its_order() -> None:
     assert len(order) == 10
 
 
+def test_who_is_turned_away_is_told_and_those_at_the_worker_end_as_ever() -> None:
+    line, order = Line(), list[str]()
+    turns = joined(line, order, "a", 5) + joined(line, order, "b", 2)
+    line.turn_away(lambda: QueueFull("Ask again."), 2)
+    assert [turn.refused is None for turn in turns] == [True] * 4 + [False] * 3
+    assert len({id(turn.refused) for turn in turns[4:]}) == 3
+    assert (len(order), line.waiting, turns[6].waited_ms) == (7, 0, 2000)
+    for turn in turns:
+        line.leave(turn, 3)
+    assert not line._at_worker
+    assert joined(line, order, "b", 1)[0].is_in
+
+
 def test_who_leaves_the_line_is_gone_at_once() -> None:
     line, order = Line(), list[str]()
     turns = joined(line, order, "a", 6)

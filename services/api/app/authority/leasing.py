@@ -131,7 +131,10 @@ async def _one(
 
 
 async def _turn(ports: InferencePorts, model_id: str, asking: Asking, held: AsyncExitStack) -> Turn:
-    """Return once the request may be sent to the worker; leaving `held` gives its place back."""
+    """Return once the request may be sent to the worker; leaving `held` gives its place back.
+
+    Raises QueueFull or ShuttingDown where the model is taken out of memory meanwhile.
+    """
     at = ports.serving.residency.of(model_id)
     slots = at.terms.slots if at.terms is not None else 1
     may_go = asyncio.Event()
@@ -144,4 +147,6 @@ async def _turn(ports: InferencePorts, model_id: str, asking: Asking, held: Asyn
     )
     held.callback(lambda: at.line.leave(turn, ports.clock.monotonic()))
     await may_go.wait()
+    if turn.refused is not None:
+        raise turn.refused
     return turn

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from app.domain.refusal import Refusal
+
 AHEAD = 2
 """Times the model's slots: what is at its worker at once, running or about to."""
 
@@ -18,8 +20,8 @@ AHEAD = 2
 class Turn:
     """A request's place. `began`: when its first sequence could begin.
 
-    `let_in` is called once, when it may be sent to the worker: within `join` where it need not
-    wait.
+    `let_in` is called once: when it may be sent to the worker, within `join` where it need not
+    wait, or when it was turned away; `refused` says which.
     """
 
     key: str
@@ -27,6 +29,7 @@ class Turn:
     joined: float
     let_in: Callable[[], None]
     is_in: bool = False
+    refused: Refusal | None = None
     began: float | None = None
 
     @property
@@ -72,6 +75,8 @@ class Line:
 
     def leave(self, turn: Turn, now: float) -> None:
         """Its request has ended, or was given up; others move up."""
+        if turn.refused is not None:
+            return
         if not turn.is_in:
             self._take_from_lane(turn)
             turn.began = now
@@ -87,6 +92,14 @@ class Line:
         else:
             self._running -= turn.sequences
         self._move_up(now)
+
+    def turn_away(self, refusal: Callable[[], Refusal], now: float) -> None:
+        """Whoever still waits will not be let in: the model goes. At its worker nothing changes."""
+        lanes, self._lanes = self._lanes, {}
+        self.waiting = 0
+        for turn in (turn for lane in lanes.values() for turn in lane):
+            turn.refused, turn.began = refusal(), now
+            turn.let_in()
 
     def _move_up(self, now: float) -> None:
         while self._lanes and sum(self._at_worker.values()) < AHEAD * self.slots:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -12,11 +13,14 @@ from app.authority.lifecycle.equipment import Equipment
 from app.authority.lifecycle.residency import Held
 from app.authority.lifecycle.transitions import Cause, State
 from app.domain.actors import Actor
-from app.domain.refusals import AuditUnavailable
+from app.domain.refusals import AuditUnavailable, QueueFull, Refusal, ShuttingDown
 from app.evidence.runs import Attempt
 from app.evidence.vocabulary import ACTION, Kind
 
 log = structlog.get_logger(__name__)
+
+UNLOADING_RETRY_S = 2
+"""Whoever asks again while the model still goes waits until it is gone."""
 
 
 class Unloading:
@@ -29,6 +33,9 @@ class Unloading:
         self, held: Held, actor: Actor, reason: str, policy: Mapping[str, Any] | None = None
     ) -> dict[str, int]:
         """Bring a draining model to absent; returns what was measured.
+
+        What its worker has may end; who waits for a turn there is refused at once, so that an
+        unload takes no longer for a line of sixty.
 
         `policy` is the decision that let it happen, where it was asked for.
 
@@ -49,6 +56,7 @@ class Unloading:
             if held.state is State.DRAINING:
                 held.move(Cause.KEPT)
             raise
+        held.line.turn_away(partial(_turned_away, held, reason), self._equipment.clock.monotonic())
         cut_off = await self._drain(held)
         await self._stop(held)
         measured = {"freed_bytes": freed, "cut_off": cut_off}
@@ -102,3 +110,13 @@ class Unloading:
             # The process is gone and cannot be brought back; the intent stands and is
             # reconciled at the next start.
             log.error("unload_outcome_not_recorded", model=attempt.subject, intent_seq=intent_seq)
+
+
+def _turned_away(held: Held, reason: str) -> Refusal:
+    """What those hear who wait for their turn. Many at once: so not recorded one by one."""
+    if reason == "shutdown":
+        return ShuttingDown("The server is stopping. Ask again when it is back.")
+    return QueueFull(
+        f"{held.model_id} is being unloaded: whoever waited for it has to ask again.",
+        retry_after_s=UNLOADING_RETRY_S,
+    )
