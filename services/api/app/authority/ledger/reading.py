@@ -98,10 +98,20 @@ def latest(connection: Connection, kinds: Iterable[str]) -> dict[str, StoredEven
 def open_intents(connection: Connection) -> list[StoredEvent]:
     """Return every intent that no outcome closes, oldest first."""
     closing = INDEX.alias("closing")
-    closed = exists().where(closing.c.intent_seq == INDEX.c.seq, closing.c.kind.in_(_OUTCOMES))
+    closed = exists().where(closing.c.intent_seq == INDEX.c.seq)
+    if _named_by_others(connection):  # to ask each its kind takes four times as long
+        closed = closed.where(closing.c.kind.in_(_OUTCOMES))
     query = _EVENT.join(INDEX, INDEX.c.seq == EVENT.c.seq)
     query = query.where(INDEX.c.kind.in_(_INTENTS), ~closed).order_by(INDEX.c.seq)
     return _all(connection.execute(query))
+
+
+def _named_by_others(connection: Connection) -> bool:
+    """Whether an event that is no outcome names an intent; every outcome names one."""
+    naming = select(func.count()).where(INDEX.c.intent_seq.is_not(None))
+    outcomes = select(func.count()).where(INDEX.c.kind.in_(_OUTCOMES))
+    counts = connection.execute(select(naming.scalar_subquery(), outcomes.scalar_subquery()))
+    return len(set(counts.one())) > 1
 
 
 def _all(rows: Iterable[Any]) -> list[StoredEvent]:
