@@ -88,6 +88,7 @@ def test_without_a_server_the_file_is_shown_and_that_is_said(lmx: Run, home: Pat
 
 
 def test_a_check_needs_no_server_and_says_everything(lmx: Run, home: Path) -> None:
+    assert lmx("config", "check").out.startswith("There is no ")
     write(home, "port: 1235\n")
     right = lmx("config", "check")
     assert (right.code, right.err) == (0, "")

@@ -47,7 +47,7 @@ def test_a_wall_that_does_not_stand_says_why_and_what_to_do(
     assert ended.code == 1
     shown = " ".join(ended.out.split())
     assert "wall: landlock DOES NOT STAND why This kernel has none. do " in shown
-    assert f"1 of {BESIDE + 2} do not stand: wall: landlock" in ended.err
+    assert f"1 of {BESIDE + 2} does not stand: wall: landlock" in ended.err
     checks = json.loads(lmx("doctor", "--json").out)["checks"]
     assert [check["stands"] for check in checks] == [True] * (BESIDE + 1) + [False]
     assert all(bool(check["do"]) is not check["stands"] for check in checks)

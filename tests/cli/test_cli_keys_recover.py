@@ -81,7 +81,7 @@ def test_the_state_of_another_account_is_refused_with_the_command(
     assert "sudo -u" in capsys.readouterr().err
 
 
-def test_a_directory_without_a_state_is_a_sentence(
+def test_a_directory_without_a_state_is_a_sentence_before_anything_is_asked(
     at_a_terminal: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -89,6 +89,7 @@ def test_a_directory_without_a_state_is_a_sentence(
 ) -> None:
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("LMX_HOME", str(tmp_path / "empty"))
+    monkeypatch.setattr("app.cli.confirmation.typed", lambda *_, **__: pytest.fail("asked"))
     assert main(["keys", "recover"]) == ExitCode.REFUSED
     assert "holds no state" in capsys.readouterr().err
 

@@ -35,7 +35,7 @@ BackupPath = Annotated[Path, typer.Argument(metavar="DIR", help="A backup's dire
 def create(
     into: Annotated[
         Path | None,
-        typer.Argument(metavar="[DIR]", help="Where to make it; else LMX_HOME/backups."),
+        typer.Argument(metavar="DIR", help="Where to make it; else LMX_HOME/backups."),
     ] = None,
     server: ServerUrl = SERVER,
     as_json: AsJson = False,

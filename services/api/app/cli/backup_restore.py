@@ -27,7 +27,8 @@ _SINKS: Final = re.compile(r"^\s+sinks:\s*(?!\s*(\[\s*\]|#|$))|^\s+sinks:\s*\n\s
 
 def restore(
     path: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="A backup's directory.")
+        Path | None,
+        typer.Argument(metavar="DIR", help="A backup's directory; needed without --continue."),
     ] = None,
     *,
     go_on: Annotated[

@@ -75,7 +75,8 @@ def check(file: _File = None, as_json: AsJson = False) -> None:
         output.say(*(_placed(each) for each in problems))
     else:
         said = f"Not the default: {', '.join(other)}." if other else "All is the default."
-        output.say(f"{path} can be used. {said}")
+        is_there = path.exists()
+        output.say(f"{path} can be used. {said}" if is_there else f"There is no {path} yet. {said}")
     if problems:
         count = f"{len(problems)} problem" + ("s" if problems[1:] else "")
         raise CommandError(f"{path} cannot be used: {count}.")

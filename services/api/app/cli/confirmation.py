@@ -27,7 +27,7 @@ def require_terminal(act: str) -> None:
 def typed(phrase: str, *, consequences: list[str]) -> str:
     """Say what will happen, then return `phrase` once it has been typed exactly."""
     for line in consequences:
-        output.note(line)
+        output.note_wrapped(line)
     output.note(f"To go on, type: {phrase}")
     try:
         output.prompt()

@@ -55,7 +55,8 @@ def doctor(server: ServerUrl = SERVER, as_json: AsJson = False) -> None:
         output.show_fields([row for check in checks for row in _rows(check)])
     if failing:
         names = ", ".join(check.name for check in failing)
-        raise CommandError(f"{len(failing)} of {len(checks)} do not stand: {names}.")
+        verb = "do" if failing[1:] else "does"
+        raise CommandError(f"{len(failing)} of {len(checks)} {verb} not stand: {names}.")
 
 
 def _here() -> Iterator[Check]:

@@ -24,6 +24,7 @@ def recover() -> None:
     confirmation.require_terminal("Recovering the operator key")
     place = home(os.environ)
     _refuse_others_state(place)
+    _refuse_no_state(place)
     _refuse_running(place)
     confirmation.typed(
         PHRASE,
@@ -67,6 +68,15 @@ def _refuse_others_state(place: Path) -> None:
         raise CommandError(
             f"{place} belongs to {name}, and only that account may recover its key: "
             f"sudo -u {name} LMX_HOME={place} lmx keys recover",
+            exit_code=ExitCode.REFUSED,
+        )
+
+
+def _refuse_no_state(place: Path) -> None:
+    """Before a person is asked; the key's maker looks again, and harder."""
+    if not (place / "lmx.db").exists():
+        raise CommandError(
+            f"{place} holds no state of LMX: there is no lmx.db. Say where it is with LMX_HOME.",
             exit_code=ExitCode.REFUSED,
         )
 

@@ -40,6 +40,13 @@ def note(line: str) -> None:
     sys.stderr.flush()
 
 
+def note_wrapped(sentences: str) -> None:
+    """As `note`; a terminal gets its words whole."""
+    for line in sentences.split("\n"):
+        for part in text.paragraph(line, width=width_of(sys.stderr)):
+            note(part)
+
+
 def note_list(lines: Sequence[str]) -> None:
     """Several things to look at, each on its own line, wrapped for a narrow terminal."""
     for line in lines:

@@ -17,14 +17,16 @@ _INTRODUCTION: Final = """\
 Made from the command tree by `python -m app.cli.reference`; a test fails when it is out of date.
 
 `lmx` is a client of the running server: it talks to it over HTTP on loopback and never goes around
-the authority. Only `lmx serve` starts one.
+the authority. Only `lmx serve` starts one, and `lmx service` has the system start it. What needs no
+server (`backup`, `config check`, `doctor`, `service`, `witness`) or must have none running
+(`backup restore`, `keys recover`) reads LMX_HOME itself, as the account that owns it.
 
 | environment | |
 |---|---|
 | `LMX_URL` | the server, as `--server` does; loopback only |
 | `LMX_KEY` | the key to use |
-| `LMX_HOME` | where `operator.key` is read from when `LMX_KEY` is not set (`~/.lmx`); \
-readable by its owner alone, or it is refused |
+| `LMX_HOME` | where the state is (`~/.lmx`), and in it `operator.key`, used when \
+`LMX_KEY` is not set; readable by its owner alone, or it is refused |
 | `LMX_WITNESS_HOME` | the directory of a witness, for `lmx witness` (`~/.lmx-witness`) |
 | `NO_COLOR` | no colours |
 | `LMX_TRACEBACK` | set: a fault in lmx itself ends with a traceback, not with a sentence |

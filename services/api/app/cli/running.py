@@ -64,5 +64,5 @@ def _explained(error: BaseException) -> tuple[str, ExitCode]:
 
 
 def _end(sentence: str, code: ExitCode) -> ExitCode:
-    output.note(f"lmx: {sentence}")
+    output.note_wrapped(f"lmx: {sentence}")
     return code

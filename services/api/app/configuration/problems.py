@@ -61,7 +61,7 @@ def _otherwise(found: ErrorDetails, at: At) -> str:
         case "missing":
             return " is missing: set it"
         case "literal_error":
-            return f" can be {found['ctx']['expected']}{_nearest(found)}"
+            return f" can only be {found['ctx']['expected']}{_nearest(found)}"
         case _:
             return f": {found['msg'].removeprefix('Value error, ')}"
 

@@ -64,7 +64,8 @@ def configuration(home: Path) -> list[Check]:
         return [
             wrong("configuration", f"{path} cannot be used: {first}", f"lmx config check {path}")
         ]
-    return [stands("configuration", str(path)), hub(settings.hub)]
+    said = str(path) if path.exists() else f"all is the default: there is no {path} yet"
+    return [stands("configuration", said), hub(settings.hub)]
 
 
 def hub(settings: Any) -> Check:
