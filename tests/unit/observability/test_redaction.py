@@ -135,6 +135,33 @@ def test_a_secret_without_a_shape_is_found_by_what_stands_before_it(text: str) -
     assert CANARY not in redact_text(said)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Send your key as a bearer token. Bearer with your key.",
+        "It uses basic authentication.",
+        "a bearer token",
+        "Basic, negotiate and bearer are schemes.",
+        "what a bearer of bad news says",
+    ],
+)
+def test_a_sentence_about_keys_stays_one(said: str) -> None:
+    assert redact_text(said) == said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Bearer {}", "Bearer {} and more", "b'Bearer {}'", "Basic {} realm=x", "Bearer {}.",
+        "bearer {}, accept: x", "Bearer   {} and", "Bearer\u00a0{}".replace("\u00a0", " "),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("secret", [CANARY, "Sesame", "opensesameopensesame", "open-sesame"])
+def test_what_no_sentence_has_behind_a_scheme_is_a_secret(said: str, secret: str) -> None:
+    assert secret not in redact_text(said.format(secret))
+    assert "sesame" not in redact_text("b'Bearer sesame', Basic sesame")
+
+
 def test_what_is_around_a_secret_stays() -> None:
     assert redact_text(f"GET /v1/x?api_key={CANARY}&limit=5") == (
         f"GET /v1/x?api_key={REDACTED}&limit=5"

@@ -27,6 +27,12 @@ _NAME: Final = r"""
       | token (?! ["']? \s{0,4} [:=] \s{0,4} ["']? \d{1,9} (?![\w-]) )   # a number counts them
     )
 """
+_NO_PROSE: Final = r"""
+    (?! [a-z]{1,11}+ (?: \ [A-Za-z]{1,32}+ (?![^\s.,;:!?]) | [,;]\ ) )
+    (?! (?:tokens?|keys?|authentication|authorization|credentials?) (?:[\s.,;:!?)] | \Z) )
+"""
+"""After `Bearer `: not a short word in small letters with another behind it, as in a sentence. At
+the end of a text, or before a quote, even such a word is a secret."""
 
 _SECRETS: Final = re.compile(
     rf"""
@@ -45,7 +51,7 @@ _SECRETS: Final = re.compile(
     | -----BEGIN\ [A-Z0-9\ ]{{0,40}}PRIVATE\ KEY.*?(?:-----END\ [A-Z0-9\ ]{{0,40}}KEY-----|\Z)
     | (?<=://)[^\s/?\#@"'<>]{{1,512}}(?=@)                      # who logs in, in an address
     | (?<![\w.+-])[\w.+-]{{1,64}}:[^\s@/:"'<>]{{3,128}}@(?!sha256)(?=[\w\[])
-    | (?i:(?<=bearer\ )|(?<=basic\ )|(?<=negotiate\ ))\ {{0,8}}[^\s"',;)}}\]\\]{{4,}}+
+    | (?i:(?<=bearer\ )|(?<=basic\ )|(?<=negotiate\ ))\ {{0,8}}+{_NO_PROSE}[^\s"',;)}}\]\\]{{4,}}+
     | (?i: (?P<cookies>(?<![a-z0-9])(?:set-)?cookie\s{{0,4}}:\s{{0,4}}) [^\r\n"']++ )
     | (?i: (?P<name>{_NAME}
              (?: \\{{0,4}}["']\s{{0,4}}[,:=]\s{{0,4}}b? | \s{{0,4}}(?:=>|[=:]|%3D)\s{{0,4}} ) )

@@ -31,7 +31,7 @@ def _server(title: str, cure: str, status: int = 503, retry_after_s: int | None 
 
 
 WIRE: Mapping[type[Refusal], Wire] = {
-    no.KeyMissing: _bad("A key is needed", "Send Authorization: Bearer with your key.", 401),
+    no.KeyMissing: _bad("A key is needed", "Send your key as a bearer token.", 401),
     no.KeyInvalid: _bad(
         "The key is unknown or revoked", "Ask an operator for a new key: lmx keys create.", 401
     ),
