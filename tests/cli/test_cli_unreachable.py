@@ -115,7 +115,7 @@ def test_the_last_trouble_of_a_log_is_one_safe_line(lines: list[str], told: str)
 @pytest.mark.parametrize(
     ("lock", "found"),
     [
-        (str(os.getpid()), os.getpid()),
+        pytest.param(str(os.getpid()), os.getpid(), id="this one"),
         ("0", None),
         ("-1", None),
         ("9" * 30, None),
