@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.database import REVISIONS
+from app.domain.revisions import REVISIONS
 from tests.fakes.database import foreign_connection
 from tests.fakes.states import unpacked
 

@@ -17,9 +17,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.refusals import StartRefused
-
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
-"""Every schema revision, oldest first; a test compares it with `migrations/versions`."""
+from app.domain.revisions import REVISIONS
 
 APPEND_ONLY: Final = frozenset(
     {

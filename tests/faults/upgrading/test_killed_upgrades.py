@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.database import REVISIONS, current_revision
+from app.database import current_revision
+from app.domain.revisions import REVISIONS
 from app.evidence.verification import of_home, verify_database
 from app.upgrading import STEPS
 from tests.fakes.states import unpacked

@@ -13,17 +13,11 @@ import pytest
 
 from app import files
 from app.backups import Made, create, places, verify
-from app.backups.contents import KNOWN_SCHEMAS
 from app.backups.snapshot import copy_database
-from app.database import REVISIONS
 from app.domain.actors import SYSTEM
 from app.domain.refusals import BackupRefused
 from tests.fakes import events
 from tests.fakes.home import Home
-
-
-def test_the_schemas_it_knows_are_the_databases() -> None:
-    assert KNOWN_SCHEMAS == REVISIONS
 
 
 def test_it_is_made_beside_a_running_server_and_holds(home: Home, made: Made) -> None:

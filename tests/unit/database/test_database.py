@@ -13,8 +13,9 @@ from sqlalchemy.exc import DatabaseError
 
 from app.authority.catalog import records
 from app.authority.ledger.guards import broken_guards
-from app.database import REVISIONS, current_revision, migrate, open_engine, upgrade
+from app.database import current_revision, migrate, open_engine, upgrade
 from app.domain.refusals import StartRefused
+from app.domain.revisions import REVISIONS
 from tests.fakes.database import foreign_connection
 
 ROOT = Path(__file__).resolve().parents[3]

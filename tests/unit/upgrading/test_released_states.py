@@ -9,8 +9,8 @@ from app.authority.approvals.store import Asks
 from app.authority.approvals.transitions import State
 from app.authority.guardrails.store import GuardrailsStore
 from app.authority.ledger import Kind
-from app.database import REVISIONS
 from app.domain.actors import Role
+from app.domain.revisions import REVISIONS
 from app.evidence.verification import of_home, verify_database
 from app.wiring.opening import Authority
 from tests.fakes.database import foreign_connection

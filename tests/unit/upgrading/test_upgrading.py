@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from app.backups import create
-from app.database import REVISIONS, current_revision
+from app.database import current_revision
 from app.domain.refusals import StartRefused
+from app.domain.revisions import REVISIONS
 from app.upgrading import Upgraded, bring_up_to_date, forget
 from app.upgrading.proving import Said, lost
 from tests.fakes.database import foreign_connection

@@ -9,14 +9,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Self, TypeVar
 
 _T = TypeVar("_T")
 
 FORMAT: Final = 1
 """Raised when an older release could not restore what a newer one writes."""
-KNOWN_SCHEMAS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
-"""The database's schemas that this release can open; a test compares it with the database's."""
 
 DATABASE: Final = "lmx.db"
 MANIFEST: Final = "manifest.json"
@@ -46,9 +45,6 @@ _HEX: Final = re.compile(r"[0-9a-f]{0,64}")
 _MOST: Final = 2**53 - 1
 _LATEST_US: Final = 253_402_300_799_999_999
 """The end of the year 9999: what can be said as a date."""
-NOT_IN_IT: Final = (
-    "Models' weights are not in a backup: keep store/ by other means, or import the models again."
-)
 
 
 class ManifestInvalid(ValueError):
@@ -120,6 +116,11 @@ class Manifest:
         if manifest.encoded() != content:
             raise ManifestInvalid("is damaged: it is not written as a backup's manifest is")
         return manifest
+
+
+def moment(time_us: int) -> str:
+    """Microseconds since 1970 as they stand in a name: UTC, to the second."""
+    return datetime.fromtimestamp(time_us // 1_000_000, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def checksum_line(manifest: bytes) -> bytes:

@@ -12,7 +12,6 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -30,6 +29,7 @@ from app.backups.contents import (
     SIGNING,
     Manifest,
     checksum_line,
+    moment,
 )
 from app.backups.snapshot import (
     Facts,
@@ -115,8 +115,7 @@ def _finish(home: Path, folder: Path, partial: Path, head: Head, made_us: int) -
     _copy_settings(home, partial)
     with looking(partial / DATABASE) as connection:
         found = _checked(connection, head)
-    moment = datetime.fromtimestamp(made_us / 1_000_000, UTC).strftime("%Y%m%dT%H%M%SZ")
-    name = f"lmx-{moment}-{found.events}"
+    name = f"lmx-{moment(made_us)}-{found.events}"
     place = folder / name
     if files.present(place):
         raise BackupRefused(f"{place} is there already. Wait a second, then make another one.")

@@ -11,7 +11,6 @@ from app.backups import places
 from app.backups.contents import (
     CHECKSUM,
     DATABASE,
-    KNOWN_SCHEMAS,
     MANIFEST,
     MEMORY,
     Manifest,
@@ -19,6 +18,7 @@ from app.backups.contents import (
     checksum_line,
 )
 from app.backups.snapshot import damage_in, facts_of, looking
+from app.domain.revisions import REVISIONS
 from app.evidence.verification import NotReadable, TargetInvalid, of_copy, verify_database
 
 Progress = Callable[[int, int], None]
@@ -72,17 +72,17 @@ def verify(path: Path, *, progress: Progress = lambda _done, _size: None) -> Ver
     except ManifestInvalid as error:
         return Verified(path, wrong=(f"The manifest {error}.",))
     wrong = list(_files(path, manifest))
-    if manifest.schema not in KNOWN_SCHEMAS:
+    if manifest.schema not in REVISIONS:
         wrong.append(
             f"Its database has the schema {manifest.schema}; this release knows up to "
-            f"{KNOWN_SCHEMAS[-1]}. Use release {manifest.release}, which made it."
+            f"{REVISIONS[-1]}. Use release {manifest.release}, which made it."
         )
     if wrong:
         return Verified(path, manifest, digest, wrong=tuple(wrong))
     checked = [f"{len(manifest.files)} files, {manifest.size_bytes:,} bytes: as the manifest says."]
     notes: list[str] = []
     wrong += _database(path, manifest)
-    if not wrong and manifest.schema == KNOWN_SCHEMAS[-1]:
+    if not wrong and manifest.schema == REVISIONS[-1]:
         wrong += _ledger(path, manifest, progress, checked, notes)
     elif not wrong:
         notes.append(

@@ -6,7 +6,6 @@ has said that it was given, and after a person has typed the phrase once more.
 
 import os
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
@@ -80,5 +79,6 @@ def remove(place: Path) -> None:
 
 
 def _receipt(place: Path) -> Path:
-    moment = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%SZ")
-    return place.resolve().parent / f"lmx-removed-{moment}.json"
+    from app.backups.contents import moment
+
+    return place.resolve().parent / f"lmx-removed-{moment(time.time_ns() // 1000)}.json"

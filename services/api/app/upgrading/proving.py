@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.backups.snapshot import damage_in, looking, root_at
-from app.database import APPEND_ONLY, REVISIONS
+from app.database import APPEND_ONLY
+from app.domain.revisions import REVISIONS
 from app.evidence.guarded_schema import EXPECTED, OBJECTS_SQL, differences
 from app.evidence.verification.memory import Head
 

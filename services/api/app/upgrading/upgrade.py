@@ -7,15 +7,16 @@ that is killed does it again, or finds it done. What fails leaves the old state 
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from app.backups import create
-from app.database import REVISIONS, current_revision, migrate, newer, upgrade
+from app.backups.contents import moment
+from app.database import current_revision, migrate, newer, upgrade
 from app.domain.refusals import BackupRefused, StartRefused
+from app.domain.revisions import REVISIONS
 from app.evidence.verification.memory import Head, read_memory
 from app.files import sync_folder
 from app.upgrading import files, journal, proving
@@ -132,14 +133,9 @@ def _backed_up(
 def _backup(home: Path) -> str:
     """Make one; a start that was killed may have made one a moment ago, which has the name."""
     now_us = time.time_ns() // 1000
-    while any((home / "backups").glob(f"lmx-{_moment(now_us)}-*")):
+    while any((home / "backups").glob(f"lmx-{moment(now_us)}-*")):
         now_us += 1_000_000
     return create(home, now_us=now_us).name
-
-
-def _moment(now_us: int) -> str:
-    """As in the name of a backup, which has seconds."""
-    return datetime.fromtimestamp(now_us // 1_000_000, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def _signed(home: Path) -> Head | None:
@@ -158,8 +154,7 @@ def _remove_copy(database: Path) -> str:
 
 
 def _refused(database: Path, found: str, backup: str, error: Exception) -> StartRefused:
-    known = isinstance(error, StartRefused | BackupRefused)
-    why = str(error.message) if known else _reason(error)  # type: ignore[attr-defined]
+    why = error.message if isinstance(error, StartRefused | BackupRefused) else _reason(error)
     kept = f" A backup was made before: lmx backup verify {database.parent / 'backups' / backup}"
     return StartRefused(
         f"{database} could not be brought from schema {found} to {REVISIONS[-1]}: "

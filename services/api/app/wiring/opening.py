@@ -39,9 +39,10 @@ from app.authority.responses.store import Keeping, Responses
 from app.authority.rules import rules_digest
 from app.clock import SystemClock
 from app.configuration.reloading import canonical, digest
-from app.database import REVISIONS, open_engine
+from app.database import open_engine
 from app.domain.actors import SYSTEM
 from app.domain.refusals import Refusal
+from app.domain.revisions import REVISIONS
 from app.settings import DEFAULT_PORT, TEMPLATES, LedgerSettings, Settings
 from app.upgrading import Upgraded
 from app.wiring import restoring, upgrades

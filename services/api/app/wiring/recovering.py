@@ -11,8 +11,9 @@ from app.authority.keys.recovering import Recovered
 from app.authority.keys.recovering import recover as make
 from app.authority.ledger.opening import record_opening
 from app.clock import SystemClock
-from app.database import REVISIONS, current_revision, open_engine
+from app.database import current_revision, open_engine
 from app.domain.refusals import AuditUnavailable, StartRefused
+from app.domain.revisions import REVISIONS
 from app.settings import Settings
 from app.wiring.opening import ledger_in
 

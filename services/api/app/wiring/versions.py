@@ -6,7 +6,7 @@ from importlib.metadata import version as installed_version
 from typing import Final
 
 from app.authority.rules import rules_digest
-from app.database import REVISIONS
+from app.domain.revisions import REVISIONS
 
 _LIBRARIES: Final = ("mlx", "mlx-lm", "transformers")
 
