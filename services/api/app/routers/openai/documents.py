@@ -1,5 +1,6 @@
 """How /v1 describes itself in /openapi.json, since its bodies are parsed by hand."""
 
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -42,9 +43,16 @@ STREAMED: dict[int | str, dict[str, Any]] = {
 
 
 def errors_as(kind: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
-    """What a client route refuses with, in the shape of its surface."""
+    """What a client route refuses with, in the shape of its surface.
+
+    The default brings the shape into the document, the others refer to it: FastAPI makes a
+    serializer of each shape that it is given, for each route, at each start.
+    """
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}}}
     return {
-        status: {"model": kind, "description": meaning} for status, meaning in _MEANINGS.items()
+        status: {"description": meaning}
+        | ({"model": kind} if status == "default" else {"content": content})
+        for status, meaning in _MEANINGS.items()
     }
 
 
@@ -53,6 +61,21 @@ ERRORS = errors_as(ErrorBody)
 
 def body_of(kind: type[BaseModel]) -> dict[str, Any]:
     """The request body of a route, with its nested schemas in place."""
+    return _Body(kind)
+
+
+class _Body(dict[str, Any]):
+    """What FastAPI adds to an operation, made when /openapi.json is first asked for."""
+
+    def __init__(self, kind: type[BaseModel]) -> None:
+        super().__init__(requestBody=kind)
+
+    def items(self) -> Any:
+        return _described(self["requestBody"]).items()
+
+
+@cache
+def _described(kind: type[BaseModel]) -> dict[str, Any]:
     schema = kind.model_json_schema(ref_template="#/x/{model}")
     nested = schema.pop("$defs", {})
     return {
