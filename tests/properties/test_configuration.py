@@ -5,10 +5,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.configuration.reading import Unusable, checked_text
+from app.configuration.reading import Unusable, checked
 from app.configuration.reloading import change, flat
 from app.settings import Settings
-from app.strict_yaml import Problem
+from app.strict_yaml import Problem, parse_document
 
 FILE = Path("config.yaml")
 NAMES = st.sampled_from([*flat(Settings()), "limits", "hub", "prot", "limits.keys.bot", "a.b"])
@@ -47,7 +47,7 @@ def taken(text: str) -> Settings | None:
     problems: tuple[Problem, ...] = ()
     found = None
     try:
-        found = checked_text(text, FILE).settings
+        found = checked(parse_document(text), FILE, {}).settings
     except Unusable as error:
         problems = error.problems
     assert (found is None) == bool(problems)

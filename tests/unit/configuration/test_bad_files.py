@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.configuration.reading import Unusable, checked_text, load_settings, loaded
+from app.configuration.reading import Unusable, checked, load_settings, loaded
 from app.domain.refusals import StartRefused
+from app.strict_yaml import parse_document
 
 FILE = Path("config.yaml")
 BOMB = "a: &a [x]\n" + "".join(
@@ -17,7 +18,7 @@ BOMB = "a: &a [x]\n" + "".join(
 
 def problems(text: str) -> list[str]:
     with pytest.raises(Unusable) as refused:
-        checked_text(text, FILE)
+        checked(parse_document(text), FILE, {})
     return [str(problem) for problem in refused.value.problems]
 
 

@@ -5,18 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from app.configuration.reading import checked_text
+from app.configuration.reading import checked
 from app.configuration.reloading import RELOADED, canonical, change, digest, flat
 from app.configuration.schema import DRAFT, schema
 from app.configuration.table import RELOAD, RESTART, parts
 from app.settings import TEMPLATES, HubSettings, LimitSettings, Settings
+from app.strict_yaml import parse_document
 
 ROWS = {row.name: row for part in parts() for row in part.rows}
 
 
 def test_the_template_is_a_file_that_the_server_takes() -> None:
     text = (TEMPLATES / "config.yaml").read_text("utf-8")
-    assert checked_text(text, Path("config.yaml")).settings == Settings()
+    assert checked(parse_document(text), Path("config.yaml"), {}).settings == Settings()
 
 
 def test_every_setting_has_a_row_with_its_default_and_a_meaning() -> None:

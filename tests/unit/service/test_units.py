@@ -1,4 +1,4 @@
-"""What a service's files say is what was meant, whatever the paths, and valid for who reads them."""
+"""What a service's files say is what was meant, whatever the paths, and valid to its readers."""
 
 import os
 import plistlib

@@ -10,6 +10,7 @@ from app.cli.outcomes import CommandError, ExitCode
 from app.cli.service_standing import text_of
 from app.cli.service_steps import Command, File, Steps
 from app.cli.service_units import as_typed, is_ours
+from app.files import replace
 
 
 def refuse_foreign(files: tuple[File, ...]) -> None:
@@ -43,10 +44,8 @@ def do(steps: Steps, owner: pwd.struct_passwd) -> None:
         if made and account and os.geteuid() == 0:
             os.chown(folder, owner.pw_uid, owner.pw_gid)
     for file in steps.files:
-        beside = file.path.with_name(f".{file.path.name}.new")
-        beside.write_text(file.text, "utf-8")
-        beside.chmod(0o644)
-        beside.replace(file.path)
+        replace(file.path, file.text.encode())
+        file.path.chmod(0o644)  # whatever this account's umask is
     failed = run_all(steps.commands)
     if failed:
         output.note(f"Written: {', '.join(str(file.path) for file in steps.files)}")

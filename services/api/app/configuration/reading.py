@@ -1,6 +1,4 @@
-"""Reads `config.yaml` over the defaults: all that is wrong at once, each with its line. Pure, but
-for reading the file.
-"""
+"""Reads `config.yaml` over the defaults; says all that is wrong at once, each with its line."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +18,6 @@ from app.strict_yaml import (
     Problem,
     UnreadableYaml,
     nearest_line,
-    parse_document,
     read_document,
 )
 
@@ -69,11 +66,6 @@ def loaded(path: Path, given: Mapping[str, Any] | None = None) -> Loaded:
     except UnreadableYaml as error:
         raise Unusable(path, _cannot(error.problems)) from None
     return checked(document, path, given or {})
-
-
-def checked_text(text: str, path: Path) -> Loaded:
-    """As `loaded`, of a text that is at hand; `path` is what it is called."""
-    return checked(parse_document(text), path, {})
 
 
 def checked(document: Document, path: Path, given: Mapping[str, Any]) -> Loaded:

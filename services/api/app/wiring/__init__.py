@@ -301,7 +301,14 @@ def _services(
         refusals=authority.refusals,
         ready=ready,
         metrics=counting(
-            current, authority, serving, probe, installation, governed, advice, standing
+            current=current,
+            authority=authority,
+            serving=serving,
+            probe=probe,
+            installation=installation,
+            governed=governed,
+            advice=advice,
+            standing=standing,
         ),
         version=installation.version,
         allowed_hosts=frozenset(settings.allowed_hosts),

@@ -32,7 +32,8 @@ READING_S = 0.5
 _SECOND_US = 1_000_000
 
 
-def counting(  # noqa: PLR0917 - what is counted
+def counting(
+    *,
     current: Current,
     authority: Authority,
     serving: Serving,
