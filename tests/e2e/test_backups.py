@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from app.backups import create, verify
+from app.backups.mark import MARK
 from app.backups.replaced import losses
-from app.backups.restoring import MARK, restore
+from app.backups.restoring import restore
 from app.evidence.verification import Report, of_home, verify_database
 from app.home import prepare_home
 from app.settings import Settings

@@ -65,7 +65,8 @@ def recover(home: Path | None = None) -> "Recovered":
         raise StartRefused(f"{place} holds no state of LMX. Say which one with LMX_HOME.")
     prepare_home(place)
     with hold_home(place):
-        from app.backups.restoring import MARK, is_under_way
+        from app.backups.mark import MARK
+        from app.backups.restoring import is_under_way
 
         if is_under_way(place) or (place / MARK).exists():
             raise StartRefused(

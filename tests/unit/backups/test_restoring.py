@@ -8,8 +8,9 @@ import pytest
 
 from app import files
 from app.backups import Made, restoring, verify
+from app.backups.mark import MARK, Restored
 from app.backups.replaced import losses
-from app.backups.restoring import MARK, Restored, finish, restore
+from app.backups.restoring import finish, restore
 from app.domain.refusals import BackupRefused, StartRefused
 from app.evidence.verification import Held, of_home, verify_database
 from app.home import hold_home

@@ -1,21 +1,24 @@
 """What a restore takes away: the state that is there now, compared with the one in a backup.
 
 The ledger of the backup does not say what happened after it. What must not come back with it is
-found here: keys that were revoked since, names that were erased since.
+found here: keys that were revoked since, names that were erased since. So is what an earlier
+restore took away: in the states it kept, and in its mark where no start has recorded it yet.
 """
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from app import files
 from app.backups.contents import DATABASE, MEMORY
+from app.backups.mark import unrecorded
 from app.backups.snapshot import looking
 from app.evidence.verification.memory import MemoryInvalid, read_memory
 from app.evidence.verification.opening import NotReadable, address, reading
 
+_KEYS: Final = "SELECT id FROM access_key"
 _REVOKED: Final = "SELECT id FROM access_key WHERE revoked_us IS NOT NULL"
 _NAMED: Final = "SELECT person FROM person_name"
 _PEOPLE: Final = "SELECT id FROM person"
@@ -31,7 +34,7 @@ class Losses:
 
     `revoked`: keys of the backup that were revoked since. `erased`: persons of it whose names were
     erased since. `missing`: its models whose bytes are not all in store/. `unread`: why the present
-    database could not be compared, if it could not.
+    database could not be compared, if it could not. `origin`: the present log's name, where known.
     """
 
     size: int | None
@@ -41,37 +44,44 @@ class Losses:
     asks: int
     missing: tuple[str, ...]
     unread: str = ""
+    origin: str = ""
 
 
 def losses(home: Path, backup: Path) -> Losses:
     """Compare `home`, which no server uses, with a backup that was verified."""
-    size, root = _signed(home)
-    revoked: tuple[str, ...] = ()
-    erased: tuple[str, ...] = ()
+    size, root, origin = _signed(home)
+    revoked: frozenset[str] = frozenset()
+    erased: frozenset[str] = frozenset()
     unread = ""
+    if files.present(home / DATABASE):
+        try:
+            with reading(address(home / DATABASE)) as now:
+                if size is None:
+                    size = _count(now, "SELECT MAX(seq) FROM ledger_event")
+                revoked, erased = _ended(now)
+        except (sqlite3.Error, NotReadable) as error:
+            unread = str(error)
+    for kept in sorted(home.glob("replaced/*/lmx.db")):
+        with suppress(sqlite3.Error, NotReadable), reading(address(kept)) as then:
+            keys, names = _ended(then)
+            revoked, erased = revoked | keys, erased | names
+    if (before := unrecorded(home)) is not None:
+        revoked |= set(before.revoked)
+        if (before.replaced_size or 0) > (size or 0):
+            size, root = before.replaced_size, before.replaced_root
     with looking(backup / DATABASE) as old:
         asks, missing = _count(old, _WAITING), _missing(old, home)
-        if files.present(home / DATABASE):
-            try:
-                with reading(address(home / DATABASE)) as now:
-                    if size is None:
-                        size = _count(now, "SELECT MAX(seq) FROM ledger_event")
-                    revoked = _since(_column(now, _REVOKED), _column(old, _REVOKED), _ids(old))
-                    erased = tuple(
-                        sorted(
-                            (_column(now, _PEOPLE) - _column(now, _NAMED)) & _column(old, _NAMED)
-                        )
-                    )
-            except (sqlite3.Error, NotReadable) as error:
-                unread = str(error)
+        active = _column(old, _KEYS) - _column(old, _REVOKED)
+        named = _column(old, _NAMED)
     return Losses(
         size=size,
         root=root,
-        revoked=revoked,
-        erased=erased,
+        revoked=tuple(sorted(revoked & active)),
+        erased=tuple(sorted(erased & named)),
         asks=asks,
         missing=missing,
         unread=unread,
+        origin=origin,
     )
 
 
@@ -86,20 +96,17 @@ def forget(database: Path, persons: tuple[str, ...]) -> None:
         connection.execute("COMMIT")
 
 
-def _signed(home: Path) -> tuple[int | None, str]:
+def _signed(home: Path) -> tuple[int | None, str, str]:
     try:
         head = read_memory(home / MEMORY)
     except (OSError, MemoryInvalid):
-        return None, ""
-    return head.size, head.root.hex()
+        return None, "", ""
+    return head.size, head.root.hex(), head.origin
 
 
-def _since(now: frozenset[str], before: frozenset[str], known: frozenset[str]) -> tuple[str, ...]:
-    return tuple(sorted((now - before) & known))
-
-
-def _ids(connection: sqlite3.Connection) -> frozenset[str]:
-    return _column(connection, "SELECT id FROM access_key")
+def _ended(connection: sqlite3.Connection) -> tuple[frozenset[str], frozenset[str]]:
+    """Keys that were revoked, and persons whose names were erased."""
+    return _column(connection, _REVOKED), _column(connection, _PEOPLE) - _column(connection, _NAMED)
 
 
 def _column(connection: sqlite3.Connection, query: str) -> frozenset[str]:

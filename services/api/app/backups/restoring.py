@@ -14,24 +14,25 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final
 
 from app import files
 from app.backups import places
-from app.backups.contents import DATABASE, LEDGER, SETTINGS, SIGNERS, UPGRADING, Manifest
-from app.backups.replaced import Losses, forget
+from app.backups.contents import DATABASE, LEDGER, SETTINGS, SIGNERS, UPGRADING, Manifest, moment
+from app.backups.mark import MARK, Restored
+from app.backups.removing import ORDER
+from app.backups.replaced import Losses, forget, losses
+from app.backups.snapshot import looking, root_at
 from app.domain.refusals import BackupRefused
 from app.home import hold_home
 
 BUILT: Final = ".restoring"
 JOURNAL: Final = "run/restoring.json"
 REPLACED: Final = "replaced"
-MARK: Final = f"{LEDGER}/restored.json"
 
 ITEMS: Final = (
+    ORDER,
     *UPGRADING,
     f"{DATABASE}-wal",
     f"{DATABASE}-shm",
@@ -41,35 +42,13 @@ ITEMS: Final = (
     *SETTINGS,
     SIGNERS,
 )
-"""What is replaced, in this order: a write-ahead log never meets another database than its own."""
+"""What is replaced, in this order: a write-ahead log never meets another database than its own.
+
+An order to remove everything goes first: the approval that it names may be in the backup, unused.
+"""
 
 Step = Callable[[str], None]
 """Told before each step; tests end the process there."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Restored:
-    """What the next start records. Sizes are events; `revoked` are ids of keys."""
-
-    name: str
-    size: int
-    root: str
-    manifest: str
-    made_us: int
-    replaced_size: int | None
-    replaced_root: str
-    revoked: tuple[str, ...]
-    asks: int
-    replaced: str
-
-    def encoded(self) -> bytes:
-        return json.dumps(asdict(self), indent=1).encode() + b"\n"
-
-    @classmethod
-    def decoded(cls, content: bytes) -> Self:
-        """Raises ValueError, KeyError or TypeError where it is not one."""
-        fields: dict[str, Any] = json.loads(content)
-        return cls(**{**fields, "revoked": tuple(fields["revoked"])})
 
 
 def restore(
@@ -83,10 +62,13 @@ def restore(
 ) -> Path | None:
     """Put back a backup that was verified; returns where the replaced state is, if there was one.
 
-    Raises BackupRefused or StartRefused: before the journal is written nothing has changed; after
-    it the same command, or the next start, goes on.
+    `lost` is what a person was shown. Raises BackupRefused or StartRefused: before the journal is
+    written nothing has changed; after it the same command, or the next start, goes on.
     """
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BackupRefused(f"{home} cannot be made: {error.strerror or error}.") from error
     with hold_home(home):
         if is_under_way(home):
             raise BackupRefused(
@@ -128,29 +110,23 @@ def finish(home: Path, *, step: Step = lambda _name: None) -> bool:
 def _restored(
     home: Path, backup: Path, manifest: Manifest, digest: str, lost: Losses, *, step: Step
 ) -> Path | None:
-    moment = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%SZ")
-    into = _free(home / REPLACED / moment)
-    found = Restored(
-        name=manifest.name,
-        size=manifest.events,
-        root=manifest.root,
-        manifest=digest,
-        made_us=manifest.made_us,
-        replaced_size=lost.size,
-        replaced_root=lost.root,
-        revoked=lost.revoked,
-        asks=lost.asks,
-        replaced=f"{REPLACED}/{into.name}",
-    )
+    into = _free(home / REPLACED / moment(time.time_ns() // 1000))
     built = home / BUILT
     try:
         step("building")
         if files.present(built):
             shutil.rmtree(built)  # of a restore that was cut off before its journal: never in use
-        _build(built, backup, manifest, found)
+        _build(built, backup, manifest)
+        if losses(home, built) != lost:
+            shutil.rmtree(built)
+            raise BackupRefused(
+                "The state changed while you were asked: a server ran meanwhile. Nothing was "
+                "changed. Look at what is lost now: lmx backup restore DIR"
+            )
         if lost.erased:
             forget(built / DATABASE, lost.erased)
             files.sync_file(built / DATABASE)
+        _mark(built, manifest, digest, lost, into)
     except (OSError, sqlite3.Error) as error:
         shutil.rmtree(built, ignore_errors=True)
         raise BackupRefused(
@@ -159,7 +135,7 @@ def _restored(
     try:
         step("journal")
         parts = frozenset(path.name for path in built.iterdir())
-        _write_journal(home, found, parts)
+        _write_journal(home, into, manifest.name, parts)
         return into if _place(home, into, parts, step) else None
     except OSError as error:
         raise BackupRefused(
@@ -168,7 +144,7 @@ def _restored(
         ) from error
 
 
-def _build(built: Path, backup: Path, manifest: Manifest, found: Restored) -> None:
+def _build(built: Path, backup: Path, manifest: Manifest) -> None:
     """Copy every file, and compare what has arrived with the manifest."""
     built.mkdir(mode=0o700)
     for file in manifest.files:
@@ -178,17 +154,35 @@ def _build(built: Path, backup: Path, manifest: Manifest, found: Restored) -> No
         if places.known(built, file.path) != file:
             raise OSError(5, f"{file.path} was changed while it was copied")
     (built / LEDGER).mkdir(mode=0o700, exist_ok=True)
+
+
+def _mark(built: Path, manifest: Manifest, digest: str, lost: Losses, into: Path) -> None:
+    """Say in the new state what it is, and have all of it on the disk."""
+    with looking(built / DATABASE) as connection:
+        root = root_at(connection, manifest.events)  # the manifest's is over what was signed
+    found = Restored(
+        name=manifest.name,
+        size=manifest.events,
+        root=root.hex(),
+        manifest=digest,
+        made_us=manifest.made_us,
+        replaced_size=lost.size,
+        replaced_root=lost.root,
+        revoked=lost.revoked,
+        asks=lost.asks,
+        replaced=f"{REPLACED}/{into.name}",
+    )
     files.write(built / MARK, found.encoded())
     for folder in (built / LEDGER, built / SIGNERS, built):
         if folder.is_dir():
             files.sync_folder(folder)
 
 
-def _write_journal(home: Path, found: Restored, parts: frozenset[str]) -> None:
+def _write_journal(home: Path, into: Path, name: str, parts: frozenset[str]) -> None:
     (home / "run").mkdir(mode=0o700, exist_ok=True)
     waiting = home / f"{JOURNAL}.new"
     waiting.unlink(missing_ok=True)
-    said = {"replaced": found.replaced, "name": found.name, "parts": sorted(parts)}
+    said = {"replaced": f"{REPLACED}/{into.name}", "name": name, "parts": sorted(parts)}
     files.write(waiting, json.dumps(said).encode())
     waiting.rename(home / JOURNAL)
     files.sync_folder(home / "run")

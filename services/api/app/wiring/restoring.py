@@ -15,7 +15,7 @@ from app.authority.approvals.transitions import OPEN, Cause
 from app.authority.keys import Keys
 from app.authority.ledger import Kind, Ledger, LedgerEvent
 from app.backups import restoring
-from app.backups.restoring import MARK, Restored
+from app.backups.mark import MARK, Restored
 from app.domain.actors import SYSTEM
 from app.domain.refusals import BackupRefused, StartRefused
 
