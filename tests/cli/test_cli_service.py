@@ -88,6 +88,7 @@ def test_without_a_supervisor_the_file_is_there_and_the_rest_is_said(
     assert unit(tmp_path).exists()
     said = squeezed(ended.err)
     assert "Failed to connect to bus" in said
+    assert "run this instead: lmx serve" in said
     assert (
         "Run: systemctl --user daemon-reload systemctl --user enable lmx.service "
         "systemctl --user restart lmx.service"
@@ -190,7 +191,7 @@ def test_uninstalling_stops_it_and_leaves_the_state(
     ]
     assert not unit(tmp_path).exists()
     assert (tmp_path / "my home").is_dir()
-    assert "The state stays" in ended.err
+    assert f"The state stays: models, ledger and keys, in {tmp_path}/my home." in ended.err
 
 
 @pytest.mark.parametrize("system", [False, True])

@@ -15,6 +15,7 @@ from app.cli.service_units import (
     LABEL,
     PORT,
     Wanted,
+    home_named_in,
     is_ours,
     launchctl_state,
     launchd_plist,
@@ -45,7 +46,9 @@ def unquoted(value: str) -> list[str]:
 
 @LEVELS
 def test_the_unit_listens_on_one_port_and_keeps_what_was_given(system: bool) -> None:
-    unit = directives(systemd_unit(wanted(system=system, home=f"/srv/{ODD}")))
+    text = systemd_unit(wanted(system=system, home=f"/srv/{ODD}"))
+    assert home_named_in(text) == Path(f"/srv/{ODD}")
+    unit = directives(text)
     assert unquoted(unit["ExecStart"]) == ["/opt/lmx/bin/lmx", "serve", "--port", str(PORT)]
     assert unquoted(unit["Environment"]) == [f"LMX_HOME=/srv/{ODD}"]
     assert unit["TimeoutStopSec"] == "60"
@@ -105,6 +108,7 @@ def test_the_property_list_keeps_what_was_given(system: bool) -> None:
     assert read["Label"] == LABEL
     assert read["ProgramArguments"] == [f"/opt/{ODD}/lmx", "serve", "--port", str(PORT)]
     assert read["EnvironmentVariables"] == {"LMX_HOME": f"/Users/{ODD}"}
+    assert home_named_in(text) == Path(f"/Users/{ODD}")
     assert (read["KeepAlive"], read["RunAtLoad"], read["ThrottleInterval"]) == (True, True, 10)
     assert read["ExitTimeOut"] == 60
     assert read["Umask"] == 0o077

@@ -79,7 +79,7 @@ def install(
     refuse_foreign(steps.files)
     refuse_other_server(wanted.home, steps.files[0].path)
     do(steps, owner)
-    output.note(f"Installed: {steps.files[0].path}")
+    output.note_wrapped(f"Installed: {steps.files[0].path}")
     _say_how(kind, wanted, steps)
 
 
@@ -109,7 +109,7 @@ def uninstall(system: System = False) -> None:
     from app.cli.service_doing import end_with, run_all
     from app.cli.service_standing import supervisor, text_of
     from app.cli.service_steps import NEWSYSLOG, after_removal, uninstalling, unit_path
-    from app.cli.service_units import as_typed, is_ours
+    from app.cli.service_units import as_typed, home_named_in, is_ours
     from app.cli.service_wanted import program
 
     kind = supervisor()
@@ -131,10 +131,10 @@ def uninstall(system: System = False) -> None:
     if kind == "launchd" and system and is_ours(text_of(NEWSYSLOG) or ""):
         NEWSYSLOG.unlink(missing_ok=True)
     failed += run_all(after_removal(kind, system=system).commands)
-    output.note(f"Removed: {path}")
-    output.note(
-        "The state stays: models, ledger and keys, in LMX_HOME (by default ~/.lmx). Removing it is "
-        "an act that is asked for while a server runs: lmx serve, then lmx service remove-state"
+    output.note_wrapped(f"Removed: {path}")
+    output.note_wrapped(
+        f"The state stays: models, ledger and keys, in {home_named_in(text) or 'LMX_HOME'}. Removing "
+        "it is an act that is asked for while a server runs: lmx serve, then lmx service remove-state"
     )
     end_with(failed)
 
@@ -155,7 +155,9 @@ def _say_how(kind: "Supervisor", wanted: "Wanted", steps: "Steps") -> None:
     from app.cli.service_units import PORT
 
     control = steering(kind, system=wanted.system, uid=os.getuid())
-    output.note(f"It runs as {wanted.account}, on http://127.0.0.1:{PORT}, from {wanted.home}.")
+    output.note_wrapped(
+        f"It runs as {wanted.account}, on http://127.0.0.1:{PORT}, from {wanted.home}."
+    )
     output.note_fields(
         [("look", "lmx service status"), *((name, said) for name, said in control.items())]
     )

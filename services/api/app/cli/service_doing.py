@@ -4,6 +4,7 @@ import os
 import pwd
 import time
 from pathlib import Path
+from typing import Final
 
 from app.cli import output, service_commands
 from app.cli.outcomes import CommandError, ExitCode
@@ -11,6 +12,12 @@ from app.cli.service_standing import text_of
 from app.cli.service_steps import Command, File, Steps
 from app.cli.service_units import as_typed, is_ours
 from app.files import replace
+
+NO_MANAGER: Final = (
+    "If that fails too, no service manager runs for this account: log in as it (su and sudo do not "
+    "start one), or make a service of the machine: lmx service install --system",
+    "Where there is no systemd, as in a container, run this instead: lmx serve",
+)
 
 
 def refuse_foreign(files: tuple[File, ...]) -> None:
@@ -48,8 +55,8 @@ def do(steps: Steps, owner: pwd.struct_passwd) -> None:
         file.path.chmod(0o644)  # whatever this account's umask is
     failed = run_all(steps.commands)
     if failed:
-        output.note(f"Written: {', '.join(str(file.path) for file in steps.files)}")
-        end_with(failed)
+        output.note_wrapped(f"Written: {', '.join(str(file.path) for file in steps.files)}")
+        end_with(failed, NO_MANAGER if "systemctl --user" in failed[0] else ())
 
 
 def run_all(commands: tuple[Command, ...]) -> list[str]:
@@ -62,12 +69,14 @@ def run_all(commands: tuple[Command, ...]) -> list[str]:
             time.sleep(1)
             ran = service_commands.run(command.words)
         if ran.code and not command.may_fail:
-            output.note(f"{as_typed(command.words)}: {ran.said or f'ended with {ran.code}'}")
+            output.note_wrapped(
+                f"{as_typed(command.words)}: {ran.said or f'ended with {ran.code}'}"
+            )
             return [as_typed(left.words) for left in commands[number:]]
     return []
 
 
-def end_with(left: list[str]) -> None:
+def end_with(left: list[str], hints: tuple[str, ...] = ()) -> None:
     if left:
         lines = "".join(f"\n  {command}" for command in left)
-        raise CommandError(f"The rest could not be done here. Run:{lines}")
+        raise CommandError(f"The rest could not be done here. Run:{lines}", hints=hints)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
+from xml.parsers.expat import ExpatError
 
 from app.cli.outcomes import CommandError, ExitCode
 
@@ -149,6 +150,26 @@ def newsyslog_conf(wanted: Wanted) -> str:
 def is_ours(text: str) -> bool:
     """Whether a file was written by `lmx service install`."""
     return MARK in text
+
+
+def home_named_in(text: str) -> Path | None:
+    """The state directory that a file of ours names; None where somebody has edited it away."""
+    try:
+        if text.startswith("<?xml"):
+            return Path(plistlib.loads(text.encode())["EnvironmentVariables"]["LMX_HOME"])
+        given = next(
+            line for line in text.splitlines() if re.match(r'Environment="?LMX_HOME=', line)
+        )
+        return Path(shlex.split(given)[0].replace("%%", "%").split("=", 2)[2])
+    except (
+        plistlib.InvalidFileException,
+        ExpatError,
+        KeyError,
+        StopIteration,
+        ValueError,
+        TypeError,
+    ):
+        return None
 
 
 def shown_properties(text: str) -> dict[str, str]:
