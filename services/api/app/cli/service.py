@@ -133,8 +133,9 @@ def uninstall(system: System = False) -> None:
     failed += run_all(after_removal(kind, system=system).commands)
     output.note_wrapped(f"Removed: {path}")
     output.note_wrapped(
-        f"The state stays: models, ledger and keys, in {home_named_in(text) or 'LMX_HOME'}. Removing "
-        "it is an act that is asked for while a server runs: lmx serve, then lmx service remove-state"
+        f"The state stays: models, ledger and keys, in {home_named_in(text) or 'LMX_HOME'}. "
+        "Removing it is an act that is asked for while a server runs: lmx serve, then "
+        "lmx service remove-state"
     )
     end_with(failed)
 
