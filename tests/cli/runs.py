@@ -4,9 +4,10 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.fakes.authority_http import OPERATOR, FakeAuthority
 
@@ -34,6 +35,25 @@ def environment(authority: FakeAuthority | None = None, **more: str) -> dict[str
     if authority is not None:
         known |= {"LMX_URL": authority.url, "LMX_KEY": OPERATOR}
     return known | more
+
+
+def commands_of(command: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words that lead to it and to each one below it."""
+    yield names
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands_of(child, (*names, name))
+
+
+def seen_loaded(arguments: list[str], modules: set[str]) -> str:
+    """Which of these modules a command has loaded once it ended, as Python writes a set."""
+    probe = (
+        f"import sys; from app.cli.main import main; main({arguments!r}); "
+        f"print({modules!r} & sys.modules.keys(), file=sys.stderr)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, env=environment(), check=True
+    )
+    return ended.stderr.decode().strip()
 
 
 class Terminal:

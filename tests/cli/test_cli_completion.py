@@ -11,7 +11,7 @@ from app.cli.completing import next_words
 from app.cli.completing_names import FIXED, SOURCES
 from app.cli.completion import SCRIPTS
 from app.cli.tree import COMMANDS, app
-from tests.cli.runs import Run, environment
+from tests.cli.runs import Run, environment, seen_loaded
 from tests.fakes.authority_http import MODEL, FakeAuthority
 
 HEAVY = {"httpx", "pydantic", "app.cli.status", "app.cli.ledger"}
@@ -73,14 +73,7 @@ def test_what_names_complete_are_commands_that_there_are() -> None:
 
 
 def test_completing_a_command_loads_none_of_the_others() -> None:
-    probe = (
-        "import sys; from app.cli.main import main; main(['__complete', 'models', 'l']); "
-        f"print({HEAVY!r} & sys.modules.keys(), file=sys.stderr)"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, env=environment(), check=True
-    )
-    assert ended.stderr == b"set()\n"
+    assert seen_loaded(["__complete", "models", "l"], HEAVY) == "set()"
 
 
 def test_what_is_said_of_each_comes_without_loading_it() -> None:

@@ -3,10 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,7 +14,7 @@ from app.cli.ledger import canonical_bytes, leaf_hash
 from app.cli.tree import COMMANDS as ENTRIES
 from app.cli.tree import app
 from app.evidence.merkle import leaf_hash as ledgers_leaf_hash
-from tests.cli.runs import Run, environment
+from tests.cli.runs import Run, commands_of, environment, seen_loaded
 from tests.fakes.authority_http import MODEL, FakeAuthority, answer_of, event_of
 from tests.fakes.events import holding
 
@@ -39,13 +37,7 @@ LISTINGS = [
 ]
 
 
-def _leaves(command: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    yield names
-    for name, child in getattr(command, "commands", {}).items():
-        yield from _leaves(child, (*names, name))
-
-
-COMMANDS = list(_leaves(app))
+COMMANDS = list(commands_of(app))
 
 
 @pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
@@ -177,14 +169,7 @@ def test_no_help_of_any_command_loads_http_the_server_or_pydantic() -> None:
     ids=str,
 )
 def test_what_begins_loads_no_more_than_it_needs(arguments: list[str], least: set[str]) -> None:
-    probe = (
-        f"import sys; from app.cli.main import main; main({arguments!r}); "
-        f"print({least!r} & sys.modules.keys(), file=sys.stderr)"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, env=environment(), check=True
-    )
-    assert ended.stderr == b"set()\n"
+    assert seen_loaded(arguments, least) == "set()"
 
 
 def test_a_wrong_name_is_met_with_a_near_one_at_every_level(lmx: Run) -> None:

@@ -2,15 +2,13 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from app.cli.looking.unreachable import Seen, hints, holder, look, trouble
 from app.cli.tree import app
-from tests.cli.runs import Run
+from tests.cli.runs import Run, commands_of
 
 NOBODY = "http://127.0.0.1:1"
 ID = "0badcafe"
@@ -58,12 +56,7 @@ def test_it_says_that_nobody_answers_and_what_to_look_at(
 
 
 def test_what_is_asked_here_are_commands_that_there_are() -> None:
-    def leaves(command: Any, names: tuple[str, ...] = ()) -> Iterator[str]:
-        yield " ".join(names)
-        for name, child in getattr(command, "commands", {}).items():
-            yield from leaves(child, (*names, name))
-
-    known = set(leaves(app))
+    known = set(map(" ".join, commands_of(app)))
     asked = {" ".join(words[:n]) for words in map(str.split, ASKING) for n in (1, 2)}
     assert len(asked & known) >= 60
 

@@ -38,6 +38,11 @@ class Home:
         return self.path / "ledger"
 
     @property
+    def kept(self) -> Ledger:
+        """The ledger that was opened last."""
+        return self._open[-1][0]
+
+    @property
     def sink(self) -> Path:
         return self.ledger / "events.jsonl"
 

@@ -62,7 +62,7 @@ def test_what_is_written_meanwhile_is_not_in_it(
 ) -> None:
     """The signer's memory is copied first: the database has at least what it remembers."""
     copy = copy_database
-    ledger = home._open[-1][0]
+    ledger = home.kept
 
     def later(*args: Any, **options: Any) -> None:
         ledger.append(events.saying("between"))
@@ -79,7 +79,7 @@ def test_a_key_changed_meanwhile_begins_it_anew(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy, turns = copy_database, list[int]()
-    ledger = home._open[-1][0]
+    ledger = home.kept
 
     def rotating(*args: Any, **options: Any) -> None:
         copy(*args, **options)

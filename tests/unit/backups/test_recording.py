@@ -27,12 +27,12 @@ def said(made: Made) -> dict[str, Any]:
 
 
 def keeping(home: Home) -> KeepingBackups:
-    return KeepingBackups(home._open[-1][0])
+    return KeepingBackups(home.kept)
 
 
 async def test_a_backup_of_this_ledger_is_an_event(home: Home, made: Made) -> None:
     answer = await keeping(home).record(OPERATOR, **said(made))
-    event = home._open[-1][0].event(answer["event"])
+    event = home.kept.event(answer["event"])
     assert (event.kind, event.subject) == (Kind.BACKUP_MADE, made.name)
     assert event.data["manifest"] == made.digest
 

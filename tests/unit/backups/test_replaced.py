@@ -71,7 +71,7 @@ def put_back(home: Home, backup: Path) -> Restored:
 def test_what_was_ended_stays_ended_when_two_backups_are_put_back_in_a_row(home: Home) -> None:
     """The older one knows neither the key nor the person: without what it replaced, all is lost."""
     older = create(home.path, now_us=1).path
-    home._open[-1][0].append(events.saying("later"))
+    home.kept.append(events.saying("later"))
     home.stop()
     sql(
         home,
@@ -125,7 +125,7 @@ def test_the_root_on_record_is_over_as_many_events_as_the_record_says(
     copy = creating.copy_database
 
     def with_one_more(*given: Any, **named: Any) -> None:
-        home._open[-1][0].append(events.saying("meanwhile"))
+        home.kept.append(events.saying("meanwhile"))
         copy(*given, **named)
 
     monkeypatch.setattr(creating, "copy_database", with_one_more)

@@ -30,7 +30,7 @@ class Killed(BaseException):
 @pytest.fixture
 def later(home: Home, made: Made) -> Home:
     """The home after the backup: more happened, and the server ended."""
-    home._open[-1][0].append(events.saying("after the backup"))
+    home.kept.append(events.saying("after the backup"))
     home.stop()
     (home.path / "config.yaml").write_text("port: 4321\n")
     return home
@@ -188,7 +188,7 @@ def test_a_checkpoint_held_elsewhere_tells_the_restored_history_from_the_real_on
     home: Home, made: Made
 ) -> None:
     """Also once the restored ledger has grown past it: the root is another one."""
-    ledger = home._open[-1][0]
+    ledger = home.kept
     ledger.append(events.saying("after the backup"))
     note = ledger.checkpoint()
     assert note is not None
