@@ -136,9 +136,7 @@ class Connection(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # answered like any other request: nothing here is upgraded to
+            self._parse(data)
         except httptools.HttpParserError:
             self._refuse(self._refusal or InvalidRequest("The request is not valid HTTP/1.1."))
             return
@@ -180,6 +178,10 @@ class Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if not _is_ours(self.url, self.headers):
+            self._stop(InvalidRequest("The request's first line names another server."))
+        if self.parser.should_upgrade():
+            return  # parsed again, without that
         if len(self.pipeline) >= MAX_PIPELINED:
             self._stop(InvalidRequest("Wait for answers: too many requests were sent at once."))
         refused = self.crowded and not is_reserved(self.url.decode("ascii", "replace"))
@@ -197,6 +199,8 @@ class Connection(HttpToolsProtocol):
         self._last_byte = self.loop.time()
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         super().on_message_complete()
         self._reading = _Reading.NOTHING
         self._since = self.loop.time()
@@ -242,6 +246,22 @@ class Connection(HttpToolsProtocol):
                 pass
 
     # --- private --------------------------------------------------------------------------------
+
+    def _parse(self, data: bytes) -> None:
+        """Nothing here is upgraded to, which Java's client asks for with every first request. The
+        parser would take the body of such a request for the next one: so that header is left out.
+        """
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                line = (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+                kept = (b"%b: %b\r\n" % one for one in self.headers if one[0] != b"upgrade")
+                rest = data[upgrade.args[0] :]
+                data = b"%b %b HTTP/%b\r\n" % line + b"".join(kept) + b"\r\n" + rest
+                self.parser = httptools.HttpRequestParser(self)
+            else:
+                return
 
     @property
     def _is_owed(self) -> bool:
@@ -300,6 +320,14 @@ def protocol(patience: Callable[[], Patience], metrics: Metrics | None = None) -
     """The class that uvicorn makes connections of; `patience` is asked again and again."""
     words = LastWords(metrics or Metrics())
     return type("WatchedConnection", (Connection,), {"watch": Watch(patience), "words": words})
+
+
+def _is_ours(target: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
+    """A target is a path, or the same host as `Host` says (RFC 9112, 3.2); no tunnel is made."""
+    if target.startswith((b"/", b"*")):
+        return True
+    host = next((value for name, value in headers if name == b"host"), b"")
+    return target.lower().startswith((b"http://%b/" % host.lower(), b"http://%b?" % host.lower()))
 
 
 def _too_large(limit: str) -> HeadTooLarge:
