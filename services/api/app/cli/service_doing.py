@@ -14,8 +14,10 @@ from app.cli.service_units import as_typed, is_ours
 from app.files import replace
 
 NO_MANAGER: Final = (
-    "If that fails too, no service manager runs for this account, as after su or sudo: log in as "
-    "it, or make a service of the machine: lmx service install --system",
+    (
+        "If that fails too, no service manager runs for this account, as after su or sudo: log in "
+        "as it, or make a service of the machine: lmx service install --system"
+    ),
     "Where there is no systemd, as in a container, run this instead: lmx serve",
 )
 

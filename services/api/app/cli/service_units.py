@@ -157,18 +157,9 @@ def home_named_in(text: str) -> Path | None:
     try:
         if text.startswith("<?xml"):
             return Path(plistlib.loads(text.encode())["EnvironmentVariables"]["LMX_HOME"])
-        given = next(
-            line for line in text.splitlines() if re.match(r'Environment="?LMX_HOME=', line)
-        )
-        return Path(shlex.split(given)[0].replace("%%", "%").split("=", 2)[2])
-    except (
-        plistlib.InvalidFileException,
-        ExpatError,
-        KeyError,
-        StopIteration,
-        ValueError,
-        TypeError,
-    ):
+        given = re.search(r'^Environment=("?LMX_HOME=.*)$', text, re.MULTILINE)
+        return Path(shlex.split(given[1])[0].replace("%%", "%").split("=", 1)[1]) if given else None
+    except (plistlib.InvalidFileException, ExpatError, KeyError, ValueError, TypeError):
         return None
 
 
