@@ -128,7 +128,7 @@ def _from_server(url: str) -> dict[str, Any] | None:
             answer = authority.get("/authority/config")
     except CommandError as error:
         first = error.sentence.splitlines()[0]
-        output.note(f"{first} Shown is what the next start would use.")
+        output.note_wrapped(f"{first} Shown is what the next start would use.")
         return None
     return {
         "from": url,
@@ -164,7 +164,7 @@ def _say_settings(rows: list[dict[str, Any]]) -> None:
     """A table; where the terminal is too narrow for it, a line for each, as in the file."""
     shown = [(one_line(row["name"]), _shown(row["value"]), one_line(row["origin"])) for row in rows]
     width = output.width()
-    if width is None or width >= _WIDE:
+    if not shown or width is None or width >= _WIDE:
         output.show_table(("SETTING", "VALUE", "FROM"), shown, empty="Everything is a default.")
         return
     output.say(*(f"{name}: {value}  # {origin}" for name, value, origin in shown))
@@ -179,7 +179,7 @@ def _say_rest(answer: Mapping[str, Any]) -> None:
                 f"{one_line(row['name'])}: {_shown(waiting.get('value'))} in "
                 f"{one_line(waiting.get('origin'))} waits for {what}."
             )
-    output.note(f"{_home_of(answer)} {one_line(answer['home'])}.")
+    output.note_wrapped(f"{_home_of(answer)} {one_line(answer['home'])}.")
 
 
 def _is_changed(row: Mapping[str, Any]) -> bool:
