@@ -3,13 +3,16 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.backups import create
+from app.backups.replaced import losses
 from app.backups.restoring import JOURNAL
-from app.cli.backup_restore import _copies
+from app.backups.verifying import manifest_of
+from app.cli.backup_restore import _consequences, _copies
 from app.home import hold_home
 from tests.cli.runs import Run, Terminal, squeezed
 from tests.fakes.authority_http import FakeAuthority
@@ -147,3 +150,13 @@ def test_one_that_is_not_whole_is_not_restored(
 def test_further_copies_of_the_ledger_are_named(tmp_path: Path, settings: str, named: bool) -> None:
     (tmp_path / "config.yaml").write_text(settings)
     assert bool(_copies(tmp_path)) is named
+
+
+def test_a_backup_of_another_installation_is_named_as_one(backup: Path, state: Home) -> None:
+    found, _ = manifest_of(backup)
+    lost = losses(state.path, backup)
+    assert "ANOTHER" not in " ".join(_consequences(found, lost))
+    said = " ".join(_consequences(replace(found, origin="lmx-authority/other"), lost))
+    assert "IT IS OF ANOTHER INSTALLATION, lmx-authority/other; this one is lmx-auth" in said
+    assert f"None of the {lost.size:,} events" in said
+    assert "came later" not in said

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app import files
-from app.backups import Made, restoring, verify
+from app.backups import Made, create, restoring, verify
 from app.backups.mark import MARK, Restored
 from app.backups.replaced import losses
 from app.backups.restoring import finish, restore
@@ -123,6 +123,8 @@ def test_a_restore_that_was_cut_off_is_ended_before_another_is_begun(
         restored(later, made, until="place lmx.db")
     with pytest.raises(BackupRefused, match="--continue"):
         restored(later, made)
+    with pytest.raises(BackupRefused, match="not one state"):
+        create(later.path)
 
 
 def test_a_damaged_journal_is_said_with_where_everything_is(later: Home, made: Made) -> None:

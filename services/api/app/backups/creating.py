@@ -31,6 +31,7 @@ from app.backups.contents import (
     checksum_line,
     moment,
 )
+from app.backups.restoring import is_under_way
 from app.backups.snapshot import (
     Facts,
     Progress,
@@ -116,6 +117,7 @@ def _finish(home: Path, folder: Path, partial: Path, head: Head, made_us: int) -
     with looking(partial / DATABASE) as connection:
         found = _checked(connection, head)
     name = f"lmx-{moment(made_us)}-{found.events}"
+    _refuse_half_restored(home)
     place = folder / name
     if files.present(place):
         raise BackupRefused(f"{place} is there already. Wait a second, then make another one.")
@@ -164,6 +166,7 @@ def _lives(process: str) -> bool:
 
 
 def _refuse_places(home: Path, folder: Path) -> None:
+    _refuse_half_restored(home)
     if not (home / DATABASE).is_file():
         raise BackupRefused(
             f"{home} holds no state of LMX: there is no {DATABASE}. Say which with LMX_HOME."
@@ -174,6 +177,15 @@ def _refuse_places(home: Path, folder: Path) -> None:
             raise BackupRefused(
                 f"{folder} lies in {home / name}, which the server keeps. Choose another directory."
             )
+
+
+def _refuse_half_restored(home: Path) -> None:
+    """Who restores holds the home as a server does: its files are of two states for a moment."""
+    if is_under_way(home):
+        raise BackupRefused(
+            f"A backup is being put back in {home}, or that was cut off: what is there is not one "
+            "state. Start the server, or: lmx backup restore --continue"
+        )
 
 
 def _refuse_small_disk(database: Path, folder: Path) -> None:

@@ -129,7 +129,10 @@ def remove(home: Path, receipt: Path) -> Removed:
         except OSError as error:
             kept.append(f"{name} ({error.strerror or error})")
     if not kept:
-        home.rmdir()
+        try:
+            home.rmdir()
+        except OSError as error:  # a link, or where a volume hangs: empty, and somebody's own
+            kept.append(f"{home.name} itself ({error.strerror or error})")
     return Removed(tuple(gone), tuple(kept), receipt)
 
 

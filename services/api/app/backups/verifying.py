@@ -17,9 +17,10 @@ from app.backups.contents import (
     ManifestInvalid,
     checksum_line,
 )
-from app.backups.snapshot import damage_in, facts_of, looking
+from app.backups.snapshot import damage_in, facts_of, looking, root_at
 from app.domain.revisions import REVISIONS
 from app.evidence.verification import NotReadable, TargetInvalid, of_copy, verify_database
+from app.evidence.verification.memory import MemoryInvalid, read_memory
 
 Progress = Callable[[int, int], None]
 """(done, of) in events."""
@@ -139,12 +140,28 @@ def _database(path: Path, manifest: Manifest) -> Iterator[str]:
                 yield f"The database is damaged: {damage}."
                 return
             found = facts_of(connection)
+            root = root_at(connection, manifest.size).hex() if manifest.size else manifest.root
     except (sqlite3.Error, TypeError) as error:
         yield f"The database cannot be read: {error}."
         return
     said = (manifest.schema, manifest.events, manifest.models)
     if (found.schema, found.events, found.models) != said:
         yield "The database is not the one that the manifest describes."
+    elif manifest.size > manifest.events or root != manifest.root:
+        yield "The manifest's root is not the one over the database's events."
+    yield from _signed(path, manifest)
+
+
+def _signed(path: Path, manifest: Manifest) -> Iterator[str]:
+    """Whether the manifest says of the signer what its memory says."""
+    said = (manifest.origin, manifest.size, manifest.root)
+    try:
+        head = read_memory(path / MEMORY) if files.present(path / MEMORY) else None
+    except (OSError, MemoryInvalid) as error:
+        yield f"The signer's memory in it cannot be read: {error}."
+        return
+    if said != (("", 0, "") if head is None else (head.origin, head.size, head.root.hex())):
+        yield "The signer's memory in it is not the one that the manifest describes."
 
 
 def _ledger(

@@ -114,8 +114,16 @@ def _consequences(found: "Manifest", lost: "Losses") -> list[str]:
     made = f"The backup is of {utc_time(found.made_us)}, with {found.events:,} events."
     if lost.size is None:
         lines = [made, "There is no state here that it would replace."]
+    elif found.origin and lost.origin and found.origin != lost.origin:
+        other = (
+            f"IT IS OF ANOTHER INSTALLATION, {one_line(found.origin)}; this one is "
+            f"{one_line(lost.origin)}. None of the {lost.size:,} {_s(lost.size, 'event')} and none "
+            "of the keys here will be in the restored state, and whoever has a key of the other "
+            "one can use it here. The present state is kept in LMX_HOME/replaced."
+        )
+        lines = [made, other]
     else:
-        gone = max(0, lost.size - found.size)
+        gone = max(0, lost.size - found.events)
         later = (
             f"{gone:,} {_s(gone, 'event')} of the ledger here came later: what happened in them is "
             "not in the restored state. The present state is kept in LMX_HOME/replaced."
@@ -127,9 +135,8 @@ def _consequences(found: "Manifest", lost: "Losses") -> list[str]:
             "were revoked since then are not known: look at `lmx keys ls` afterwards."
         )
     if lost.revoked:
-        lines.append(
-            f"Revoked since, and revoked again at the next start: {', '.join(lost.revoked)}."
-        )
+        ids = ", ".join(map(one_line, lost.revoked))
+        lines.append(f"Revoked since, and revoked again at the next start: {ids}.")
     if lost.erased:
         lines.append(
             f"{len(lost.erased)} {_s(len(lost.erased), 'name')} erased since: erased again."
@@ -142,8 +149,8 @@ def _consequences(found: "Manifest", lost: "Losses") -> list[str]:
         names = ", ".join(map(one_line, lost.missing))
         lines.append(f"Not loadable, as their bytes are not in store/: {names}. Import them again.")
     lines.append(
-        "The settings and the operator key become those of the backup. Whoever holds a checkpoint "
-        "from after the backup will see that the history was restored."
+        "Settings, the operator key, who approves and how become those of the backup. Whoever "
+        "holds a checkpoint from after the backup will see that the history was restored."
     )
     return lines
 
