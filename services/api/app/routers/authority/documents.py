@@ -19,6 +19,7 @@ class Problem(BaseModel):
     request_id: str
 
 
+_SCHEMA = Problem.model_json_schema()
 _MEANINGS: dict[int | str, str] = {
     400: "The request is malformed.",
     401: "The key is missing, unknown or revoked.",
@@ -39,7 +40,7 @@ _MEANINGS: dict[int | str, str] = {
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {
         "description": meaning,
-        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+        "content": {"application/problem+json": {"schema": _SCHEMA}},
     }
     for status, meaning in _MEANINGS.items()
 }
