@@ -14,13 +14,14 @@ from typing import Any
 from app.authority.catalog import Catalog, ImportProgress
 from app.authority.catalog.signatures import Signature
 from app.authority.following import Followed
+from app.authority.lifecycle.plain import residency_of
 from app.authority.lifecycle.residency import Terms
 from app.authority.lifecycle.serving import Serving
 from app.authority.permissions import Permission, grant
 from app.authority.policy.admitting import AskInstead, NeedsApproval, admit, no_asks
 from app.authority.policy.decisions import PolicyDecisionPoint, Question
 from app.authority.policy.hard import IMPORT, VERIFY, HardPolicy
-from app.authority.reading import described, residency_of
+from app.authority.reading import described
 from app.domain.actors import Actor
 from app.domain.models import CatalogModel
 from app.domain.refusal import attempting

@@ -11,7 +11,7 @@ from app.authority.catalog import Catalog
 from app.authority.catalog.abilities import capabilities, chat_template, reasoning_options
 from app.authority.catalog.inspection import inspect_directory
 from app.authority.keys import Keys
-from app.authority.lifecycle.residency import Held
+from app.authority.lifecycle.plain import memory_of, residency_of
 from app.authority.lifecycle.serving import Serving
 from app.authority.lifecycle.transitions import HOLDS_MEMORY, State
 from app.authority.permissions import Access, Permission, grant
@@ -186,16 +186,7 @@ class Reading:
 
     async def _memory(self) -> dict[str, int]:
         reading = await asyncio.to_thread(self.probe.read)
-        now = self.clock.monotonic()
-        untaken = self.serving.residency.promised_untaken_bytes()
-        budget = feasibility.budget(reading, promised_untaken_bytes=untaken, now=now)
-        return {
-            "total_bytes": reading.total_bytes,
-            "available_bytes": reading.available_bytes,
-            "budget_bytes": budget.budget_bytes,
-            "promised_untaken_bytes": untaken,
-            "reading_age_ms": round((now - reading.taken_at) * 1000),
-        }
+        return memory_of(reading, self.serving.residency, now=self.clock.monotonic())
 
     def _shape(self, model: str | None, path: str | None) -> tuple[ModelShape, UsualTerms]:
         if (model is None) == (path is None):
@@ -269,26 +260,6 @@ def said_of(
             for alias, chain in sorted(chains.items())
             if model.id in chain and len(chain) > 1
         },
-    }
-
-
-def residency_of(held: Held, *, now: float | None = None) -> dict[str, Any]:
-    """One model's residency as plain values, in bytes, tokens and whole seconds."""
-    in_memory = held.state in HOLDS_MEMORY
-    terms = held.terms if in_memory else None
-    return {
-        "id": held.model_id,
-        "state": str(held.state),
-        "pinned": held.pinned,
-        "resident_bytes": held.resident_bytes,
-        "promised_bytes": held.promised_bytes,
-        "context": terms.context if terms else None,
-        "slots": terms.slots if terms else None,
-        "active": held.active,
-        "queued": held.queued,
-        "idle_s": round(now - held.last_used) if now is not None and held.last_used else None,
-        "pid": held.engine.facts.pid if held.engine else None,
-        "last_failure": held.last_failure,
     }
 
 

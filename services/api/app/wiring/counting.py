@@ -11,13 +11,13 @@ from typing import Any
 
 import psutil
 
-from app.authority import feasibility
 from app.authority.ledger.events import LedgerEvent
 from app.authority.ledger.usage_row import UsageRow
+from app.authority.lifecycle.plain import memory_of, residency_of
 from app.authority.lifecycle.serving import Serving
 from app.authority.lifecycle.transitions import State
 from app.authority.ports import Clock, MemoryProbe
-from app.authority.reading import Installation, residency_of
+from app.authority.reading import Installation
 from app.configuration.current import Current
 from app.domain.memory import MemoryReading
 from app.evidence.vocabulary import Kind
@@ -120,18 +120,8 @@ class _Lately:
 
 
 def _memory(lately: _Lately, serving: Serving, clock: Clock) -> dict[str, int]:
-    reading, now = lately.read(), clock.monotonic()
-    if reading is None:
-        return {}
-    untaken = serving.residency.promised_untaken_bytes()
-    budget = feasibility.budget(reading, promised_untaken_bytes=untaken, now=now)
-    return {
-        "total_bytes": reading.total_bytes,
-        "available_bytes": reading.available_bytes,
-        "budget_bytes": budget.budget_bytes,
-        "promised_untaken_bytes": untaken,
-        "reading_age_ms": round((now - reading.taken_at) * 1000),
-    }
+    reading = lately.read()
+    return {} if reading is None else memory_of(reading, serving.residency, now=clock.monotonic())
 
 
 def _models(serving: Serving) -> list[dict[str, Any]]:
