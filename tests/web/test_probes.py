@@ -52,6 +52,16 @@ async def test_requests_refusals_and_tokens_are_counted(client: httpx.AsyncClien
         assert secret not in text
 
 
+async def test_the_document_is_made_once_however_often_it_is_asked_for(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await client.get("/openapi.json")
+    assert first.json()["openapi"].startswith("3.1.")
+    monkeypatch.setattr("app.routers.described.json.dumps", lambda *_, **__: "made again")
+    assert (await client.get("/openapi.json")).content == first.content
+    assert 'route="/openapi.json",status="200"} 2.0' in (await client.get("/metrics")).text
+
+
 async def test_the_schema_describes_bodies_and_both_error_shapes(client: httpx.AsyncClient) -> None:
     schema = (await client.get("/openapi.json")).json()
     paths = schema["paths"]

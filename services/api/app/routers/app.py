@@ -37,6 +37,8 @@ from app.routers.authority import (
     store,
 )
 from app.routers.dependencies import Services, actor_of, request_id_of, services_of
+from app.routers.described import Described
+from app.routers.described import router as described
 from app.routers.door import AdvisorsDoor
 from app.routers.edge import Edge
 from app.routers.errors import error_response, fault_of
@@ -68,11 +70,13 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         version=services.version,
         lifespan=lifespan,
         redirect_slashes=False,
+        openapi_url=None,  # see `described`
         docs_url=None,  # both pages load scripts from other hosts
         redoc_url=None,
         telemetry=NO_TELEMETRY,
     )
     api.state.services = services
+    api.state.described = Described(api)
     for kind in (Refusal, HTTPException, RequestValidationError):
         api.add_exception_handler(kind, _answer_error)
     for router in (
@@ -88,6 +92,7 @@ def build_api(services: Services, *, lifespan: Lifespan | None = None) -> FastAP
         rerank.router,
         tokens.router,
         health.router,
+        described,
         openai_models.router,
         status.router,
         imports.router,
