@@ -1,24 +1,22 @@
 """How long a whole answer takes while the state is backed up, beside how long without."""
 
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from http.client import HTTPConnection
 from pathlib import Path
 
 from bench.child import ROOT, ChildFailed, environment
 from bench.ledger_home import make_home
-from bench.models import bench_model, prompts
+from bench.models import bench_model
 from bench.servers import Running, bring_in, product
 from bench.statistics import median, percentile
 from bench.table import Row, below, no_more_than, orientation
+from bench.whole_answers import MAX_TOKENS, asked
 
 NAME = "bench/model"
 RATIO = 1.10
-MAX_TOKENS = 8
 AT_A_TIME = 20
 
 
@@ -34,12 +32,12 @@ def run(quick: bool) -> list[Row]:
         model, what = bench_model(Path(scratch) / "model")
         with product(home) as server:
             bring_in(server, home, model, NAME)
-            asked(server, 20)
+            asked(server, NAME, 20)
             for _ in range(rounds):
                 began, process = time.monotonic(), _backup(server, home)
                 count = 0
                 while process.poll() is None:
-                    times, no = asked(server, AT_A_TIME)
+                    times, no = asked(server, NAME, AT_A_TIME)
                     beside += times
                     refused, count = refused + no, count + len(times)
                 took.append(time.monotonic() - began)
@@ -47,7 +45,7 @@ def run(quick: bool) -> list[Row]:
                     raise ChildFailed(f"the backup failed: {process.communicate()[1]!r}")
                 shutil.rmtree(home / "backups")
                 while count > 0:
-                    times, no = asked(server, AT_A_TIME)
+                    times, no = asked(server, NAME, AT_A_TIME)
                     alone += times
                     refused, count = refused + no, count - len(times)
     note = (
@@ -81,20 +79,3 @@ def _backup(server: Running, home: Path) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-
-
-def asked(server: Running, count: int) -> tuple[list[float], int]:
-    """Milliseconds of each of `count` answers, on one connection, and how many were refused."""
-    connection = HTTPConnection("127.0.0.1", server.port, timeout=120)
-    took, refused = [], 0
-    for prompt in prompts(count, first=0):
-        message = {"role": "user", "content": prompt}
-        body = json.dumps({"model": NAME, "messages": [message], "max_tokens": MAX_TOKENS})
-        began = time.perf_counter()
-        connection.request("POST", "/v1/chat/completions", body)
-        answer = connection.getresponse()
-        answer.read()
-        took.append((time.perf_counter() - began) * 1000)
-        refused += answer.status != 200
-    connection.close()
-    return took, refused

@@ -7,15 +7,15 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from bench.child import Child
-from bench.models import bench_model, prompts
+from bench.models import bench_model
 from bench.servers import Running, bring_in, product, quiet_home
 from bench.statistics import median, percentile
 from bench.table import Row, no_more_than, orientation
+from bench.whole_answers import MAX_TOKENS, asked
 
 NAME = "bench/model"
 SLOW = 200
 RATIO = 1.5
-MAX_TOKENS = 8
 PATIENCE_S = 300
 """Those that read slowly asked for answers, which are made before anything is measured."""
 
@@ -67,18 +67,7 @@ def _idle(server: Running, home: Path) -> None:
 
 
 def _asked(server: Running, count: int) -> list[float]:
-    """Milliseconds of each of `count` answers that are not streamed, on one connection."""
-    connection = HTTPConnection("127.0.0.1", server.port, timeout=120)
-    took = []
-    for prompt in prompts(count, first=0):
-        message = {"role": "user", "content": prompt}
-        body = json.dumps({"model": NAME, "messages": [message], "max_tokens": MAX_TOKENS})
-        began = time.perf_counter()
-        connection.request("POST", "/v1/chat/completions", body)
-        answer = connection.getresponse()
-        text = answer.read()
-        took.append((time.perf_counter() - began) * 1000)
-        if answer.status != 200:
-            raise ValueError(f"an answer beside slow clients was refused: {text!r}")
-    connection.close()
+    took, refused = asked(server, NAME, count)
+    if refused:
+        raise ValueError(f"{refused} answers beside slow clients were refused")
     return took

@@ -144,7 +144,7 @@ def permission_of(method: str, path: str) -> Permission:
         and start.rpartition(" ")[0] in ("", method)
     ]
     if not fitting:
-        raise KeyError(f"tools/http_page.py: name who may use {method} {path} in WHO")
+        raise KeyError(f"tools/http_access.py: name who may use {method} {path} in WHO")
     return WHO[max(fitting)[2]]
 
 
