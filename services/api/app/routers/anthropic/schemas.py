@@ -32,7 +32,7 @@ Object = dict[str, Any]
 class _Conversation(BaseModel):
     """What both routes share. Null means the default; extra fields are kept to be judged."""
 
-    model_config = ConfigDict(defer_build=True, strict=True, extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
     model: Annotated[str, Field(min_length=1, max_length=512)]
     messages: Annotated[list[Turn], Field(min_length=1, max_length=100_000)]

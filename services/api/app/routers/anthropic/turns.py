@@ -14,7 +14,7 @@ Block = Mapping[str, Any]
 class Turn(BaseModel):
     """One turn; `content` is a string or a list of blocks."""
 
-    model_config = ConfigDict(defer_build=True, strict=True, extra="ignore")
+    model_config = ConfigDict(strict=True, extra="ignore")
 
     role: Literal["user", "assistant", "system"]
     content: Annotated[Any, Field(json_schema_extra={"type": ["string", "array"]})]

@@ -21,7 +21,7 @@ class LMStudioError(BaseModel):
 class Strict(BaseModel):
     """A field that is not named is refused: each is judged in `fields`, none is dropped."""
 
-    model_config = ConfigDict(defer_build=True, strict=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
 ERRORS = errors_as(LMStudioError)

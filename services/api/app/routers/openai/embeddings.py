@@ -29,7 +29,7 @@ MAX_INPUTS = 2048
 class EmbeddingsRequest(BaseModel):
     """POST /v1/embeddings."""
 
-    model_config = ConfigDict(defer_build=True, strict=True, extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
     model: Annotated[str, Field(min_length=1, max_length=512)]
     input: Annotated[Any, Field(json_schema_extra={"type": ["string", "array"]})]

@@ -19,7 +19,7 @@ _TEXTS = {"text": "text", "input_text": "text", "output_text": "text", "refusal"
 class Message(BaseModel):
     """One message; `content` is a string or a list of text parts."""
 
-    model_config = ConfigDict(defer_build=True, strict=True, extra="ignore")
+    model_config = ConfigDict(strict=True, extra="ignore")
 
     role: Role
     content: Annotated[Any, Field(json_schema_extra={"type": ["string", "array", "null"]})] = None

@@ -24,7 +24,7 @@ MAX_DOCUMENTS = 2048
 class RerankRequest(BaseModel):
     """POST /v1/rerank."""
 
-    model_config = ConfigDict(defer_build=True, strict=True, extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
     model: Annotated[str, Field(min_length=1, max_length=512)]
     query: Annotated[str, Field(min_length=1)]

@@ -43,14 +43,14 @@ Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class StreamOptions(BaseModel):
-    model_config = ConfigDict(defer_build=True, strict=True, extra="ignore")
+    model_config = ConfigDict(strict=True, extra="ignore")
 
     include_usage: bool | None = None
     continuous_usage_stats: Literal[False] | None = None
 
 
 class Reasoning(BaseModel):
-    model_config = ConfigDict(defer_build=True, strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     effort: Effort | None = None
 
@@ -58,7 +58,7 @@ class Reasoning(BaseModel):
 class _Ask(Sampled):
     """What both routes share. Null means the default; extra fields are kept to be judged."""
 
-    model_config = ConfigDict(defer_build=True, strict=True, extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
     model: Annotated[str, Field(min_length=1, max_length=512)]
     stream: bool | None = None

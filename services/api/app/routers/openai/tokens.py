@@ -28,7 +28,7 @@ _Token = Annotated[int, Field(ge=0, le=2**31 - 1)]
 class TokenizeRequest(BaseModel):
     """POST /tokenize: `prompt` or `messages`."""
 
-    model_config = ConfigDict(defer_build=True, strict=True, extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
     model: Annotated[str, Field(min_length=1, max_length=512)]
     prompt: str | None = None
@@ -66,7 +66,7 @@ class TokenizeRequest(BaseModel):
 class DetokenizeRequest(BaseModel):
     """POST /detokenize."""
 
-    model_config = ConfigDict(defer_build=True, strict=True, extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
     model: Annotated[str, Field(min_length=1, max_length=512)]
     tokens: list[_Token]

@@ -27,13 +27,13 @@ AnyChoice = Annotated[Any, Field(json_schema_extra={"type": ["string", "object",
 
 
 class Reasoning(BaseModel):
-    model_config = ConfigDict(defer_build=True, strict=True, extra="ignore")
+    model_config = ConfigDict(strict=True, extra="ignore")
 
     effort: Effort | None = None
 
 
 class TextOptions(BaseModel):
-    model_config = ConfigDict(defer_build=True, strict=True, extra="ignore")
+    model_config = ConfigDict(strict=True, extra="ignore")
 
     format: dict[str, Any] | None = None
 
@@ -41,7 +41,7 @@ class TextOptions(BaseModel):
 class ResponseRequest(BaseModel):
     """POST /v1/responses. Null means the default; extra fields are kept to be judged."""
 
-    model_config = ConfigDict(defer_build=True, strict=True, extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
     model: Annotated[str, Field(min_length=1, max_length=512)]
     input: AnyInput
