@@ -1,16 +1,21 @@
 """Executing what was approved: once, while it is true, to its end, and over a restart."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
+from app.authority.ledger import Kind, LedgerEvent
 from app.authority.permissions import Permission
+from app.backups.mark import Restored
+from app.domain.actors import SYSTEM
 from app.domain.refusals import (
     AskExpired,
     AskNotOpen,
     PlanStale,
     PolicyDenied,
 )
+from app.wiring.restoring import Pending, follow_up
 from tests.fakes.asks import Office, Toy
 
 DAY_S = 24 * 3600
@@ -104,6 +109,61 @@ async def test_a_partial_act_names_what_failed_and_can_be_resumed(office: Office
     again = await office.execute(ask)
     assert (str(again.ask.state), again.effect.freed_bytes) == ("done", 2)
     assert office.runs() == ["partial", "done"]
+
+
+def restored(office: Office) -> None:
+    """As a start after a restore does, with what the backup held."""
+    data = {"size": 1, "root": "r", "manifest": "m", "made_us": 1, "asks_ended": 0, "revoked": []}
+    office.ledger.append(LedgerEvent(Kind.STATE_RESTORED, SYSTEM, subject="b", data=data))
+
+
+async def test_a_partial_act_is_not_resumed_in_a_state_that_was_restored_since(
+    office: Office,
+) -> None:
+    """It may have been resumed in the state that was replaced: once is what was approved."""
+    office.toy.stuck = {"b"}
+    ask = office.approved()
+    await office.execute(ask)
+    restored(office)
+    with pytest.raises(AskExpired, match="Ask for it anew"):
+        await office.execute(ask)
+    assert len(office.toy.performed) == 1
+    office.toy.state["a"] = 1
+    other = office.approved()
+    assert str((await office.execute(other)).ask.state) == "partial"
+    office.toy.stuck = set()
+    assert str((await office.execute(other)).ask.state) == "done"
+
+
+async def test_what_was_begun_in_a_backup_is_not_done_again_where_it_was_restored(
+    office: Office, tmp_path: Path
+) -> None:
+    begun = office.approved()
+    executing = office.governance.executing
+    executing._intend(executing._claim(office.owner, begun), office.owner)
+    office.toy.state["z"] = 1
+    never = office.approved()
+    executing._claim(office.owner, never)
+    restored(office)
+    (tmp_path / "ledger").mkdir()
+    mark = Restored(
+        name="b",
+        size=1,
+        root="r",
+        manifest="m",
+        made_us=1,
+        replaced_size=None,
+        replaced_root="",
+        revoked=(),
+        asks=2,
+        replaced="replaced/x",
+    )
+    follow_up(Pending(tmp_path, mark), office.parts)
+    await executing.recover()
+    assert (office.state(begun), office.state(never)) == ("partial", "failed")
+    assert (office.toy.performed, office.ledger.open_intents()) == ([], [])
+    with pytest.raises(AskExpired):
+        await office.execute(begun)
 
 
 async def test_a_defect_in_an_act_ends_it_as_failed(office: Office) -> None:

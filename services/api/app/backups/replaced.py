@@ -23,7 +23,8 @@ _REVOKED: Final = "SELECT id FROM access_key WHERE revoked_us IS NOT NULL"
 _NAMED: Final = "SELECT person FROM person_name"
 _PEOPLE: Final = "SELECT id FROM person"
 _WAITING: Final = (
-    "SELECT COUNT(*) FROM ask WHERE state IN ('pending', 'approved', 'revision_required')"
+    "SELECT COUNT(*) FROM ask WHERE state IN"
+    " ('pending', 'approved', 'revision_required', 'claimed')"
 )
 _BYTES: Final = "SELECT DISTINCT model_id, sha256 FROM artifact ORDER BY model_id"
 

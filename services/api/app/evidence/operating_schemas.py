@@ -31,7 +31,9 @@ OPERATING: Final[tuple[Schema, ...]] = (
         maybe(integer("replaced_size", "events of the ledger that was replaced")),
         maybe(text("replaced_root", "root hash over them")),
         texts("revoked", "ids of keys that were revoked again, as in the state that was replaced"),
-        integer("asks_ended", "asks that were open or approved in the backup, and were ended"),
+        integer(
+            "asks_ended", "asks that were open, approved or claimed in the backup, and were ended"
+        ),
     ),
     schema(
         Kind.SCHEMA_UPGRADED,

@@ -11,7 +11,8 @@ import structlog
 
 from app import files
 from app.authority.approvals.parts import Parts
-from app.authority.approvals.transitions import OPEN, Cause
+from app.authority.approvals.sealing import Sealing
+from app.authority.approvals.transitions import OPEN, Cause, State
 from app.authority.keys import Keys
 from app.authority.ledger import Kind, Ledger, LedgerEvent
 from app.backups import restoring
@@ -68,13 +69,15 @@ def record(home: Path, ledger: Ledger, keys: Keys) -> Pending | None:
 
 
 def follow_up(pending: Pending | None, parts: Parts) -> None:
-    """End what waits for a decision or was approved: it may have been decided, or used, since."""
+    """End what waits for a decision, was approved or begun: it may have been used since."""
     if pending is None:
         return
     for state in OPEN:
         while waiting := parts.asks.in_state(state):
             for ask in waiting:
                 parts.end(ask, Cause.DEADLINE, _ENDED)
+    for ask in parts.asks.in_state(State.CLAIMED):
+        Sealing(parts).not_known(ask, _ENDED)
     (pending.home / MARK).unlink(missing_ok=True)
     files.sync_folder((pending.home / MARK).parent)
 

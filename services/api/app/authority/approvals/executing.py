@@ -146,6 +146,11 @@ class Executing:
             raise AskExpired(
                 f"Ask {ask.id} was not executed in time. Ask again: lmx approvals again {ask.id}"
             )
+        if ask.state is State.PARTIAL and self._sealing.restored_since(ask):
+            raise AskExpired(
+                f"Ask {ask.id} was executed in part, and then the state was restored from a "
+                "backup: what was done afterwards is not known here. Ask for it anew."
+            )
         if ask.state not in (State.APPROVED, State.PARTIAL):
             raise AskNotOpen(
                 f"Ask {ask.id} is {ask.state}; only what is approved is executed. See "

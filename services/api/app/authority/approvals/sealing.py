@@ -53,6 +53,24 @@ class Sealing:
         else:
             self.parts.end(ask, Cause.DID_NOTHING, why)
 
+    def not_known(self, ask: Ask, why: str) -> None:
+        """End what was claimed in a state that was restored: it is not done again by itself."""
+        begun = [found for found in self.open_intents() if is_of(found, ask, ACT)]
+        if begun:
+            self.seal(ask, SYSTEM, Effect(done=True, failed=(why,), reason=why), begun[0].seq)
+        else:
+            self.nothing_done(ask, why)
+
+    def restored_since(self, ask: Ask) -> bool:
+        """Whether the state was put back from a backup after this ask was last claimed."""
+        found = self.parts.ledger.events(kind=Kind.STATE_RESTORED, limit=1, newest_first=True)
+        if not found:
+            return False
+        later = self.parts.ledger.events(
+            after=found[0].seq, kind=Kind.ASK_CLAIMED, subject=ask.subject, limit=1000
+        )
+        return all(event.data.get("ask") != ask.id for event in later)
+
     def resumes(self, ask: Ask) -> bool:
         """Whether an attempt before this one has done a part."""
         return self.parts.asks.attempts(ask.plan or "") > 1
