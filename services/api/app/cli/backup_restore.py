@@ -143,7 +143,8 @@ def _consequences(found: "Manifest", lost: "Losses") -> list[str]:
         )
     if lost.asks:
         lines.append(
-            f"{lost.asks} {_s(lost.asks, 'ask')} that waited, was approved or begun: ended. Ask anew."
+            f"{lost.asks} {_s(lost.asks, 'ask')} that waited, was approved or begun: ended. "
+            "Ask anew."
         )
     if lost.missing:
         names = ", ".join(map(one_line, lost.missing))
