@@ -168,6 +168,8 @@ def _why_not(settings: Settings, error: OSError) -> str:
 async def _run(
     server: "Server", listener: socket.socket, settings: Settings, starts: Starts
 ) -> int:
+    from app.routers.patience import IDLE_S
+
     config = uvicorn.Config(
         server.app,
         log_config=None,
@@ -179,7 +181,7 @@ async def _run(
         ws="none",
         proxy_headers=False,
         timeout_graceful_shutdown=math.ceil(settings.drain_timeout_s) + AFTER_DRAIN_S,
-        timeout_keep_alive=round(server.idle_s),
+        timeout_keep_alive=round(IDLE_S),
     )
     http = _Announcing(config, _banner(server, settings), starts, server.end_answers)
     loop = asyncio.get_running_loop()

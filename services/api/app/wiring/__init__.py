@@ -39,7 +39,6 @@ from app.evidence.notes import VerifierKey
 from app.routers.app import build_api
 from app.routers.connections import Connection, protocol
 from app.routers.dependencies import Services
-from app.routers.patience import IDLE_S
 from app.settings import Settings
 from app.upgrading import Upgraded
 from app.wiring import restoring
@@ -81,7 +80,6 @@ class Server:
     """What holds its connections."""
     hung_up: Callable[[], None]
     """For the event loop, on SIGHUP."""
-    idle_s: float = IDLE_S
 
 
 def wire(
