@@ -10,16 +10,16 @@ from tests.e2e.crowd import crowd
 from tests.e2e.server import running_server
 
 LIMITS = {
-    "header_timeout_s": 3,
-    "body_timeout_s": 3,
-    "read_timeout_s": 5,
+    "header_timeout_s": 1,
+    "body_timeout_s": 1,
+    "read_timeout_s": 2,
     "keys": {"anonymous": {"concurrent": 20}},
 }
 
 
 @pytest.mark.parametrize(
     ("silent", "readers", "refused"),
-    [(200, 40, 2), pytest.param(1000, 200, 8, marks=pytest.mark.faults)],
+    [(100, 20, 2), pytest.param(1000, 200, 8, marks=pytest.mark.faults)],
 )
 @pytest.mark.timeout(300)
 def test_silent_slow_and_refused_clients_keep_nobody_out(
@@ -35,7 +35,7 @@ def test_silent_slow_and_refused_clients_keep_nobody_out(
             server.authority() as authority,
         ):
             body = {"model": TINY, "prompt": "hello", "max_tokens": 3}
-            for _ in range(5):
+            for _ in range(2):
                 answer = authority.post(f"{server.url}/v1/completions", json=body)
                 assert answer.status_code == 200, answer.text
                 for path in ("/healthz", "/readyz", "/metrics", "/v1/models"):
