@@ -55,7 +55,10 @@ def test_an_error_of_openai_s_shape_is_read_too(lmx: Run, authority: FakeAuthori
     authority.problem = 404, {"error": error}
     ended = lmx("chat", "a/b", "-m", "Hi")
     assert (ended.code, ended.out) == (1, "")
-    assert "No such model. [model_not_found]" in ended.err
+    assert "No such model. [model_not_found] `lmx models ls` lists the models." in ended.err
+    said = "No such model. lmx models ls lists them."
+    authority.problem = 404, {"error": error | {"message": said}}
+    assert lmx("chat", "a/b", "-m", "Hi").err == f"lmx: {said} [model_not_found]\n"
 
 
 @pytest.mark.parametrize(

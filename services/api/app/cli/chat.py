@@ -69,7 +69,7 @@ def _converse(endpoint: "Server", talk: "Talk") -> None:
             output.note("\n(stopped)")
             talk.messages.pop()
         except CommandError as failed:
-            output.note(f"lmx: {failed.sentence}")
+            output.note_wrapped(f"lmx: {failed.sentence}")
             output.note_list(failed.hints)
             talk.messages.pop()
         else:

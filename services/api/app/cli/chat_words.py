@@ -8,7 +8,7 @@ from app.cli.chat_stream import Message
 LEAVE: Final = frozenset({"/exit", "/quit", "/bye"})
 HELP: Final = (
     "/model NAME   go on with another model",
-    "/system TEXT  what the model is told first; without a text: nothing",
+    "/system TEXT  what the model is told first, or nothing",
     "/clear        forget what was said",
     "/exit         leave, as Ctrl-D does",
     "Ctrl-C stops an answer; at the prompt it leaves. Nothing of this is kept on disk.",

@@ -141,6 +141,8 @@ def refusal(problem: Mapping[str, Any], *, status: int) -> CommandError:
     said = problem.get("detail") or problem.get("message") or problem.get("title")
     sentence = text.one_line(said) if said else f"The server answered with status {status}."
     hint = HINTS.get(code, "")
+    if any(command in sentence for command in hint.split("`")[1::2]):
+        hint = ""  # the server has said it already
     return CommandError(
         " ".join(part for part in (f"{sentence} [{code}]", hint) if part),
         exit_code=exit_code_for(code, status),

@@ -56,7 +56,7 @@ def note_list(lines: Sequence[str]) -> None:
 
 def aside(line: str) -> None:
     """Something beside a conversation: dim where the terminal has colours."""
-    said = text.clean(line)
+    said = "\n".join(text.paragraph(text.clean(line), width=width_of(sys.stderr)))
     sys.stderr.write(f"{_DIM}{said}{_PLAIN}\n" if in_colour(sys.stderr) else f"{said}\n")
     sys.stderr.flush()
 
