@@ -14,9 +14,9 @@ import typer
 
 from app.cli import backup_restore, output
 from app.cli.address import home
-from app.cli.backup_shown import bar, refused_as_said, show
+from app.cli.backup_shown import bar, show
 from app.cli.options import SERVER, AsJson, ServerUrl
-from app.cli.outcomes import CommandError, ExitCode
+from app.cli.outcomes import CommandError, ExitCode, refused_as_said
 from app.cli.text import one_line, size
 
 if TYPE_CHECKING:

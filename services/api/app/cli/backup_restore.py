@@ -13,8 +13,8 @@ import typer
 
 from app.cli import confirmation, output
 from app.cli.address import home
-from app.cli.backup_shown import bar, refused_as_said, show, wrapped
-from app.cli.outcomes import CommandError, ExitCode
+from app.cli.backup_shown import bar, show, wrapped
+from app.cli.outcomes import CommandError, ExitCode, refused_as_said
 from app.cli.text import one_line, utc_time
 
 if TYPE_CHECKING:
@@ -93,20 +93,15 @@ def _continue(place: Path) -> None:
 
 def _refuse_running(place: Path) -> None:
     """Before anything is read or asked; whoever restores takes the lock itself afterwards."""
-    from app.domain.refusals import StartRefused
     from app.home import hold_home
 
-    if not place.is_dir():
-        return
-    try:
-        with hold_home(place):
-            pass
-    except StartRefused as refusal:
-        raise CommandError(
-            f"{refusal.message} A backup is never restored under a running server: "
-            "`lmx service status` says how it was started.",
-            exit_code=ExitCode.REFUSED,
-        ) from refusal
+    never = (
+        "A backup is never restored under a running server: `lmx service status` says how it was "
+        "started."
+    )
+    if place.is_dir():
+        with refused_as_said(never):
+            hold_home(place).close()
 
 
 def _consequences(found: "Manifest", lost: "Losses") -> list[str]:

@@ -6,22 +6,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from app.cli import output
-from app.cli.outcomes import CommandError, ExitCode
 from app.cli.text import one_line, utc_time
 
 if TYPE_CHECKING:
     from app.backups import Verified
-
-
-@contextmanager
-def refused_as_said() -> Iterator[None]:
-    """A refusal of the backups' library as the end of a command."""
-    from app.domain.refusal import Refusal
-
-    try:
-        yield
-    except Refusal as refusal:
-        raise CommandError(refusal.message, exit_code=ExitCode.REFUSED) from refusal
 
 
 def show(found: "Verified") -> None:

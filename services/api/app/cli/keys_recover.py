@@ -10,7 +10,7 @@ from typing import Final
 
 from app.cli import confirmation, output
 from app.cli.address import home
-from app.cli.outcomes import CommandError, ExitCode
+from app.cli.outcomes import CommandError, ExitCode, refused_as_said
 
 PHRASE: Final = "yes, recover the operator key"
 
@@ -34,13 +34,10 @@ def recover() -> None:
             "Where two persons approve, it approves nothing: one that does takes an ask.",
         ],
     )
-    from app.domain.refusals import Refusal
     from app.main import recover as make
 
-    try:
+    with refused_as_said():
         made = make(place)
-    except Refusal as refusal:
-        raise CommandError(refusal.message, exit_code=ExitCode.REFUSED) from refusal
     output.show_fields(
         [
             ("key", made.key.id),
@@ -83,13 +80,7 @@ def _refuse_no_state(place: Path) -> None:
 
 def _refuse_running(place: Path) -> None:
     """Before a person is asked; it is locked again when the key is made."""
-    from app.domain.refusals import StartRefused
     from app.home import hold_home
 
-    try:
+    with refused_as_said("A key is recovered while no server runs."):
         hold_home(place).close()
-    except StartRefused as refusal:
-        raise CommandError(
-            f"{refusal.message} A key is recovered while no server runs.",
-            exit_code=ExitCode.REFUSED,
-        ) from refusal

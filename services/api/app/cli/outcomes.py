@@ -1,6 +1,7 @@
 """The only place that says how a command ends: exit codes, and which code a refusal gets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any, Final
 
@@ -145,3 +146,15 @@ HINTS: Final[Mapping[str, str]] = {
 
 def exit_code_for(code: str, status: int) -> ExitCode:
     return BY_CODE.get(code, _REFUSED if 400 <= status < 500 else _FAILED)
+
+
+@contextmanager
+def refused_as_said(then: str = "") -> Iterator[None]:
+    """What is refused in this process ends the command with that sentence, and `then` after it."""
+    from app.domain.refusal import Refusal
+
+    try:
+        yield
+    except Refusal as refusal:
+        sentence = f"{refusal.message} {then}".rstrip()
+        raise CommandError(sentence, exit_code=ExitCode.REFUSED) from refusal

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from app.cli import output, service_commands
-from app.cli.outcomes import CommandError, ExitCode
+from app.cli.outcomes import CommandError, ExitCode, refused_as_said
 from app.cli.service_standing import text_of
 from app.cli.service_steps import Command, File, Steps
 from app.cli.service_units import as_typed, is_ours
@@ -35,15 +35,12 @@ def refuse_foreign(files: tuple[File, ...]) -> None:
 
 def refuse_other_server(home: Path, unit: Path) -> None:
     """A server that was started by hand would keep the service out; the service's own does not."""
-    from app.domain.refusals import StartRefused
     from app.home import hold_home
 
     if unit.exists() or not home.exists() or home.stat().st_uid != os.getuid():
         return
-    try:
+    with refused_as_said():
         hold_home(home).close()
-    except StartRefused as refused:
-        raise CommandError(refused.message, exit_code=ExitCode.REFUSED) from None
 
 
 def do(steps: Steps, owner: pwd.struct_passwd) -> None:

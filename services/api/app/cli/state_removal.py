@@ -12,9 +12,9 @@ import typer
 
 from app.cli import confirmation, output
 from app.cli.address import home
-from app.cli.backup_shown import refused_as_said, wrapped
+from app.cli.backup_shown import wrapped
 from app.cli.options import SERVER, Reason, ServerUrl
-from app.cli.outcomes import CommandError, ExitCode
+from app.cli.outcomes import CommandError, ExitCode, refused_as_said
 
 _ASKED = {"what": "everything"}
 
