@@ -23,6 +23,7 @@ MAX_NUMBER: Final = 2**53
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _WORDS: Final = {"null": None, "true": True, "false": False}
+_BREAKS: Final = {ord("\n"): None, ord("\t"): None}
 _QUICK: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVER: Final = yaml.resolver.Resolver()
 
@@ -95,6 +96,8 @@ def _refuse_unreadable(text: str) -> None:
     if size > MAX_BYTES:
         message = f"The document has {size} bytes; make it smaller than {MAX_BYTES}."
         raise invalid([Problem(Spot(1, 1), (), message)])
+    if text.translate(_BREAKS).isprintable():  # so is nothing that `is_control` finds
+        return
     problems = []
     for number, line in enumerate(text.split("\n"), 1):
         for column, character in enumerate(line.removesuffix("\r"), 1):
