@@ -10,7 +10,7 @@ import pytest
 from app.authority.ledger import Kind, LedgerEvent
 from app.backups import create, creating
 from app.backups.mark import MARK, Restored
-from app.backups.removing import ORDER
+from app.backups.removing import ORDER, approved
 from app.backups.replaced import Losses, losses
 from app.backups.restoring import restore
 from app.backups.snapshot import looking, root_at
@@ -116,6 +116,18 @@ def test_the_order_to_remove_everything_is_not_one_of_the_restored_state(
     (home.path / ORDER).write_text("{}")
     put_back(home, made)
     assert not (home.path / ORDER).exists()
+    (home.path / ORDER).write_text("{}")
+    with pytest.raises(BackupRefused, match="no start has recorded it"):
+        approved(home.path)
+
+
+def test_a_replaced_state_that_cannot_be_read_is_said(since: tuple[Home, Path, Losses]) -> None:
+    home, made, _ = since
+    (home.path / "replaced/then").mkdir(parents=True)
+    (home.path / "replaced/then/lmx.db").write_bytes(b"x" * 5000)
+    found = losses(home.path, made)
+    assert found.unread.startswith("replaced/then/lmx.db: ")
+    assert found.revoked == ("0badf00d",)
 
 
 def test_the_root_on_record_is_over_as_many_events_as_the_record_says(

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from app import files
 from app.backups.contents import DATABASE, LEDGER, SETTINGS, SIGNERS, UPGRADING
+from app.backups.mark import MARK
 from app.domain.refusals import BackupRefused
 from app.evidence.verification.opening import NotReadable, address, reading
 from app.evidence.vocabulary import Kind
@@ -62,6 +63,11 @@ def foreign(home: Path) -> tuple[str, ...]:
 
 def approved(home: Path) -> dict[str, Any]:
     """The event that says the removal was approved and done; BackupRefused where there is none."""
+    if files.present(home / MARK):
+        raise BackupRefused(
+            "A backup was restored here, and no start has recorded it: an approval in it may be "
+            "of long ago. Start the server and ask again: lmx service remove-state"
+        )
     try:
         order = json.loads(files.read(home / ORDER))
         plan, ask = str(order["plan"]), str(order["ask"])

@@ -6,7 +6,7 @@ restore took away: in the states it kept, and in its mark where no start has rec
 """
 
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,7 +35,8 @@ class Losses:
 
     `revoked`: keys of the backup that were revoked since. `erased`: persons of it whose names were
     erased since. `missing`: its models whose bytes are not all in store/. `unread`: why the present
-    database could not be compared, if it could not. `origin`: the present log's name, where known.
+    database, or one that was replaced before, could not be compared. `origin`: the present log's
+    name, where known.
     """
 
     size: int | None
@@ -63,9 +64,12 @@ def losses(home: Path, backup: Path) -> Losses:
         except (sqlite3.Error, NotReadable) as error:
             unread = str(error)
     for kept in sorted(home.glob("replaced/*/lmx.db")):
-        with suppress(sqlite3.Error, NotReadable), reading(address(kept)) as then:
-            keys, names = _ended(then)
+        try:
+            with reading(address(kept)) as then:
+                keys, names = _ended(then)
             revoked, erased = revoked | keys, erased | names
+        except (sqlite3.Error, NotReadable) as error:
+            unread = unread or f"{kept.relative_to(home)}: {error}"
     if (before := unrecorded(home)) is not None:
         revoked |= set(before.revoked)
         if (before.replaced_size or 0) > (size or 0):

@@ -126,8 +126,8 @@ def _consequences(found: "Manifest", lost: "Losses") -> list[str]:
         lines = [made, later]
     if lost.unread:
         lines.append(
-            f"The database that is there cannot be read ({one_line(lost.unread)}), so keys that "
-            "were revoked since then are not known: look at `lmx keys ls` afterwards."
+            f"A database that is there cannot be read ({one_line(lost.unread)}), so not all keys "
+            "that were revoked since are known: look at `lmx keys ls` afterwards."
         )
     if lost.revoked:
         ids = ", ".join(map(one_line, lost.revoked))

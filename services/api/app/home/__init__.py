@@ -62,8 +62,8 @@ def hold_home(home: Path) -> ExitStack:
         if not (_locked(directory, needed=False) and _locked(file, needed=True)):
             holder = os.pread(file, _HOLDER_WIDTH, 0).decode("ascii", "replace").strip("\0 \n")
             raise StartRefused(
-                f"Another server (process {holder or 'unknown'}) uses {home}. Stop it, or choose "
-                "another state directory with LMX_HOME."
+                f"Another server (process {holder or 'unknown'}) uses {home}, or a command such as "
+                "lmx backup. Stop it, or choose another state directory with LMX_HOME."
             )
         # One write of one width: whoever reads meanwhile finds a whole number.
         os.pwrite(file, f"{os.getpid():<{_HOLDER_WIDTH - 1}}\n".encode(), 0)
