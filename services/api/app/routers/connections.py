@@ -6,7 +6,6 @@ a request whose client keeps up: it costs that one a few assignments.
 """
 
 import asyncio
-import resource
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
@@ -23,22 +22,18 @@ from app.domain.refusals import (
 from app.routers.last_words import LastWords
 from app.routers.metrics import Metrics
 from app.routers.patience import (
-    RESERVED_CONNECTIONS,
     Awaits,
     Patience,
     Seen,
     Verdict,
     is_reserved,
-    judged,
-    most_connections,
-    place_in_yielding,
 )
+from app.routers.watching import Watch
 
 MAX_TARGET_BYTES = 16 << 10
 MAX_HEAD_BYTES = 64 << 10
 MAX_HEADERS = 128
 MAX_PIPELINED = 16
-LOOKS_EVERY_S = 1.0
 
 
 class _Reading(Enum):
@@ -49,54 +44,6 @@ class _Reading(Enum):
 
 class _Refused(Exception):
     """Leaves the parser's callbacks; httptools turns it into an error of its own."""
-
-
-class Watch:
-    """Looks at every connection once a second, and makes room where there is none."""
-
-    def __init__(self, patience: Callable[[], Patience]) -> None:
-        self._patience = patience
-        self._held: dict[Connection, None] = {}
-        self._timer: asyncio.TimerHandle | None = None
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def hold(self, connection: "Connection") -> bool:
-        """Take it in; False where it is one too many even so."""
-        room = most_connections(self._patience().connections, _open_files())
-        if len(self._held) >= room:
-            self._make_room(connection.loop.time(), max(1, room // 16))
-        connection.crowded = len(self._held) >= room
-        if len(self._held) >= room + RESERVED_CONNECTIONS:
-            return False
-        self._held[connection] = None
-        if self._timer is None:
-            self._timer = connection.loop.call_later(LOOKS_EVERY_S, self._tick, connection.loop)
-        return True
-
-    def forget(self, connection: "Connection") -> None:
-        self._held.pop(connection, None)
-
-    def look(self, now: float) -> None:
-        """Let go of whoever was waited for long enough."""
-        patience = self._patience()
-        for connection in tuple(self._held):
-            connection.suffer(judged(connection.seen(now), patience))
-
-    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        self.look(loop.time())
-        if self._held:
-            self._timer = loop.call_later(LOOKS_EVERY_S, self._tick, loop)
-
-    def _make_room(self, now: float, count: int) -> None:
-        """`count` at once: looking at all of them for each newcomer would be a flood's gain."""
-        places = [(place_in_yielding(one.seen(now)), one) for one in self._held]
-        yielding = sorted(((place, id(one), one) for place, one in places if place is not None))
-        for _, _, connection in yielding[:count]:
-            self.forget(connection)
-            connection.suffer(Verdict.CUT)
 
 
 class Connection(HttpToolsProtocol):
@@ -334,8 +281,3 @@ def _too_large(limit: str) -> HeadTooLarge:
     return HeadTooLarge(
         f"The request's head is larger than {limit}. Send fewer or shorter headers."
     )
-
-
-def _open_files() -> int:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 1 << 20 if soft == resource.RLIM_INFINITY else soft
