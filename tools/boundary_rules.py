@@ -28,6 +28,7 @@ WORKER: Final = APP + "engines/worker/"
 GRANT_MAKER: Final = AUTHORITY + "permissions.py"
 TOOL_PARSERS: Final = WORKER + "tool_parsers.py"
 WALLED_SOURCES: Final = APP + "walled/sources.py"
+SERVE: Final = APP + "cli/serve.py"
 
 MINIMUM: Final = {APP: 400, ADVISORY: 5, AUTHORITY: 200}
 """At least so many files a scan of each zone has read: one that reads none finds nothing."""
@@ -104,8 +105,9 @@ RULES: Final = (
         check=loads_code_by_name,
         # X01 and X02 say it of the first, and more. The second reads mlx-lm's parsers without
         # importing mlx-lm, which would bring MLX into workers that run something else. The third
-        # runs advice from memory, in a process that can open no file any more.
-        except_in=(ADVISORY, TOOL_PARSERS, WALLED_SOURCES),
+        # runs advice from memory, in a process that can open no file any more. The fourth loads
+        # nothing: it hides from structlog a package that the server has no use for.
+        except_in=(ADVISORY, TOOL_PARSERS, WALLED_SOURCES, SERVE),
     ),
     Rule(
         id="A02",
