@@ -109,6 +109,7 @@ def test_safe_mode_a_restored_state_and_a_lagging_copy_are_said_plainly() -> Non
     )
     for words in (
         "SAFE MODE  The last 3 starts ended badly.",
+        "A stop in good order and a start end it.",
         "RESTORED  from a backup on 2023-11-14T22:16:40Z",
         "copy nas      optional, 7 events behind. No such file",
         "NOT WRITABLE",

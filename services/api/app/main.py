@@ -291,8 +291,9 @@ def _banner(server: "Server", settings: Settings) -> str:
     if settings.port != DEFAULT_PORT:
         note = f"  (not port {DEFAULT_PORT}: recorded as an override of G-DEPLOY-02)"
     key_note = f"  ({server.operator_key.note})" if server.operator_key.note else ""
-    safe_mode = ""
+    safe_mode = unloaded = ""
     if server.safe_mode:
+        unloaded = f"  (not before: lmx models load {model})"
         log_path = server.operator_key.path.parent / "logs" / "server.log"
         safe_mode = _SAFE_MODE.format(why=server.safe_mode, log=log_path)
     if (done := server.upgraded) is not None:
@@ -302,7 +303,7 @@ def _banner(server: "Server", settings: Settings) -> str:
     message = f'{{"role": "user", "content": "{question}"}}'
     return f"""
 LMX Authority {server.version} listens on {url}{note}{safe_mode}
-Model answering: {model}
+Model answering: {model}{unloaded}
 
 Ask it with curl:
   curl -s {url}/v1/chat/completions -H 'Content-Type: application/json' \\

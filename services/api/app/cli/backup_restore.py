@@ -75,7 +75,7 @@ def restore(
     output.say(f"Restored: {place} is as it was at {utc_time(found.manifest.made_us)}.")
     if kept is not None:
         output.say(f"What was there is kept in {kept}")
-    output.note("Start the server: it records the restore before anything else.")
+    output.note_wrapped("Start the server: it records the restore before anything else.")
 
 
 def _continue(place: Path) -> None:

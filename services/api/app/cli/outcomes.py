@@ -131,7 +131,8 @@ BY_CODE: Final[Mapping[str, ExitCode]] = {
 """A refusal that is not here: refused when the status is 4xx, failed otherwise."""
 
 HINTS: Final[Mapping[str, str]] = {
-    "key_missing": "Set LMX_KEY, or run this as the account that started the server.",
+    "key_missing": "Set LMX_KEY, or run this as the account that started the server. A lost "
+    "operator key is replaced with the server stopped: `lmx keys recover`.",
     "invalid_api_key": "Check LMX_KEY; `lmx keys ls` with the operator key lists the keys.",
     "forbidden": "Use a key with the role that this needs: `lmx keys ls` shows each key's roles.",
     "model_not_found": "`lmx models ls` lists the models.",

@@ -39,7 +39,8 @@ def _head(answer: Mapping[str, Any], width: int | None) -> list[str]:
     ]
     lines = text.paragraph("  ".join(parts), width=width)
     if answer.get("safe_mode"):
-        said = f"{one_line(answer['safe_mode'])} Load by hand: lmx models load NAME"
+        said = f"{one_line(answer['safe_mode'])} Load by hand: lmx models load NAME. A stop in "
+        said += "good order and a start end it."
         lines += text.fields([("SAFE MODE", said)], width=width)
     restored = objects(answer.get("restored"))
     if restored:

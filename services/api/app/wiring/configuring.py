@@ -90,7 +90,8 @@ class Following:
 def _said(error: Unusable) -> str:
     first, *others = error.problems
     more = f" And {len(others)} more: `lmx config check` says all." if others else ""
-    return f"{first}.{more}"
+    said = str(first)
+    return f"{said}{'' if said.endswith('?') else '.'}{more}"
 
 
 def configuring(authority: Authority, current: Current, home: Path) -> Configuring:

@@ -38,7 +38,8 @@ def _safe_mode(said: object) -> Check:
     return wrong(
         "normal start",
         f"Safe mode: {visible(one_line(said))}",
-        "Find the cause in the log; load by hand what is needed: lmx models load NAME",
+        "Find the cause in the log; load by hand what is needed: lmx models load NAME. A stop in "
+        "good order and a start end it.",
     )
 
 
