@@ -50,3 +50,13 @@ def test_beside_a_running_server_it_is_asked_for(
 
 def test_where_nothing_is_that_is_said(lmx: Run, authority: FakeAuthority) -> None:
     assert "nothing is there to remove" in lmx("service", "remove-state").err
+
+
+def test_what_is_approved_is_not_asked_for_again(
+    lmx: Run, state: Home, authority: FakeAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.backups.removing.approved", lambda _: {})
+    with hold_home(state.path):
+        ended = lmx("service", "remove-state")
+    assert (ended.code, authority.asked) == (0, [])
+    assert "Stop the server" in ended.err

@@ -17,6 +17,7 @@ from app.cli.options import SERVER, Reason, ServerUrl
 from app.cli.outcomes import CommandError, ExitCode, refused_as_said
 
 _ASKED = {"what": "everything"}
+_NEXT = "It is approved. Stop the server, then run this again: lmx service remove-state"
 
 
 def remove_state(reason: Reason = "", server: ServerUrl = SERVER) -> None:
@@ -34,7 +35,10 @@ def remove_state(reason: Reason = "", server: ServerUrl = SERVER) -> None:
     try:
         held = hold_home(place)
     except StartRefused:
-        _ask(server, reason)
+        if _is_approved(place):
+            output.note_wrapped(_NEXT)
+        else:
+            _ask(server, reason)
         return
     with held:
         remove(place)
@@ -46,7 +50,19 @@ def _ask(server: str, reason: str) -> None:
 
     with connected(server) as authority:
         governed(authority, "state_removal", _ASKED, reason=reason)
-    output.note("It is approved. Stop the server, then run this again: lmx service remove-state")
+    output.note_wrapped(_NEXT)
+
+
+def _is_approved(place: Path) -> bool:
+    """Whether this server has it on record already, so that nothing more is to be asked."""
+    from app.backups import removing
+    from app.domain.refusals import Refusal
+
+    try:
+        removing.approved(place)
+    except Refusal:
+        return False
+    return True
 
 
 def remove(place: Path) -> None:
