@@ -149,6 +149,10 @@ class BlobStore:
         self._write_journal(work)
         self._place_view(work.view_directory, view)
 
+    def interrupted(self) -> bool:
+        """Whether there is an import that neither ended nor was taken back."""
+        return any(self._incoming.iterdir())
+
     def sweep(self, known_digests: Collection[str], known_blobs: Collection[str]) -> None:
         """Take back what an import that was killed had placed and never recorded."""
         for directory in sorted(self._incoming.iterdir()):

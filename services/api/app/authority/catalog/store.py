@@ -202,6 +202,8 @@ class Catalog:
 
     def sweep(self) -> None:
         """Take back what imports that were killed had placed. Called once, at start."""
+        if not self._store.interrupted():
+            return
         manifests = [self.manifest(model_id) for model_id in self.ids()]
         self._store.sweep(
             {manifest.digest for manifest in manifests},
