@@ -5,6 +5,7 @@ it. A running server is told of a backup afterwards, and puts it on record.
 """
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -80,11 +81,11 @@ def create(
     )
     if found.models:
         names = ", ".join(one_line(model.id) for model in found.models)
-        output.note(
+        output.note_wrapped(
             f"Not in it: the weights of {names}. Keep LMX_HOME/store as well, or import again."
         )
-    output.note("It holds private keys: keep it on another disk, closed to others.")
-    output.note(f"Check it there: lmx backup verify DIR/{found.name}")
+    output.note_wrapped("It holds private keys: keep it on another disk, closed to others.")
+    output.note(f"Check it where it is kept: lmx backup verify {shlex.quote(str(made.path))}")
 
 
 @app.command("verify")
