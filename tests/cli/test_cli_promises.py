@@ -166,7 +166,7 @@ def test_no_help_of_any_command_loads_http_the_server_or_pydantic() -> None:
 @pytest.mark.parametrize(
     ("arguments", "least"),
     [(["--version"], {"typer", "app.cli.output", "re"}), (["--help"], {"app.cli.models"})],
-    ids=str,
+    ids=["version", "help"],
 )
 def test_what_begins_loads_no_more_than_it_needs(arguments: list[str], least: set[str]) -> None:
     assert seen_loaded(arguments, least) == "set()"
