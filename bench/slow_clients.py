@@ -4,6 +4,7 @@ import json
 import tempfile
 import time
 from http.client import HTTPConnection
+from itertools import chain
 from pathlib import Path
 
 from bench.child import Child
@@ -22,8 +23,8 @@ PATIENCE_S = 300
 
 def run(quick: bool) -> list[Row]:
     rounds, each = (2, 40) if quick else (8, 100)
-    alone: list[float] = []
-    beside: list[float] = []
+    alone: list[list[float]] = []
+    beside: list[list[float]] = []
     with tempfile.TemporaryDirectory(prefix="lmx-bench-") as scratch:
         model, what = bench_model(Path(scratch) / "model")
         home = quiet_home(Path(scratch) / "home")
@@ -31,24 +32,29 @@ def run(quick: bool) -> list[Row]:
             bring_in(server, home, model, NAME)
             _asked(server, 20)
             for _ in range(rounds):
-                alone += _asked(server, each)
+                alone.append(_asked(server, each))
                 crowd.ask(do="come", port=server.port, model=NAME, count=SLOW)
                 _idle(server, home)
-                beside += _asked(server, each)
+                beside.append(_asked(server, each))
                 crowd.ask(do="go")
                 _idle(server, home)
-    note = f"{len(beside)} answers of {MAX_TOKENS} tokens each way, one after the other, {what}"
+    note = f"median of {rounds} rounds of {each} answers of {MAX_TOKENS} tokens each way, {what}"
     return [
         no_more_than(
             f"p99 of a whole chat answer beside {SLOW} slow clients",
-            percentile(beside, 99),
-            percentile(alone, 99),
+            _usual_p99(beside),
+            _usual_p99(alone),
             "ms",
             ratio=RATIO,
             note=note,
         ),
-        orientation("its median", median(beside), median(alone), "ms"),
+        orientation("its median", median([*chain(*beside)]), median([*chain(*alone)]), "ms"),
     ]
+
+
+def _usual_p99(rounds: list[list[float]]) -> float:
+    """The median of the rounds' own: what else the machine does in one of them does not decide."""
+    return median([percentile(each, 99) for each in rounds])
 
 
 def _idle(server: Running, home: Path) -> None:
