@@ -35,7 +35,7 @@ def shown_by(*names: str) -> list[str]:
 SHOWN = list(dict.fromkeys(c for c in shown_by(*GUIDES) if c not in shown_by(*ELSEWHERE)))
 STARTER = "lmx/starter"
 OLD = "me/old"
-NAMED = re.compile(r"(?:^|`)lmx ([a-z]+(?: [a-z]+)?)", re.MULTILINE)
+NAMED = re.compile(r"(?:^|`)lmx ([a-z]+(?: [a-z-]+)?)", re.MULTILINE)
 PHRASES = {
     ("keys", "create"): "yes, create key {0}",
     ("store", "purge"): "yes, purge trash all",
@@ -73,14 +73,19 @@ def thrown_away(server: RunningServer, place: Path) -> None:
     assert code == 0, screen
 
 
+def backed_up(server: RunningServer) -> str:
+    assert server.lmx("backup", "create").returncode == 0
+    return str(next((server.home / "backups").glob("lmx-*")))
+
+
 def run(server: RunningServer, place: Path, shown: str) -> tuple[int, str]:
     if "--trash-all" in shown:
         thrown_away(server, place)
     if shown in NOT_HERE:
-        shown += " --dry-run"
+        shown += f" --dry-run --home {place / 'service'}"  # the server here is on no service's port
     ask = asked(server) if " ID" in shown else ""
-    backup = next((server.home / "backups").glob("lmx-*"), "") if "BACKUP" in shown else ""
-    line = shown.replace(" ID", f" {ask[:6]}").replace("BACKUP", str(backup))
+    backup = backed_up(server) if "BACKUP" in shown else ""
+    line = shown.replace(" ID", f" {ask[:6]}").replace("BACKUP", backup)
     words = shlex.split(line, comments=True)
     phrase = PHRASES.get((words[1], words[2])) if words[0] == "lmx" and len(words) > 3 else None
     if phrase:
