@@ -16,6 +16,13 @@ pytestmark = pytest.mark.timeout(600)  # a hundred answers, on a busy machine
 
 LARGEST = 6 * 1024 * 1024
 SAMPLE = 100
+A_THIRD_AND_ALL = pytest.mark.parametrize(
+    ("every", "least"),
+    [(3, 0.8), pytest.param(1, 0.9, marks=pytest.mark.faults)],
+    ids=["a third", "all"],
+)
+"""A minute of answers stays out of `make test`, as the model changes only when it is trained anew;
+among a third of the questions one miss weighs three times as much."""
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +35,24 @@ def _failures(result: Score) -> str:
     return "\n".join(f"{question}\n    {said}" for question, said in result.failures)
 
 
-def test_paraphrased_questions_get_the_right_facts(model: StarterModel) -> None:
+@A_THIRD_AND_ALL
+def test_paraphrased_questions_get_the_right_facts(
+    model: StarterModel, every: int, least: float
+) -> None:
     questions = load_questions(HELD_OUT).on_subject
     assert len(questions) >= 40
-    result = score(model, questions)
-    assert result.share >= 0.9, _failures(result)
+    result = score(model, questions[::every])
+    assert result.share >= least, _failures(result)
 
 
-def test_questions_about_anything_else_are_turned_away(model: StarterModel) -> None:
+@A_THIRD_AND_ALL
+def test_questions_about_anything_else_are_turned_away(
+    model: StarterModel, every: int, least: float
+) -> None:
     questions = load_questions(HELD_OUT).off_subject
     assert len(questions) >= 20
-    result = score(model, questions)
-    assert result.share >= 0.9, _failures(result)
+    result = score(model, questions[::every])
+    assert result.share >= least, _failures(result)
 
 
 def test_a_system_prompt_and_earlier_turns_do_not_confuse_it(model: StarterModel) -> None:

@@ -127,7 +127,7 @@ def test_a_flipped_bit_in_the_older_slot_costs_nothing(
 def test_with_both_slots_damaged_the_start_is_refused(path: Path, memory: MemoryFile) -> None:
     flip(path, 100)
     flip(path, SLOT_BYTES + 100)
-    with pytest.raises(StartRefused, match="both of its slots are damaged.*Restore"):
+    with pytest.raises(StartRefused, match="both of its slots are damaged.*lmx backup restore"):
         MemoryFile.open(path)
 
 
