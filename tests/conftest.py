@@ -24,7 +24,9 @@ APART = ("tests/architecture/", "tests/properties/", "tests/web/test_fuzz.py")
 # A busy machine is not a failure, and the same commit gives the same answer twice. Hypothesis would
 # also try the constants of our modules that are imported by then, which differs from run to run.
 providers._get_local_constants = providers.Constants
-settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, database=None, max_examples=60
+)
 settings.load_profile("repeatable")
 
 # Started in the background by a shell, this process and all its children would ignore Ctrl-C, which

@@ -228,7 +228,7 @@ YAML_BITS = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(text=YAML_BITS, form=st.sampled_from(FORMS))
 def test_nothing_made_of_pieces_of_yaml_does(text: str, form: Form) -> None:
     assert not read_or_refused(text, form)

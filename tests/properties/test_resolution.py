@@ -186,7 +186,7 @@ def under_not(condition: Condition, path: str, *, inverted: bool) -> Iterator[st
         yield path
 
 
-@settings(quick, max_examples=400)
+@settings(quick, max_examples=150)
 @given(changes, st.one_of(structures, texts), change)
 def test_what_was_neither_read_nor_said_changes_nothing(
     changed_to: dict[str, Any], intent: Any, later: tuple[str, Any]
@@ -210,7 +210,7 @@ def test_what_was_neither_read_nor_said_changes_nothing(
     assert replace(compiled, guardrails="") == replace(resolution, guardrails="")
 
 
-@settings(quick, max_examples=300)
+@settings(quick, max_examples=120)
 @given(st.one_of(st.text(max_size=200), texts, st.text('alert when (")<>=,.% 10', max_size=80)))
 def test_no_text_raises_anything_but_a_refusal(text: str) -> None:
     kind, _ = outcome(f"Alert when {text}", documents({}))
@@ -239,7 +239,7 @@ json_values = st.recursive(
 )
 
 
-@settings(quick, max_examples=200)
+@settings(quick, max_examples=100)
 @given(
     st.one_of(
         json_values.map(lambda value: {"action": "alert", "when": value}),

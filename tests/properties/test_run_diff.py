@@ -46,7 +46,7 @@ def test_a_run_does_not_differ_from_itself(a: dict[str, Any]) -> None:
 
 
 @given(DOCUMENT, DOCUMENT)
-@settings(max_examples=400)
+@settings(max_examples=150)
 def test_the_other_way_round_is_its_mirror(a: dict[str, Any], b: dict[str, Any]) -> None:
     mirror = {"added": "removed", "removed": "added", "changed": "changed"}
     there = difference(packed(a), packed(b)).changes
@@ -56,7 +56,7 @@ def test_the_other_way_round_is_its_mirror(a: dict[str, Any], b: dict[str, Any])
 
 
 @given(DOCUMENT, DOCUMENT)
-@settings(max_examples=400)
+@settings(max_examples=150)
 def test_the_changes_made_in_one_give_the_other(a: dict[str, Any], b: dict[str, Any]) -> None:
     made = applied(flattened(a), difference(packed(a), packed(b)).changes)
     wanted = flattened(b)

@@ -95,7 +95,7 @@ WHATEVER = st.recursive(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     path=st.sampled_from([CHAT, LEGACY]), fields=st.dictionaries(st.sampled_from(FIELDS), WHATEVER)
 )
@@ -104,7 +104,7 @@ def test_any_fields_are_answered_or_refused(path: str, fields: dict[str, Any]) -
     _assert_answered_or_refused(_post(path, json.dumps(good | fields).encode()))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(path=st.sampled_from([CHAT, LEGACY, "/authority/keys"]), body=st.binary(max_size=64))
 def test_any_bytes_are_refused(path: str, body: bytes) -> None:
     response = _post(path, body)
@@ -112,7 +112,7 @@ def test_any_bytes_are_refused(path: str, body: bytes) -> None:
     _assert_answered_or_refused(response)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_a_damaged_request_is_answered_or_refused(data: st.DataObject) -> None:
     body = bytearray(json.dumps(chat("hello", n=2, stop=["x"], seed=1)).encode())

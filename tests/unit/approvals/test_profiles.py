@@ -120,7 +120,7 @@ def test_the_order_in_which_they_speak_is_nothing(
     assert found(said) == found(other)
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(profiles(), st.sets(st.sampled_from(PEOPLE)), st.sampled_from([None, *PEOPLE]))
 @example(dual(("g0", {A, B}, 1), ("g1", {A}, 1)), {A, B}, None)
 @example(dual(("g0", {A, B, C}, 2), ("g1", {A, B}, 1)), {A, B, C}, None)
@@ -225,7 +225,7 @@ def changed(draw: st.DrawFn) -> tuple[Profile, Profile]:
     return old, dual(*groups)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(changed())
 def test_whatever_a_tighter_profile_lets_pass_the_old_one_did_too(
     pair: tuple[Profile, Profile],
