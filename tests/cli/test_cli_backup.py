@@ -143,6 +143,7 @@ def test_one_that_is_not_whole_is_not_restored(
         ("ledger:\n  sinks: []\n", False),
         ("ledger:\n  sinks:\n    - directory: /a\n", True),
         ("ledger:\n  sinks: [{directory: /a}]\n", True),
+        ("ledger: {sinks: [{directory: /a}]}\n", True),
         ("# sinks: []\n", False),
         ("", False),
     ],

@@ -180,12 +180,8 @@ def _mark(built: Path, manifest: Manifest, digest: str, lost: Losses, into: Path
 
 def _write_journal(home: Path, into: Path, name: str, parts: frozenset[str]) -> None:
     (home / "run").mkdir(mode=0o700, exist_ok=True)
-    waiting = home / f"{JOURNAL}.new"
-    waiting.unlink(missing_ok=True)
     said = {"replaced": f"{REPLACED}/{into.name}", "name": name, "parts": sorted(parts)}
-    files.write(waiting, json.dumps(said).encode())
-    waiting.rename(home / JOURNAL)
-    files.sync_folder(home / "run")
+    files.replace(home / JOURNAL, json.dumps(said).encode())
     files.sync_folder(home)
 
 

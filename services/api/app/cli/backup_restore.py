@@ -5,9 +5,8 @@ what was done before it does anything else.
 """
 
 import os
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,9 +19,6 @@ from app.cli.text import one_line, utc_time
 if TYPE_CHECKING:
     from app.backups import Manifest
     from app.backups.replaced import Losses
-
-
-_SINKS: Final = re.compile(r"^\s+sinks:\s*(?!\s*(\[\s*\]|#|$))|^\s+sinks:\s*\n\s+-", re.MULTILINE)
 
 
 def restore(
@@ -153,11 +149,13 @@ def _consequences(found: "Manifest", lost: "Losses") -> list[str]:
 
 def _copies(backup: Path) -> list[str]:
     """What to do about further copies of the ledger, which know what the backup does not."""
+    from app.strict_yaml import UnreadableYaml, read_mapping
+
     try:
-        settings = (backup / "config.yaml").read_text("utf-8")
-    except (OSError, UnicodeError):
+        ledger = read_mapping(backup / "config.yaml").get("ledger")
+    except (OSError, UnreadableYaml):
         return []
-    if _SINKS.search(settings) is None:
+    if not isinstance(ledger, dict) or not ledger.get("sinks"):
         return []
     copies = (
         "Its settings name further copies of the ledger (ledger.sinks). One with later events "
